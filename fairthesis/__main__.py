@@ -1,0 +1,3 @@
+from fairthesis.cli import main
+
+main()

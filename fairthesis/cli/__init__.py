@@ -1,0 +1,72 @@
+"""The command line: ``fairthesis COMMAND``. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from fairthesis import __version__
+from fairthesis.errors import InputError
+
+# command -> (module in fairthesis.cli, one line of help)
+COMMANDS = {
+    "audit": ("audit", "Audit a model's predictions for differences between groups."),
+    "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
+    "datasets": ("datasets", "List, describe, check and prepare data sets."),
+    "train": ("train", "Train an encoder and write a run directory."),
+    "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Loads a command's module only when that command is asked for: help stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"fairthesis.cli.{COMMANDS[name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fairthesis")
+def cli() -> None:
+    """Fair and accurate medical image embeddings: train, probe, audit.
+
+    \b
+    fairthesis audit predictions.csv --group sex --patient patient_id --out audit/
+    fairthesis train --dataset synthetic-cxr --method adversarial --out runs/first
+    fairthesis COMMAND --help   shows each command's options and examples
+    """
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line. Input that cannot be used ends with one message and exit code 2."""
+    try:
+        return cli.main(args=argv, prog_name="fairthesis", standalone_mode=True)
+    except InputError as error:
+        click.echo(f"fairthesis: {error}", err=True)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        extra = {"torch": "train", "torchvision": "train", "safetensors": "train"}
+        extra |= {"papermill": "book", "nbformat": "book", "ipykernel": "book"}
+        package = (error.name or "").partition(".")[0]
+        if package not in extra:
+            raise
+        click.echo(
+            f"fairthesis: this command needs {package}, which is not installed: "
+            f"pip install 'fairthesis[{extra[package]}]'",
+            err=True,
+        )
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Data sets: one file each, ``load(root, ...) -> Cohort``, and the table ``DATASETS`` of them."""

@@ -1,0 +1,108 @@
+"""The columns of every table on disk, and their checks.
+
+Tables are read from CSV or Parquet and written whole or not at all: a new file replaces the old
+one only after its last byte is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fairthesis.errors import InputError, unknown
+
+SPLITS = ("train", "val", "test")
+PREDICTION_COLUMNS = ("image_id", "patient_id", "split", "target", "y_true", "y_score")
+EMBEDDING_KEYS = ("image_id", "patient_id", "split")
+
+
+def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Raise ``InputError`` naming the first of ``columns`` that ``frame`` lacks.
+
+    >>> require_columns(pd.DataFrame({"a": [1]}), ["a"], "the table")
+    """
+    for column in columns:
+        if column not in frame.columns:
+            raise unknown(f"column in {what}", column, frame.columns)
+
+
+def check_predictions(frame: pd.DataFrame, what: str = "the predictions table") -> pd.DataFrame:
+    """The predictions table, or an ``InputError`` that says what is wrong with it.
+
+    One row per image and target: ``image_id, patient_id, split, target, y_true, y_score`` and one
+    column per attribute. ``y_true`` is 0, 1 or null; ``y_score`` a probability or null.
+    """
+    require_columns(frame, PREDICTION_COLUMNS, what)
+    if len(frame) == 0:
+        raise InputError(f"No rows in {what}: expected one row per image and target.")
+    splits = set(frame["split"].dropna().unique()) - set(SPLITS)
+    if splits or frame["split"].isna().any():
+        value = sorted(map(str, splits)) or ["null"]
+        raise InputError(
+            f"Unknown split {value[0]!r} in {what}: expected one of {', '.join(SPLITS)}."
+        )
+    labels = frame["y_true"].dropna()
+    if not labels.isin([0, 1]).all():
+        bad = labels[~labels.isin([0, 1])].iloc[0]
+        raise InputError(f"y_true is {bad!r} in {what}: expected 0, 1 or null (not stated).")
+    scores = frame["y_score"].dropna().to_numpy(dtype=float)
+    if not ((scores >= 0) & (scores <= 1)).all():
+        bad = scores[~((scores >= 0) & (scores <= 1))][0]
+        raise InputError(
+            f"y_score is {bad:g} in {what}: expected a probability from 0 to 1. "
+            "If these are logits, apply the logistic function first."
+        )
+    doubled = frame.duplicated(["image_id", "target"])
+    if doubled.any():
+        first = frame.loc[doubled, "image_id"].iloc[0]
+        raise InputError(
+            f"Image {first!r} appears twice for the same target in {what}: expected one row per "
+            "image and target."
+        )
+    return frame
+
+
+def attribute_columns(frame: pd.DataFrame) -> list[str]:
+    """The attribute columns of a predictions table: all that the contract does not name."""
+    return [column for column in frame.columns if column not in PREDICTION_COLUMNS]
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call ``write`` with a temporary path beside ``path``, then move it into place.
+
+    A reader never sees a half-written file, and a killed process leaves the old one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write ``frame`` to a ``.csv`` or ``.parquet`` file, whole or not at all."""
+    path = Path(path)
+    if path.suffix == ".parquet":
+        write_atomically(path, lambda to: frame.to_parquet(to, index=False))
+    elif path.suffix == ".csv":
+        write_atomically(path, lambda to: frame.to_csv(to, index=False, lineterminator="\n"))
+    else:
+        raise InputError(f"Cannot write {path.name!r}: expected a name ending in .csv or .parquet.")
+
+
+def fold_floats(frame: pd.DataFrame) -> pd.DataFrame:
+    """``float64`` columns as ``float32``: half the bytes, still seven digits."""
+    floats = frame.select_dtypes(np.float64).columns
+    return frame.astype(dict.fromkeys(floats, np.float32))
