@@ -6,6 +6,7 @@ one only after its last byte is on disk.
 
 from __future__ import annotations
 
+import difflib
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -100,6 +101,37 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         write_atomically(path, lambda to: frame.to_csv(to, index=False, lineterminator="\n"))
     else:
         raise InputError(f"Cannot write {path.name!r}: expected a name ending in .csv or .parquet.")
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write ``text`` to a file as UTF-8, whole or not at all."""
+    write_atomically(Path(path), lambda to: to.write_text(text, encoding="utf-8"))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """The table in a ``.csv`` (also ``.csv.gz``) or ``.parquet`` file.
+
+    Raises ``InputError`` where the file is missing, empty or cannot be read as a table.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a directory: expected a .csv or .parquet file.")
+    if not path.exists():
+        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        guess = difflib.get_close_matches(path.name, near, n=1)
+        hint = f" Did you mean {guess[0]!r}?" if guess else ""
+        raise InputError(f"No file {str(path)!r}: expected a .csv or .parquet file.{hint}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{str(path)!r} is empty: expected a table with a header and rows.")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        if path.name.lower().endswith((".csv", ".csv.gz")):
+            return pd.read_csv(path, low_memory=False)
+    except (OSError, ValueError) as error:  # parser and decoding errors are ValueErrors
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
+    raise InputError(f"Cannot read {path.name!r}: expected a name ending in .csv or .parquet.")
 
 
 def fold_floats(frame: pd.DataFrame) -> pd.DataFrame:

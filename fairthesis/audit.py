@@ -1,0 +1,224 @@
+"""Predictions and group labels -> FairnessReport: intervals, chance levels, calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairthesis import disparity, metrics, replicates, resampling
+from fairthesis._callable import make_callable
+from fairthesis.errors import InputError
+from fairthesis.findings import Estimate, FairnessReport, Gap, Group
+from fairthesis.intake import Intake, take_in
+
+FLOOR = 30
+
+
+def audit(
+    frame: pd.DataFrame,
+    *,
+    groups: Sequence[str],
+    label: str = "y_true",
+    score: str = "y_score",
+    patient: str | None = None,
+    split: str | None = None,
+    target: str | None = None,
+    threshold: float | str = 0.5,
+    n_boot: int = 2000,
+    n_permutations: int = 2000,
+    seed: int = 0,
+    floor: int = FLOOR,
+) -> FairnessReport:
+    """Audit a table of predictions for differences between groups.
+
+    Args:
+        frame: one row per image, with a 0/1 label, a probability, and a column per attribute.
+        groups: attribute columns; ``"sex*age_group"`` is an intersection.
+        label: the column of 0/1 labels; empty where not stated.
+        score: the column of probabilities.
+        patient: the column of patient keys; without it each row counts as a patient.
+        split: the part to audit; ``test`` where the table has a ``split`` column.
+        target: the target to audit, where the table has several.
+        threshold: a number, or ``youden``, ``fpr=0.2``, ``tnr=0.8``, applied to the rows with
+            ``split == "val"``. A case is called positive at score >= threshold.
+        n_boot: resamples of patients for the intervals; 0 for none.
+        n_permutations: permutations of the group over patients for chance levels; 0 for none.
+        seed: the same seed gives the same report.
+        floor: groups with fewer positives or negatives than this are shown, not compared.
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"y_true": [0, 1] * 100, "sex": ["f", "f", "m", "m"] * 50})
+    >>> table["y_score"] = rng.random(200) / 2 + table["y_true"] / 4
+    >>> report = audit(table, groups=["sex"], n_boot=50, n_permutations=50)
+    >>> sorted(report.groups["sex"])
+    ['f', 'm']
+    """
+    for name, number in (("n_boot", n_boot), ("n_permutations", n_permutations), ("seed", seed)):
+        if number < 0:
+            raise InputError(f"{name} is {number}: expected 0 or more.")
+    data = take_in(frame, label, score, groups, patient, split, target, threshold)
+    overall, members, boot = _values(data, n_boot, seed)
+    gaps: dict[str, dict[str, Gap]] = {}
+    for attribute, found in members.items():
+        compared = [k for k, group in enumerate(found.values()) if group.above(floor)]
+        _warn_of_floor(attribute, found, floor, len(compared), data.warnings)
+        replicate = {m: boot[attribute][m][:, compared] for m in disparity.NEEDED}
+        gaps[attribute] = _gaps(data, attribute, found, compared, replicate, n_permutations, seed)
+    return FairnessReport(
+        n_rows=len(data.y),
+        n_patients=int(data.patient.max()) + 1 if data.has_patients else None,
+        threshold=data.threshold,
+        rule=data.rule,
+        overall=overall,
+        groups=members,
+        disparities=_corrected(gaps),
+        warnings=tuple(data.warnings),
+        settings={
+            "label": label,
+            "score": score,
+            "patient": patient,
+            "split": data.split,
+            "target": data.target,
+            "n_boot": n_boot,
+            "n_permutations": n_permutations,
+            "seed": seed,
+            "floor": floor,
+        },
+        data=data,
+    )
+
+
+def _values(
+    data: Intake, n_boot: int, seed: int
+) -> tuple[
+    dict[str, Estimate], dict[str, dict[str, Group]], dict[str, dict[str, NDArray[np.float64]]]
+]:
+    """Overall and group metrics, and their replicates by attribute: (n_boot, groups)."""
+    masks = [np.ones(len(data.y), bool)]
+    masks += [c.codes == k for c in data.groups.values() for k in range(len(c.categories))]
+    parts = [
+        replicates.prepare(data.y[m], data.s[m], data.patient[m], data.threshold) for m in masks
+    ]
+    n_patients = int(data.patient.max()) + 1
+    names = list(metrics.METRICS)
+    drawn = np.empty((0, len(parts), len(names)))
+    if n_boot:
+        drawn = replicates.bootstrap_metrics(parts, n_patients, n_boot, seed)
+
+    def estimates(part: int) -> dict[str, Estimate]:
+        m = masks[part]
+        exact = metrics.evaluate(data.y[m], data.s[m], threshold=data.threshold)
+        return {
+            name: Estimate(exact[name], _interval(exact[name], drawn[:, part, k]))
+            for k, name in enumerate(names)
+        }
+
+    members: dict[str, dict[str, Group]] = {}
+    by_attribute: dict[str, dict[str, NDArray[np.float64]]] = {}
+    part = 1
+    for attribute, column in data.groups.items():
+        members[attribute] = {}
+        size = len(column.categories)
+        block = drawn[:, part : part + size]
+        by_attribute[attribute] = {name: block[:, :, k] for k, name in enumerate(names)}
+        for name in column.categories:
+            m, positive = masks[part], int(data.y[masks[part]].sum())
+            members[attribute][str(name)] = Group(
+                n=int(m.sum()),
+                n_patients=len(np.unique(data.patient[m])),
+                n_positive=positive,
+                n_negative=int(m.sum()) - positive,
+                metrics=estimates(part),
+            )
+            part += 1
+    return estimates(0), members, by_attribute
+
+
+def _interval(value: float, drawn: NDArray[np.float64]) -> tuple[float, float] | None:
+    return resampling.percentile_interval(drawn) if math.isfinite(value) and len(drawn) else None
+
+
+def _gaps(
+    data: Intake,
+    attribute: str,
+    found: Mapping[str, Group],
+    compared: list[int],
+    drawn: Mapping[str, NDArray[np.float64]],
+    n_permutations: int,
+    seed: int,
+) -> dict[str, Gap]:
+    """The disparities of one attribute among the groups that are compared."""
+    if len(compared) < 2:
+        return {name: Gap(math.nan) for name in disparity.DISPARITIES}
+    kept = [group for k, group in enumerate(found.values()) if k in compared]
+    values = disparity.disparities(
+        {m: np.array([g.metrics[m].value for g in kept]) for m in disparity.NEEDED}
+    )
+    spreads = disparity.disparities(drawn)
+    null: dict[str, NDArray[np.float64]] = {}
+    if n_permutations:
+        codes = data.groups[attribute].codes
+        rows = np.isin(codes, compared)
+        labels = np.searchsorted(compared, codes[rows]).astype(np.uint8)
+        null = disparity.disparities(
+            replicates.permutation_null(
+                data.y[rows], data.s[rows], data.patient[rows], labels,
+                data.threshold, n_permutations, seed, attribute,
+            )
+        )  # fmt: skip
+    return {name: _gap(name, float(values[name]), spreads[name], null.get(name)) for name in values}
+
+
+def _gap(
+    name: str, value: float, drawn: NDArray[np.float64], null: NDArray[np.float64] | None
+) -> Gap:
+    ci = _interval(value, drawn)
+    known = np.empty(0) if null is None else null[np.isfinite(null)]
+    if not len(known) or not math.isfinite(value):
+        return Gap(value, ci)
+    smaller = name in disparity.SMALLER_IS_WORSE
+    return Gap(
+        value,
+        ci,
+        null_mean=float(known.mean()),
+        null_q95=float(np.quantile(known, 0.05 if smaller else 0.95)),
+        p_value=resampling.permutation_p_value(value, known, smaller),
+    )
+
+
+def _corrected(gaps: dict[str, dict[str, Gap]]) -> dict[str, dict[str, Gap]]:
+    """The same gaps with Holm's p values over all attributes and disparities of the audit."""
+    keys = [(a, n) for a, row in gaps.items() for n, g in row.items() if math.isfinite(g.p_value)]
+    adjusted = dict(zip(keys, resampling.holm([gaps[a][n].p_value for a, n in keys]), strict=True))
+    return {
+        a: {n: _with_holm(gap, adjusted.get((a, n), math.nan)) for n, gap in row.items()}
+        for a, row in gaps.items()
+    }
+
+
+def _with_holm(gap: Gap, p: float) -> Gap:
+    return Gap(gap.value, gap.ci, gap.null_mean, gap.null_q95, gap.p_value, p)
+
+
+def _warn_of_floor(
+    attribute: str, found: Mapping[str, Group], floor: int, compared: int, warnings: list[str]
+) -> None:
+    for name, group in found.items():
+        if not group.above(floor):
+            warnings.append(
+                f"{attribute} = {name} has {group.n_positive} positive and {group.n_negative} "
+                f"negative cases, fewer than {floor} of each: shown, but left out of the gaps."
+            )
+    if compared < 2:
+        warnings.append(
+            f"{attribute}: fewer than two groups have {floor} positive and {floor} negative "
+            "cases, so no gap is given. No gap shown does not mean no gap."
+        )
+
+
+__all__ = ["FLOOR", "FairnessReport", "audit"]
+make_callable(__name__)

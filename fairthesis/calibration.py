@@ -1,0 +1,196 @@
+"""Calibration: does a score of 0.8 mean that 80 of 100 such cases are positive?
+
+Binned errors (plug-in and debiased) and the logistic recalibration line. As in ``metrics``,
+labels and scores have shape (n,), weights (..., n), results (...,). Weights count cases: a weight
+of 2 is the same as the case twice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+N_BINS = 15
+LOGIT_EPS = 1e-6
+
+
+def bin_index(y_score: ArrayLike, n_bins: int = N_BINS) -> NDArray[np.intp]:
+    """The equal-width bin of each score; bin k is [k/n_bins, (k+1)/n_bins), the last one closed.
+
+    >>> bin_index([0.0, 0.5, 1.0], 2)
+    array([0, 1, 1])
+    """
+    edges = np.linspace(0, 1, n_bins + 1)
+    found = np.searchsorted(edges, np.asarray(y_score, np.float64), side="right") - 1
+    return np.clip(found, 0, n_bins - 1)
+
+
+def bin_sums(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None, n_bins: int = N_BINS
+) -> tuple[Array, Array, Array]:
+    """Per bin: weight, sum of scores, sum of labels, each of shape (..., n_bins)."""
+    y, s = np.asarray(y_true, np.float64), np.asarray(y_score, np.float64)
+    w = np.ones(y.shape) if weight is None else np.asarray(weight, np.float64)
+    member = np.eye(n_bins)[bin_index(s, n_bins)]
+    return w @ member, w @ (member * s[:, None]), w @ (member * y[:, None])
+
+
+def ece_from_bins(weight: ArrayLike, score_sum: ArrayLike, label_sum: ArrayLike) -> Array:
+    """Plug-in ECE from bin sums of shape (..., n_bins); see ``ece``."""
+    w, s, y = (np.asarray(a, np.float64) for a in (weight, score_sum, label_sum))
+    total = w.sum(-1)
+    gap = np.abs(y - s).sum(-1)
+    return np.divide(gap, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def ece_debiased_from_bins(
+    weight: ArrayLike, score_sum: ArrayLike, label_sum: ArrayLike, noise: float = 1.0
+) -> Array:
+    """Debiased calibration error from bin sums of shape (..., n_bins); see ``ece_debiased``.
+
+    ``noise`` is how often the sampling variance is subtracted: once for a sample. A bootstrap
+    replicate carries it twice, once from the sample and once from the resampling; with 2 the
+    replicates centre on the sample's own debiased value.
+    """
+    w, s, y = (np.asarray(a, np.float64) for a in (weight, score_sum, label_sum))
+    total = w.sum(-1)
+    usable = w > 1  # the variance of a single case is not known
+    w1 = np.where(usable, w, 2.0)
+    rate = y / w1
+    terms = w * (((y - s) / w1) ** 2 - noise * rate * (1 - rate) / (w1 - 1))
+    squared = np.where(usable, terms, 0.0).sum(-1)
+    mean = np.divide(squared, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return np.sqrt(np.maximum(mean, 0.0))
+
+
+def ece(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None, n_bins: int = N_BINS
+) -> Array:
+    """Expected calibration error, plug-in, 15 equal-width bins, in [0, 1].
+
+    ECE = sum_k (n_k / n) |mean label_k - mean score_k| (Naeini et al. 2015; Guo et al. 2017).
+    It is biased upward, the more so the smaller the group: sampling noise in a bin counts as
+    miscalibration. Compare groups with ``ece_debiased``.
+
+    >>> float(ece([0, 1], [0.25, 0.75]))
+    0.25
+    """
+    return ece_from_bins(*bin_sums(y_true, y_score, weight, n_bins))
+
+
+def ece_debiased(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None, n_bins: int = N_BINS
+) -> Array:
+    """Root of the debiased squared calibration error, 15 equal-width bins, in [0, 1].
+
+    sqrt(max(0, sum_k (n_k / n) [(y_k - s_k)^2 - y_k (1 - y_k) / (n_k - 1)])), where y_k and s_k
+    are the mean label and mean score of bin k (Kumar, Liang and Ma 2019, "Verified Uncertainty
+    Calibration", section 5). The squared error is chosen because its bias has a closed form: the
+    bracket is unbiased for the squared calibration error of a bin, whatever the group's size.
+    It is a root mean square, so on binned data its target is at least that of ``ece``.
+    Bins with a single case contribute nothing.
+
+    >>> float(ece_debiased([0, 1] * 50, [0.5] * 100))
+    0.0
+    """
+    return ece_debiased_from_bins(*bin_sums(y_true, y_score, weight, n_bins))
+
+
+def logit(y_score: ArrayLike) -> Array:
+    """log(s / (1 - s)), with s clipped to [1e-6, 1 - 1e-6]."""
+    s = np.clip(np.asarray(y_score, np.float64), LOGIT_EPS, 1 - LOGIT_EPS)
+    return np.log(s) - np.log1p(-s)
+
+
+def recalibration_line(
+    x: ArrayLike,
+    weight: ArrayLike,
+    positive: ArrayLike,
+    start: tuple[float, float] = (0.0, 1.0),
+    tolerance: float = 1e-9,
+    iterations: int = 30,
+) -> tuple[Array, Array]:
+    """Intercept a and slope b that maximise the likelihood of P(y = 1) = 1 / (1 + exp(-a - b x)).
+
+    ``x`` are logits of scores, shape (m,) or (..., m); ``weight`` and ``positive`` the weight of
+    all cases and of the positive cases at each x, shape (..., m). Newton's method with halved
+    steps. NaN where a class is absent, all x are equal, or the classes are separated, so that
+    the maximum lies at infinity.
+    """
+    w, y = np.asarray(weight, np.float64), np.asarray(positive, np.float64)
+    lead = w.shape[:-1]
+    w, y = w.reshape(-1, w.shape[-1]), y.reshape(-1, w.shape[-1])
+    x = np.broadcast_to(np.asarray(x, np.float64), w.shape)
+    total, P = w.sum(-1), y.sum(-1)
+    ok = (P > 0) & (total > P)
+    a, b = np.full(len(w), start[0]), np.full(len(w), start[1])
+    loss = np.full(len(w), np.inf)
+    step_a, step_b = np.zeros(len(w)), np.zeros(len(w))
+    active = ok.copy()
+    for _ in range(iterations):
+        rows = np.flatnonzero(active)
+        if not len(rows):
+            break
+        xr, wr, yr = x[rows], w[rows], y[rows]
+        for _ in range(6):  # halve the step where the likelihood fell
+            z = a[rows, None] + b[rows, None] * xr
+            e = np.exp(-np.abs(z))
+            now = (wr * (np.maximum(z, 0) + np.log1p(e)) - yr * z).sum(-1)
+            worse = now > loss[rows] + 1e-9 * (1 + np.abs(loss[rows]))
+            if not worse.any():
+                break
+            step_a[rows[worse]] /= 2
+            step_b[rows[worse]] /= 2
+            a[rows[worse]] -= step_a[rows[worse]]
+            b[rows[worse]] -= step_b[rows[worse]]
+        loss[rows] = now
+        p = np.where(z >= 0, 1.0, e) / (1 + e)
+        residual, v = yr - wr * p, wr * p * (1 - p)
+        ga, gb = residual.sum(-1), (residual * xr).sum(-1)
+        haa, hab, hbb = v.sum(-1), (v * xr).sum(-1), (v * xr * xr).sum(-1)
+        det = haa * hbb - hab**2
+        # Separated classes drive the curvature to 0; equal x make the two columns one.
+        lost = ~(det > 1e-10 * np.maximum(haa * hbb, 1e-12 * total[rows] ** 2))
+        safe = np.where(lost, 1.0, det)
+        step_a[rows] = np.where(lost, 0.0, (hbb * ga - hab * gb) / safe)
+        step_b[rows] = np.where(lost, 0.0, (haa * gb - hab * ga) / safe)
+        a[rows] += step_a[rows]
+        b[rows] += step_b[rows]
+        ok[rows[lost | (np.abs(b[rows]) > 1e3)]] = False
+        small = np.maximum(np.abs(step_a[rows]), np.abs(step_b[rows])) < tolerance
+        active[rows[small | ~ok[rows]]] = False
+    ok &= ~active
+    return np.where(ok, a, np.nan).reshape(lead), np.where(ok, b, np.nan).reshape(lead)
+
+
+def calibration_line(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
+) -> tuple[Array, Array]:
+    """Calibration intercept and slope: the logistic regression of the label on logit(score).
+
+    Perfect calibration gives (0, 1); a slope below 1 means scores that are too extreme (Cox 1958;
+    Van Calster et al. 2019). Both are fitted together. NaN for separated classes.
+
+    >>> a, b = calibration_line([0, 1, 1, 1, 0, 0, 0, 1], [0.75] * 4 + [0.25] * 4)
+    >>> round(float(a), 6) + 0.0, round(float(b), 6)
+    (0.0, 1.0)
+    """
+    y = np.asarray(y_true, np.float64)
+    w = np.ones(y.shape) if weight is None else np.asarray(weight, np.float64)
+    return recalibration_line(logit(y_score), w, w * y)
+
+
+def calibration_intercept(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
+) -> Array:
+    """The intercept of ``calibration_line``; 0 is perfect."""
+    return calibration_line(y_true, y_score, weight)[0]
+
+
+def calibration_slope(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
+) -> Array:
+    """The slope of ``calibration_line``; 1 is perfect."""
+    return calibration_line(y_true, y_score, weight)[1]

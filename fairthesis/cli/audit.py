@@ -1,0 +1,148 @@
+"""``fairthesis audit``: a table of predictions in, an audit out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from fairthesis.findings import Estimate, FairnessReport, Gap
+
+OVERALL = ("auroc", "average_precision", "accuracy", "tpr", "fpr", "ppv", "brier", "ece_debiased")
+BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
+
+
+@click.command(name="audit", context_settings={"max_content_width": 100})
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--label", default="y_true", show_default=True, help="Column of 0/1 labels.")
+@click.option("--score", default="y_score", show_default=True, help="Column of probabilities.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    required=True,
+    help="Column of an attribute; repeat for several. sex*age_group is an intersection.",
+)
+@click.option("--patient", help="Column of patient keys: patients are resampled, not rows.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
+@click.option(
+    "--threshold",
+    default="0.5",
+    show_default=True,
+    help="A number, or a rule applied to the rows with split = val: youden, fpr=0.2, tnr=0.8.",
+)
+@click.option("--n-boot", default=2000, show_default=True, help="Resamples for the intervals.")
+@click.option(
+    "--n-permutations", default=2000, show_default=True, help="Permutations for chance levels."
+)
+@click.option("--seed", default=0, show_default=True, help="Same seed, same report.")
+@click.option("--split", help="The part to audit where there is a split column.  [default: test]")
+@click.option("--target", help="The target to audit, where the table has several.")
+@click.option("--quiet", is_flag=True, help="Print the paths written only.")
+def command(
+    file: Path,
+    label: str,
+    score: str,
+    groups: tuple[str, ...],
+    patient: str | None,
+    out: Path,
+    threshold: str,
+    n_boot: int,
+    n_permutations: int,
+    seed: int,
+    split: str | None,
+    target: str | None,
+    quiet: bool,
+) -> None:
+    """Audit the predictions in FILE (CSV or Parquet) for differences between groups.
+
+    Writes audit.json, audit.html (one page, opens anywhere) and tidy CSVs into --out. Intervals
+    come from resampling patients; next to each gap stands what chance alone gives.
+
+    \b
+    Examples:
+      fairthesis audit predictions.csv --group sex --group age_group \\
+          --patient patient_id --out audit/
+      fairthesis audit results.parquet --label disease --score probability \\
+          --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
+    """
+    from fairthesis.audit import audit
+    from fairthesis.schema import read_table
+
+    report = audit(
+        read_table(file),
+        groups=groups,
+        label=label,
+        score=score,
+        patient=patient,
+        split=split,
+        target=target,
+        threshold=threshold,
+        n_boot=n_boot,
+        n_permutations=n_permutations,
+        seed=seed,
+    )
+    written = report.write(out)
+    if not quiet:
+        click.echo(summary(report))
+        click.echo("\nWritten:")
+    for path in written:
+        click.echo(f"  {path}" if not quiet else str(path))
+
+
+def summary(report: FairnessReport) -> str:
+    """The report as a few plain-text tables."""
+    patients = "" if report.n_patients is None else f" of {report.n_patients} patients"
+    rule = "" if report.rule == "fixed" else f" ({report.rule}, chosen on split = val)"
+    lines = [f"{report.n_rows} rows{patients}; threshold {report.threshold:.4g}{rule}", ""]
+    lines += _table(
+        ["overall", "value", "95 % interval"],
+        [[m, _number(report.overall[m].value), _ci(report.overall[m])] for m in OVERALL],
+    )
+    for attribute, members in report.groups.items():
+        rows = [
+            [name, str(group.n), str(group.n_positive)]
+            + [_number(group.metrics[m].value) for m in BY_GROUP]
+            for name, group in members.items()
+        ]
+        lines += ["", *_table([attribute, "n", "positive", *BY_GROUP], rows)]
+        gaps = report.disparities[attribute]
+        rows = [[n, _number(g.value), _ci(g), _chance(g), _p(g)] for n, g in gaps.items()]
+        lines += ["", *_table([f"gaps by {attribute}", "value", "95 % interval", "chance", "p"], rows)]
+    lines += ["", "chance: mean of the gap, and its 95 % point, when groups are permuted over"]
+    lines += ["patients. p: corrected for all gaps of the audit (Holm)."]
+    for warning in report.warnings:
+        lines += [f"Warning: {warning}"]
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.3f}"
+
+
+def _ci(estimate: Estimate) -> str:
+    return "-" if estimate.ci is None else f"{estimate.ci[0]:.3f} to {estimate.ci[1]:.3f}"
+
+
+def _chance(gap: Gap) -> str:
+    if gap.null_mean != gap.null_mean:
+        return "-"
+    return f"{gap.null_mean:.3f} / {gap.null_q95:.3f}"
+
+
+def _p(gap: Gap) -> str:
+    p = gap.p_value_holm
+    return "-" if p != p else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table: the first column to the left, the others to the right."""
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([cells[0].ljust(widths[0]), *rest]).rstrip()
+
+    return [line(head), "-" * len(line(head)), *map(line, rows)]

@@ -1,0 +1,166 @@
+"""What an audit found: estimates, gaps with their chance levels, and the report that holds them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fairthesis import report
+from fairthesis.errors import InputError
+from fairthesis.intake import Intake
+from fairthesis.schema import write_table, write_text
+
+SCHEMA = "fairthesis.audit/1"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval; NaN and None where they cannot be given."""
+
+    value: float
+    ci: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Gap(Estimate):
+    """A disparity with its chance level: what permuting the group over patients gives.
+
+    ``null_q95`` is the 95 % point of the permuted values, towards the worse side: for
+    ``worst_group_auroc``, where smaller is worse, 95 % of the permuted values lie above it.
+    """
+
+    null_mean: float = math.nan
+    null_q95: float = math.nan
+    p_value: float = math.nan
+    p_value_holm: float = math.nan
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group's counts and metrics."""
+
+    n: int
+    n_patients: int
+    n_positive: int
+    n_negative: int
+    metrics: Mapping[str, Estimate]
+
+    def above(self, floor: int) -> bool:
+        """Whether the group is large enough to be compared."""
+        return min(self.n_positive, self.n_negative) >= floor
+
+
+@dataclass(frozen=True)
+class FairnessReport:
+    """An audit's results; ``write`` puts them in a directory."""
+
+    n_rows: int
+    n_patients: int | None
+    threshold: float
+    rule: str
+    overall: Mapping[str, Estimate]
+    groups: Mapping[str, Mapping[str, Group]]
+    disparities: Mapping[str, Mapping[str, Gap]]
+    warnings: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: Intake | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as ``audit.json`` holds it; numbers that are not known are None."""
+        return {
+            "schema": SCHEMA,
+            "n_rows": self.n_rows,
+            "n_patients": self.n_patients,
+            "threshold": {"value": self.threshold, "rule": self.rule},
+            "overall": {name: _plain(e) for name, e in self.overall.items()},
+            "groups": {
+                attribute: {
+                    name: {
+                        "n": group.n,
+                        "n_patients": group.n_patients,
+                        "n_positive": group.n_positive,
+                        "n_negative": group.n_negative,
+                        "metrics": {m: _plain(e) for m, e in group.metrics.items()},
+                    }
+                    for name, group in members.items()
+                }
+                for attribute, members in self.groups.items()
+            },
+            "disparities": {
+                attribute: {name: _plain(gap) for name, gap in gaps.items()}
+                for attribute, gaps in self.disparities.items()
+            },
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """``to_dict`` as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tidy tables ``overall``, ``groups`` and ``disparities``: a row per number."""
+        overall = [{"metric": m, **_row(e)} for m, e in self.overall.items()]
+        groups = [
+            {
+                "attribute": attribute,
+                "group": name,
+                "n": group.n,
+                "n_patients": group.n_patients,
+                "n_positive": group.n_positive,
+                "n_negative": group.n_negative,
+                "metric": m,
+                **_row(e),
+            }
+            for attribute, members in self.groups.items()
+            for name, group in members.items()
+            for m, e in group.metrics.items()
+        ]
+        gaps = [
+            {"attribute": attribute, "name": name, **_row(gap)}
+            for attribute, members in self.disparities.items()
+            for name, gap in members.items()
+        ]
+        made = {"overall": overall, "groups": groups, "disparities": gaps}
+        return {name: pd.DataFrame(rows) for name, rows in made.items()}
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        return report.render(self.to_dict(), self.settings, self.data)
+
+    def write(self, directory: str | Path) -> list[Path]:
+        """Write ``audit.json``, ``audit.html`` and the tidy CSVs; each file whole or not at all."""
+        directory = Path(directory)
+        if directory.exists() and not directory.is_dir():
+            raise InputError(f"{str(directory)!r} is a file: expected a directory to write into.")
+        texts = {"audit.json": self.to_json(), "audit.html": self.to_html()}
+        tables = self.tables()
+        for name, text in texts.items():
+            write_text(text, directory / name)
+        for name, table in tables.items():
+            write_table(table, directory / f"{name}.csv")
+        return [directory / name for name in (*texts, *(f"{t}.csv" for t in tables))]
+
+
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    found: dict[str, Any] = {"value": _known(estimate.value)}
+    found["ci"] = None if estimate.ci is None else list(estimate.ci)
+    if isinstance(estimate, Gap):
+        for key in ("null_mean", "null_q95", "p_value", "p_value_holm"):
+            found[key] = _known(getattr(estimate, key))
+    return found
+
+
+def _row(estimate: Estimate) -> dict[str, Any]:
+    plain = _plain(estimate)
+    low, high = plain.pop("ci") or (None, None)
+    return {"value": plain.pop("value"), "ci_low": low, "ci_high": high, **plain}
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

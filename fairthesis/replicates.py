@@ -1,0 +1,190 @@
+"""All metrics of all resamples and permutations, from rows that are sorted by score once.
+
+With a group's positives and negatives in descending order of score, cumulative sums of the
+resampled weights give every threshold, bin and rank at once: counts, bins and recalibration are
+differences of them, AUROC and average precision sums over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairthesis import calibration, disparity, metrics, resampling
+
+Array = NDArray[np.float64]
+Array32 = NDArray[np.float32]
+Index = NDArray[np.intp]
+
+SUPPORT = 128  # points at which the recalibration line is fitted in a replicate
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """One group's rows, ready for resampling; see ``prepare``."""
+
+    positives: Index  # the patient of each positive, in descending order of score
+    negatives: Index
+    ties: metrics.Ties
+    cut: tuple[int, int]  # positives and negatives at or above the threshold
+    bins: tuple[Index, Index]  # first positive and negative of each calibration bin, and the end
+    support: tuple[Index, Index]  # the same for the support points
+    logits: Array  # mean logit at each support point
+    line: tuple[float, float]  # recalibration of the full sample
+    shift: tuple[float, float]  # what collapsing to the support points changed in it
+    linear: tuple[Array32, Array32]  # score by bin, Brier, log loss
+
+    def metrics(self, counts: Array32) -> dict[str, Array]:
+        """All of ``metrics.METRICS`` under patient counts (c, n_patients): arrays of shape (c,)."""
+        w_pos = np.take(counts, self.positives, axis=1)
+        w_neg = np.take(counts, self.negatives, axis=1)
+        cum_pos, cum_neg = metrics.cumulate(w_pos), metrics.cumulate(w_neg)
+        P, N = (cum[:, -1].astype(np.float64) for cum in (cum_pos, cum_neg))
+        auroc, ap = metrics.rank_sums(w_pos, cum_pos, cum_neg, self.ties)
+        tp, fp = (
+            c[:, k].astype(np.float64) for c, k in zip((cum_pos, cum_neg), self.cut, strict=True)
+        )
+        found = {name: f(tp, fp, N - fp, P - tp) for name, f in metrics.RATES.items()}
+        sums = (w_pos @ self.linear[0] + w_neg @ self.linear[1]).astype(np.float64)
+        labels = _segments(cum_pos, self.bins[0])
+        weight = labels + _segments(cum_neg, self.bins[1])
+        found |= {"auroc": auroc, "average_precision": ap}
+        found["brier"] = metrics.ratio(sums[:, -2], P + N)
+        found["log_loss"] = metrics.ratio(sums[:, -1], P + N)
+        found["ece"] = calibration.ece_from_bins(weight, sums[:, :-2], labels)
+        found["ece_debiased"] = calibration.ece_debiased_from_bins(
+            weight, sums[:, :-2], labels, noise=2.0
+        )
+        at = _segments(cum_pos, self.support[0])
+        a, b = calibration.recalibration_line(
+            self.logits, at + _segments(cum_neg, self.support[1]), at, self.line, tolerance=1e-5
+        )
+        found["calibration_intercept"] = a + self.shift[0]
+        found["calibration_slope"] = b + self.shift[1]
+        return {name: found[name] for name in metrics.METRICS}
+
+
+def _segments(cumulative: Array32, edges: Index) -> Array:
+    return np.diff(np.take(cumulative, edges, axis=1).astype(np.float64), axis=1)
+
+
+def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
+    """Sort a group's rows and find where bins, threshold and ties begin.
+
+    ``patient`` indexes the columns of the patient counts.
+    """
+    order = np.argsort(-s, kind="stable")
+    y, s, patient = y[order], s[order], patient[order]
+    pos, neg = y > 0, y <= 0
+    bin_of = calibration.bin_index(s)
+    n_bins = calibration.N_BINS
+    bins = tuple(
+        np.searchsorted(-bin_of[part], -np.arange(n_bins - 1, -2, -1)) for part in (pos, neg)
+    )
+    edge = np.unique(np.linspace(0, len(s), SUPPORT + 1).astype(np.intp))
+    support = tuple(np.concatenate([[0], np.cumsum(part)])[edge] for part in (pos, neg))
+    x = calibration.logit(s)
+    logits = np.add.reduceat(x, edge[:-1]) / np.diff(edge)
+    exact = calibration.recalibration_line(x, np.ones(len(y)), y)
+    n_pos = np.diff(support[0]).astype(np.float64)
+    rough = calibration.recalibration_line(logits, np.diff(edge), n_pos)
+    shift = tuple(np.nan_to_num(float(e - r)) for e, r in zip(exact, rough, strict=True))
+    member = np.eye(n_bins)[:, ::-1][bin_of] * s[:, None]
+    losses = np.stack([(s - y) ** 2, metrics.log_losses(y, s)], axis=1)
+    linear = np.concatenate([member, losses], axis=1).astype(np.float32)
+    start = tuple(float(r) for r in rough)
+    return GroupRows(
+        positives=patient[pos],
+        negatives=patient[neg],
+        ties=metrics.find_ties(s[pos], s[neg]),
+        cut=(int((s[pos] >= threshold).sum()), int((s[neg] >= threshold).sum())),
+        bins=(bins[0], bins[1]),
+        support=(support[0], support[1]),
+        logits=logits,
+        line=(start[0], start[1]) if np.isfinite(start).all() else (0.0, 1.0),
+        shift=(shift[0], shift[1]),
+        linear=(linear[pos], linear[neg]),
+    )
+
+
+def bootstrap_metrics(parts: list[GroupRows], n_patients: int, n_boot: int, seed: int) -> Array:
+    """Every metric of every part in every resample, shape (n_boot, parts, metrics).
+
+    All parts see the same draw of patients.
+    """
+
+    def statistic(counts: resampling.Counts) -> Array:
+        values = [np.stack(list(part.metrics(counts).values()), axis=-1) for part in parts]
+        return np.stack(values, axis=1)
+
+    return resampling.bootstrap(statistic, n_patients, n_boot, seed)
+
+
+def permutation_null(
+    y: Array,
+    s: Array,
+    patient: Index,
+    labels: NDArray[np.uint8],
+    threshold: float,
+    n_permutations: int,
+    seed: int,
+    stream: str,
+) -> dict[str, Array]:
+    """``disparity.NEEDED`` metrics under permuted labels, each of shape (n_permutations, groups).
+
+    Labels are permuted over patients by ``resampling.label_permuter``.
+    """
+    n_groups, n_bins = int(labels.max()) + 1, calibration.N_BINS
+    permute = resampling.label_permuter(labels, patient)
+    # Ties count one half: the mean of "negatives first" and "positives first" is just that.
+    orders = [np.lexsort((y, s)), np.lexsort((-y, s))]
+    same = (s[orders[0]] == s[orders[1]]) & (y[orders[0]] == y[orders[1]])
+    orders = orders[:1] if same.all() else orders
+    rank_sum = [_rank_sums(y[order] > 0, n_groups) for order in orders]
+    bin_of = calibration.bin_index(s)
+    cell = (bin_of * 4 + 2 * (s >= threshold) + (y > 0)).astype(np.int32)
+    squared = (s - y) ** 2
+
+    def one(replicate: int) -> Array:
+        group = permute(resampling.generator(seed, f"permutation {stream}", replicate))
+        g = group.astype(np.int32)
+        n = np.bincount(g * (4 * n_bins) + cell, minlength=n_groups * 4 * n_bins)
+        n = n.reshape(n_groups, n_bins, 2, 2).astype(np.float64)  # group, bin, called, label
+        scores = np.bincount(g * n_bins + bin_of, s, minlength=n_groups * n_bins)
+        (tn, fn), (fp, tp) = n.sum(1).transpose(1, 2, 0)
+        below = [f(group[order]) for f, order in zip(rank_sum, orders, strict=True)]
+        values = {
+            "auroc": metrics.ratio(sum(below) / len(below), (tp + fn) * (tn + fp)),
+            "ece_debiased": calibration.ece_debiased_from_bins(
+                n.sum((2, 3)), scores.reshape(n_groups, n_bins), n[..., 1].sum(2)
+            ),
+            "brier": metrics.ratio(np.bincount(g, squared, minlength=n_groups), tp + fp + tn + fn),
+        }
+        rates = {
+            name: metrics.RATES[name](tp, fp, tn, fn)
+            for name in disparity.NEEDED
+            if name in metrics.RATES
+        }
+        return np.stack([(values | rates)[name] for name in disparity.NEEDED])
+
+    null = resampling.in_chunks(
+        lambda part: np.stack([one(replicate) for replicate in part]), n_permutations, len(y)
+    )
+    return {name: null[:, k] for k, name in enumerate(disparity.NEEDED)}
+
+
+def _rank_sums(positive: NDArray[np.bool_], n_groups: int) -> Callable[[NDArray[np.uint8]], Array]:
+    """Pairs (positive, negative before it) in each group, for rows in ascending order of score."""
+
+    def count(group: NDArray[np.uint8]) -> Array:
+        pairs = np.zeros(n_groups)
+        for k in range(n_groups):
+            mine = positive[group == k]
+            before = np.cumsum(~mine, dtype=np.int32)
+            pairs[k] = before[mine].sum(dtype=np.int64)
+        return pairs
+
+    return count
