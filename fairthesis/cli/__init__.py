@@ -16,6 +16,7 @@ COMMANDS = {
     "audit": ("audit", "Audit a model's predictions for differences between groups."),
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
+    "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
     "train": ("train", "Train an encoder and write a run directory."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
 }

@@ -1,0 +1,98 @@
+"""The results archive: tables of finished experiments, their provenance, and whether they agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fairthesis.errors import InputError
+
+TABLES = ("metrics", "disparities", "curves")
+KEYS = {
+    "metrics": ["variant", "seed", "target", "attribute", "group", "metric"],
+    "disparities": ["variant", "seed", "target", "attribute", "name"],
+    "curves": ["variant", "seed", "epoch", "name"],
+}
+# Archived numbers of a quick experiment are to come out again within this absolute distance.
+TOLERANCE = {"metrics": 0.05, "disparities": 0.08}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The tables of an experiment and where they came from.
+
+    ``metrics``: variant, seed, target, attribute, group (both null for all images), metric, value,
+    lo, hi. ``disparities``: variant, seed, target, attribute, name, value, lo, hi, null_mean,
+    null_q95, p_value. ``curves``: variant, seed, epoch, name, value.
+    """
+
+    metrics: pd.DataFrame
+    disparities: pd.DataFrame
+    curves: pd.DataFrame
+    provenance: Mapping[str, Any]
+    source: str
+
+
+def load_results(folder: str | Path, source: str | None = None) -> Results:
+    """Read the tables that ``collect`` wrote."""
+    folder = Path(folder)
+    missing = [name for name in TABLES if not (folder / f"{name}.csv").is_file()]
+    if missing or not (folder / "provenance.json").is_file():
+        raise InputError(
+            f"No results in {str(folder)!r}: expected {', '.join(f'{n}.csv' for n in TABLES)} and "
+            "provenance.json. Run `fairthesis experiment run` to make them."
+        )
+    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
+    described = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    return Results(**tables, provenance=described, source=source or f"archived in {folder}")
+
+
+def archive() -> Path:
+    """The folder ``results/`` of the checkout that the package or the working folder lies in."""
+    for root in (Path(__file__).parent.parent, *(Path.cwd() / "x").parents):
+        if (root / "results" / "README.md").is_file():
+            return root / "results"
+    raise InputError(
+        "No results archive found: expected a folder results/ in a checkout of fairthesis. Run "
+        "this from inside a clone."
+    )
+
+
+def compare(old: Results, new: Results) -> pd.DataFrame:
+    """Archived against new numbers, joined by key: table, key, archived, now, difference, agrees.
+
+    Counts must be equal; other values must agree within the archive's stated tolerance. A number
+    that only one side has does not agree.
+    """
+    parts = []
+    for name, tolerance in old.provenance["tolerance"].items():
+        keys = KEYS[name]
+        a, b = (
+            getattr(side, name)[[*keys, "value"]].astype(dict.fromkeys(keys, "string"))
+            for side in (old, new)
+        )
+        both = a.merge(b, on=keys, how="outer", suffixes=("_archived", "_now"))
+        key = both[keys].fillna("all").agg(" / ".join, axis=1)
+        x, y = both["value_archived"], both["value_now"]
+        counts = both[keys[-1]].isin(["n", "n_patients", "n_positive", "n_negative"])
+        limit = counts.map({True: 0.0, False: tolerance}) + 1e-6
+        agrees = ((x - y).abs() <= limit) | (x.isna() & y.isna())
+        parts.append(
+            pd.DataFrame(
+                {
+                    "table": name,
+                    "key": key,
+                    "archived": x,
+                    "now": y,
+                    "difference": y - x,
+                    "tolerance": limit.round(6),
+                    "agrees": agrees,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

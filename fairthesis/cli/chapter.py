@@ -1,0 +1,43 @@
+"""``fairthesis chapter``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fairthesis.cli.train import settings
+
+
+@click.command()
+@click.argument("notebook")
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+@click.option("--out", type=click.Path(), help="The executed copy.  [default: NAME-executed.ipynb]")
+@click.option("--show-parameters", is_flag=True, help="List the notebook's parameters and stop.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def command(
+    notebook: str, pairs: tuple[str, ...], out: str | None, show_parameters: bool, quiet: bool
+) -> None:
+    """Run a chapter's NOTEBOOK in a fresh kernel, with your own parameters.
+
+    A parameter that the notebook does not have is refused. Where a cell fails, nothing is written.
+
+    \b
+    Examples:
+      fairthesis chapter notebooks/02_synthetic.ipynb --show-parameters
+      fairthesis chapter notebooks/03_real_images.ipynb -p dataset=nih-cxr14 \\
+          -p data_root=data/nih -p profile=full --out nih.ipynb
+    """
+    from fairthesis.chapter import execute, parameters
+
+    path = Path(notebook)
+    if show_parameters:
+        known = parameters(path)
+        width = max(map(len, known))
+        for name, item in known.items():
+            note = f"  {item['help']}" if item["help"] else ""
+            click.echo(f"{name:{width}}  {item['default']}{note}")
+        return
+    target = Path(out) if out else Path(f"{path.stem}-executed.ipynb")
+    execute(path, target, settings(pairs, "--parameter"), progress=not quiet)
+    click.echo(f"{target}: {path.name} executed.")

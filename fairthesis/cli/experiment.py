@@ -1,0 +1,95 @@
+"""``fairthesis experiment``: the book's experiments, whole or step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.group()
+def command() -> None:
+    """Run the book's experiments: variants x seeds, each audited, in tidy tables.
+
+    \b
+    Examples:
+      fairthesis experiment list
+      fairthesis experiment run synthetic-cxr --profile quick --out build/quick
+      fairthesis experiment run nih-cxr14 --profile full --data-root data/nih --out results/nih
+    """
+
+
+@command.command(name="list")
+def list_() -> None:
+    """List the experiments and their runs."""
+    from fairthesis.experiment import experiments, plan
+
+    for dataset, profiles in experiments().items():
+        for profile in profiles:
+            chosen = plan(dataset, profile)
+            click.echo(
+                f"{dataset:14} {profile:6} {len(chosen.runs):2} runs: "
+                f"{', '.join(chosen.variants)} x seeds {', '.join(map(str, chosen.seeds))}"
+            )
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--seed", type=int, default=0, help="First seed.", show_default=True),
+        click.option("--data-root", help="Folder of the data set's official release."),
+        click.option("--profile", default="quick", help="quick or full.", show_default=True),
+        click.option("--out", required=True, type=click.Path(), help="Folder for the experiment."),
+        click.argument("dataset"),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command()
+@_options
+@click.option("--quiet", is_flag=True, help="No progress.")
+def run(
+    dataset: str, profile: str, data_root: str | None, seed: int, out: str, quiet: bool
+) -> None:
+    """Train and audit what is not finished, then gather the tables."""
+    from fairthesis.experiment import plan, run
+
+    chosen = plan(dataset, profile, data_root, seed)
+    run(chosen, out, progress=not quiet, say=None if quiet else click.echo)
+    click.echo(f"{out}: metrics.csv, disparities.csv, curves.csv, provenance.json")
+
+
+@command.command()
+@_options
+@click.argument("variant")
+def train(
+    dataset: str, profile: str, data_root: str | None, seed: int, out: str, variant: str
+) -> None:
+    """Train one VARIANT with one seed."""
+    from fairthesis.experiment import plan, train_run
+
+    click.echo(train_run(plan(dataset, profile, data_root), variant, seed, Path(out), False))
+
+
+@command.command()
+@_options
+@click.argument("variant")
+def audit(
+    dataset: str, profile: str, data_root: str | None, seed: int, out: str, variant: str
+) -> None:
+    """Audit the run of one VARIANT with one seed."""
+    from fairthesis.experiment import audit_run, plan
+
+    click.echo(audit_run(plan(dataset, profile, data_root), variant, seed, Path(out)))
+
+
+@command.command()
+@_options
+def collect(dataset: str, profile: str, data_root: str | None, seed: int, out: str) -> None:
+    """Gather the tables of finished runs."""
+    from fairthesis.experiment import collect, plan
+
+    collect(plan(dataset, profile, data_root, seed), Path(out))
+    click.echo(f"{out}: metrics.csv, disparities.csv, curves.csv, provenance.json")

@@ -1,0 +1,64 @@
+"""``fairthesis verify``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--results", type=click.Path(), help="The archive.  [default: results/ of the clone]")
+@click.option("--data-root", help="Folder of the data set, for an experiment on real images.")
+@click.option("--out", type=click.Path(), help="Keep the new runs in this folder.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def command(
+    names: tuple[str, ...], results: str | None, data_root: str | None, out: str | None, quiet: bool
+) -> None:
+    """Re-run archived quick experiments and say whether the numbers agree.
+
+    Without NAMES, every archived quick experiment on made-up images is run again. Numbers agree
+    when they lie within the tolerance that the archive states; exit code 1 where one does not.
+
+    \b
+    Examples:
+      fairthesis verify
+      fairthesis verify synthetic-cxr-quick --out build/verify
+    """
+    from fairthesis.archive import archive, compare, load_results
+    from fairthesis.errors import unknown
+    from fairthesis.experiment import plan, run
+    from fairthesis.schema import write_table
+
+    root = Path(results) if results else archive()
+    found = sorted(folder.parent.name for folder in root.glob("*-quick/provenance.json"))
+    for name in names:
+        if name not in found:
+            raise unknown("archived quick experiment", name, found, f"Looked in {root}/.")
+    failed = 0
+    for name in names or [name for name in found if name.startswith("synthetic")]:
+        old = load_results(root / name)
+        described = old.provenance["experiment"]
+        dataset, seed = described["dataset"], described["seeds"][0]
+        chosen = plan(dataset, described["profile"], data_root, seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(out or scratch) / name
+            new = run(chosen, folder, progress=not quiet, say=None if quiet else click.echo)
+            table = compare(old, new)
+            if out:
+                write_table(table, folder / "comparison.csv")
+        wrong = table[~table["agrees"]]
+        failed += len(wrong)
+        click.echo(
+            f"{name}: {len(table) - len(wrong)} of {len(table)} numbers agree within the stated "
+            f"tolerance; the largest difference is {table['difference'].abs().max():.4g}."
+        )
+        for row in wrong.head(20).itertuples():
+            click.echo(
+                f"  {row.table}: {row.key}: archived {row.archived:.4f}, now {row.now:.4f} "
+                f"(tolerance {row.tolerance:g})"
+            )
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,209 @@
+"""FairEncoder: a shared encoder with a disease head and a sensitive head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fairthesis.errors import InputError, unknown
+
+# Channel statistics of ImageNet, which torchvision's weights expect.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def _small(channels: int, width: int = 16) -> tuple[nn.Module, int]:
+    """Six 3x3 convolutions in three stages; about 70,000 parameters, for images of 32 to 96 px."""
+    layers: list[nn.Module] = []
+    before = channels
+    for stage, after in enumerate((width, 2 * width, 4 * width)):
+        if stage:
+            layers.append(nn.MaxPool2d(2))
+        for stride in (2 if stage == 0 else 1, 1):
+            layers += [
+                nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            ]
+            before = after
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers), before
+
+
+def _resnet(name: str) -> Callable[[int], tuple[nn.Module, int]]:
+    def build(channels: int) -> tuple[nn.Module, int]:
+        from fairthesis._torchvision import torchvision
+
+        net = getattr(torchvision.models, name)(weights=None)
+        width = net.fc.in_features
+        net.fc = nn.Identity()
+        if channels != 3:
+            net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+        return net, width
+
+    return build
+
+
+BACKBONES: dict[str, Callable[[int], tuple[nn.Module, int]]] = {
+    "resnet50": _resnet("resnet50"),
+    "resnet18": _resnet("resnet18"),
+    "small": _small,
+}
+
+
+def _pretrained(backbone: str, weights: str) -> dict[str, Tensor]:
+    """The state of ``weights``: a name of torchvision's (``IMAGENET1K_V2``) or a local file."""
+    path = Path(weights)
+    if path.suffix in {".pth", ".pt", ".safetensors"}:
+        if not path.is_file():
+            raise InputError(f"No weights file at {weights!r}: expected a .pth or .safetensors.")
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    from fairthesis._torchvision import torchvision
+
+    if backbone == "small":
+        raise InputError(
+            f"Backbone 'small' has no pretrained weights {weights!r}: leave weights out, or choose "
+            "resnet18 or resnet50."
+        )
+    offered = torchvision.models.get_model_weights(backbone)
+    if weights not in offered.__members__:
+        raise unknown(f"weights of {backbone}", weights, offered.__members__)
+    try:
+        return offered[weights].get_state_dict(progress=True)
+    except (URLError, OSError) as error:
+        raise InputError(
+            f"The weights {weights!r} of {backbone} could not be downloaded ({error}). Download "
+            "them where there is a network and give the file's path as weights."
+        ) from error
+
+
+def _load_backbone(net: nn.Module, state: dict[str, Tensor], channels: int) -> None:
+    state = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    first = state.get("conv1.weight")
+    if first is not None and first.shape[1] != channels:
+        # The mean over colours, times the number of channels: a grey image given on all channels
+        # excites the first layer as it did the three-channel network.
+        state["conv1.weight"] = first.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+    missing, left = net.load_state_dict(state, strict=False)
+    if missing or left:
+        raise InputError(
+            f"The weights do not fit the backbone: missing {missing[:3]}, left over {left[:3]}. "
+            "Expected a state dict of the same torchvision model."
+        )
+
+
+def _mlp(inputs: int, hidden_dim: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, outputs)
+    )
+
+
+class FairEncoder(nn.Module):
+    """A shared encoder f with two heads: ``disease_emb, sensitive_emb = model(images)``.
+
+    ``features = f(x)``, ``disease_emb = BN(MLP_d(features))``, ``sensitive_emb =
+    BN(MLP_s(features))``, where BN is batch normalisation without affine parameters: no method
+    can then make an embedding look independent of an attribute by shrinking it. One linear layer
+    on ``disease_emb`` gives a logit per target, one on ``sensitive_emb`` the logits of each
+    attribute's groups.
+
+    Args:
+        backbone: a name in ``BACKBONES``: ``resnet50`` (the thesis's), ``resnet18``, or
+            ``small`` (six convolutions, for a CPU).
+        channels: 1 for grey images, 3 for colour.
+        hidden_dim: width of the hidden layer of both heads.
+        disease_dim, sensitive_dim: sizes of the two embeddings.
+        targets: number of targets, 1 or more.
+        groups: number of groups of each attribute, each 2 or more.
+        weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
+
+    Images are floats of shape (n, channels, height, width), range 0 to 1.
+
+    Raises:
+        InputError: for an unknown backbone or weights, or a size below its minimum.
+
+    Reference: the thesis *Towards Fair and Accurate Medical Image Embeddings* (2024); ResNet: He
+    et al., CVPR 2016.
+
+    >>> model = FairEncoder("small", channels=1)
+    >>> disease_emb, sensitive_emb = model(torch.rand(4, 1, 48, 48))
+    >>> disease_emb.shape, sensitive_emb.shape
+    (torch.Size([4, 128]), torch.Size([4, 64]))
+    >>> model.disease_logits(disease_emb).shape
+    torch.Size([4, 1])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: str = "resnet50",
+        *,
+        channels: int = 3,
+        hidden_dim: int = 256,
+        disease_dim: int = 128,
+        sensitive_dim: int = 64,
+        targets: int = 1,
+        groups: Sequence[int] = (2,),
+        weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise unknown("backbone", backbone, BACKBONES)
+        sizes = {"hidden_dim": hidden_dim, "disease_dim": disease_dim, "targets": targets}
+        for name, value in (sizes | {"sensitive_dim": sensitive_dim}).items():
+            if value < 1:
+                raise InputError(f"Expected {name} to be an integer larger than 0, but got {value}")
+        if channels not in (1, 3):
+            raise InputError(f"Expected channels to be 1 (grey) or 3 (colour), but got {channels}")
+        if any(number < 2 for number in groups):
+            raise InputError(f"Expected every attribute to have 2 groups or more, got {groups}")
+        self.shared_encoder, width = BACKBONES[backbone](channels)
+        if weights is not None:
+            _load_backbone(self.shared_encoder, _pretrained(backbone, weights), channels)
+        self.disease_head = _mlp(width, hidden_dim, disease_dim)
+        self.sensitive_head = _mlp(width, hidden_dim, sensitive_dim)
+        self.disease_norm = nn.BatchNorm1d(disease_dim, affine=False)
+        self.sensitive_norm = nn.BatchNorm1d(sensitive_dim, affine=False)
+        self.disease_classifier = nn.Linear(disease_dim, targets)
+        self.sensitive_classifiers = nn.ModuleList(nn.Linear(sensitive_dim, n) for n in groups)
+        mean, std = (_MEAN, _STD) if channels == 3 else ((0.5,), (0.25,))
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+        """What both heads read: the shared encoder's output, shape (n, features)."""
+        return self.shared_encoder((images - self.mean) / self.std)
+
+    def forward(
+        self, images: Float[Tensor, "n c h w"]
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n s"]]:
+        """Disease embedding (n, disease_dim) and sensitive embedding (n, sensitive_dim)."""
+        features = self.features(images)
+        return self.embed_disease(features), self.embed_sensitive(features)
+
+    def embed_disease(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n d"]:
+        """Features to the disease embedding, shape (n, disease_dim)."""
+        return self.disease_norm(self.disease_head(features))
+
+    def embed_sensitive(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n s"]:
+        """Features to the sensitive embedding, shape (n, sensitive_dim)."""
+        return self.sensitive_norm(self.sensitive_head(features))
+
+    def disease_logits(self, disease_emb: Float[Tensor, "n d"]) -> Float[Tensor, "n t"]:
+        """One logit per target, shape (n, targets)."""
+        return self.disease_classifier(disease_emb)
+
+    def sensitive_logits(self, sensitive_emb: Float[Tensor, "n s"]) -> list[Float[Tensor, "n g"]]:
+        """For each attribute its groups' logits, shape (n, groups)."""
+        return [classifier(sensitive_emb) for classifier in self.sensitive_classifiers]

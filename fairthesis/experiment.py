@@ -1,0 +1,219 @@
+"""An experiment: variants x seeds of a training run, each audited, gathered in tidy tables.
+
+The experiments of the book are listed in ``experiments.yml``. Each step can be run on its own
+(a pipeline does) or all at once (a notebook does); what is finished is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from fairthesis.archive import TABLES, TOLERANCE, Results, archive, load_results
+from fairthesis.errors import unknown
+from fairthesis.provenance import provenance, write_json
+from fairthesis.schema import write_table
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment runs: ``config(variant, seed)`` for each of ``runs``."""
+
+    dataset: str
+    profile: str
+    base: Mapping[str, Any]
+    variants: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...]
+    threshold: str = "youden"
+    n_boot: int = 2000
+    n_permutations: int = 2000
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """All pairs of a variant and a seed."""
+        return [(variant, seed) for seed in self.seeds for variant in self.variants]
+
+    def config(self, variant: str, seed: int) -> Any:
+        """The ``TrainConfig`` of one run."""
+        from fairthesis.train import TrainConfig
+
+        if variant not in self.variants:
+            raise unknown("variant", variant, self.variants)
+        return TrainConfig(**{**self.base, **self.variants[variant], "seed": seed})
+
+    def folder(self, out: Path, variant: str, seed: int) -> Path:
+        """Where the run directory of one run lies."""
+        return out / "runs" / f"{variant}-{seed}"
+
+
+def experiments() -> dict[str, dict[str, Any]]:
+    """The content of ``experiments.yml``: data set, then profile, then what is run."""
+    text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def plan(
+    dataset: str, profile: str = "quick", data_root: str | Path | None = None, seed: int = 0
+) -> Plan:
+    """The plan of a listed experiment; seeds count up from ``seed``.
+
+    >>> plan("synthetic-cxr").runs
+    [('erm', 0), ('adversarial', 0), ('erm', 1), ('adversarial', 1)]
+    """
+    listed = experiments()
+    if dataset not in listed:
+        raise unknown("data set with an experiment", dataset, listed)
+    if profile not in listed[dataset]:
+        raise unknown(f"profile of {dataset}", profile, listed[dataset])
+    entry = listed[dataset][profile]
+    base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
+    seeds = tuple(range(seed, seed + entry["seeds"]))
+    return Plan(dataset, profile, base, entry["variants"], seeds)
+
+
+def train_run(plan: Plan, variant: str, seed: int, out: Path, progress: bool = True) -> Path:
+    """Train one run unless it is finished; gives its run directory."""
+    from fairthesis.train import train
+
+    folder = plan.folder(out, variant, seed)
+    return train(plan.config(variant, seed), folder, overwrite=True, progress=progress)
+
+
+def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
+    """Audit one run on its test part, at a threshold chosen on its validation part."""
+    from fairthesis.audit import audit
+
+    folder = plan.folder(out, variant, seed)
+    frame = pd.read_parquet(folder / "predictions.parquet")
+    groups = list(json.loads((folder / "provenance.json").read_text())["groups"])
+    for target in frame["target"].unique():
+        report = audit(
+            frame,
+            groups=groups,
+            patient="patient_id",
+            target=target,
+            threshold=plan.threshold,
+            n_boot=plan.n_boot,
+            n_permutations=plan.n_permutations,
+            seed=seed,
+        )
+        write_json(report.to_dict(), folder / "audit" / target / "audit.json")
+    return folder / "audit"
+
+
+def collect(plan: Plan, out: Path) -> Results:
+    """Gather the audits and logs of all runs in ``metrics.csv``, ``disparities.csv`` and
+    ``curves.csv`` with a ``provenance.json`` under ``out``."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    runs = []
+    for variant, seed in plan.runs:
+        folder = plan.folder(out, variant, seed)
+        key = {"variant": variant, "seed": seed}
+        origin = json.loads((folder / "provenance.json").read_text())
+        runs.append(key | {name: origin[name] for name in _OF_RUN})
+        for file in sorted(folder.glob("audit/*/audit.json")):
+            report = json.loads(file.read_text())
+            _flatten(report, key | {"target": file.parent.name}, rows)
+        for text in (folder / "log.jsonl").read_text().splitlines():
+            line = json.loads(text)
+            rows["curves"] += [
+                key | {"epoch": line["epoch"], "name": name, "value": value}
+                for name, value in line.items()
+                if name not in ("epoch", "seconds")
+            ]
+    tables = {name: pd.DataFrame(rows[name]) for name in TABLES}
+    for name, table in tables.items():
+        write_table(table.round(6), out / f"{name}.csv")
+    described = provenance(
+        experiment={
+            "dataset": plan.dataset,
+            "profile": plan.profile,
+            "base": {k: v for k, v in plan.base.items() if k != "data_root"},
+            "variants": dict(plan.variants),
+            "seeds": list(plan.seeds),
+            "threshold": plan.threshold,
+            "n_boot": plan.n_boot,
+            "n_permutations": plan.n_permutations,
+        },
+        tolerance=TOLERANCE,
+        runs=runs,
+    )
+    write_json(described, out / "provenance.json")
+    return load_results(out, f"computed in {out.name}")
+
+
+_OF_RUN = (
+    "data_fingerprint",
+    "selected_epoch",
+    "wall_seconds",
+    "peak_memory_mb",
+    "images",
+    "left_out",
+    "groups",
+)
+
+
+def _flatten(
+    report: Mapping[str, Any], key: Mapping[str, Any], rows: dict[str, list[dict[str, Any]]]
+) -> None:
+    def line(value: Mapping[str, Any]) -> dict[str, Any]:
+        lo, hi = value["ci"] or (None, None)
+        return {"value": value["value"], "lo": lo, "hi": hi}
+
+    for metric, value in report["overall"].items():
+        nowhere = {"attribute": None, "group": None}
+        rows["metrics"].append({**key, **nowhere, "metric": metric, **line(value)})
+    for attribute, groups in report["groups"].items():
+        for group, content in groups.items():
+            place = {**key, "attribute": attribute, "group": group}
+            for count in ("n", "n_patients", "n_positive", "n_negative"):
+                value = {"value": content[count], "ci": None}
+                rows["metrics"].append({**place, "metric": count, **line(value)})
+            for metric, value in content["metrics"].items():
+                rows["metrics"].append({**place, "metric": metric, **line(value)})
+    for attribute, names in report["disparities"].items():
+        for name, value in names.items():
+            chance = {k: value[k] for k in ("null_mean", "null_q95", "p_value")}
+            place = {**key, "attribute": attribute, "name": name}
+            rows["disparities"].append({**place, **line(value), **chance})
+
+
+def run(
+    plan: Plan, out: str | Path, *, progress: bool = True, say: Callable[[str], None] | None = None
+) -> Results:
+    """Train and audit what is not finished, then gather the tables. Can be killed and resumed."""
+    out = Path(out)
+    for number, (variant, seed) in enumerate(plan.runs, 1):
+        if say:
+            say(
+                f"[{number}/{len(plan.runs)}] {plan.dataset} {plan.profile}: {variant}, seed {seed}"
+            )
+        train_run(plan, variant, seed, out, progress)
+        audit_run(plan, variant, seed, out)
+    return collect(plan, out)
+
+
+def results(
+    dataset: str,
+    profile: str = "quick",
+    data_root: str | Path | None = None,
+    seed: int = 0,
+    out_dir: str | Path = "build/experiments",
+) -> Results:
+    """What a chapter shows: the experiment run here, or its archived full run without the data.
+
+    Runs in ``out_dir/DATASET-PROFILE`` (finished runs are used again). For a real data set without
+    a ``data_root`` the tables come from ``results/DATASET-full``.
+    """
+    chosen = plan(dataset, profile, data_root, seed)
+    if dataset.startswith("synthetic") or data_root:
+        out = Path(out_dir) / f"{dataset}-{profile}"
+        return run(chosen, out, progress=False, say=print)
+    folder = archive() / f"{dataset}-full"
+    return load_results(folder, f"archived full run, results/{folder.name}")

@@ -1,0 +1,62 @@
+"""What a trained model says of a cohort: predictions, embeddings, weights, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from fairthesis.batches import Table
+from fairthesis.cohort import Cohort
+from fairthesis.methods import Method
+from fairthesis.schema import SPLITS, write_atomically, write_table
+
+
+def infer(
+    method: Method, table: Table, rows: NDArray[np.intp], batch_size: int, device: torch.device
+) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n d"], Float[np.ndarray, "n s"]]:
+    """Probabilities (n, targets), disease and sensitive embeddings of the given rows."""
+    parts = []
+    for start in range(0, len(rows), batch_size):
+        batch = table.batch(rows[start : start + batch_size], device)
+        disease_emb, sensitive_emb = method.embed(batch.images)
+        with torch.no_grad():
+            scores = torch.sigmoid(method.model.disease_logits(disease_emb))
+        parts.append([t.cpu().numpy() for t in (scores, disease_emb, sensitive_emb)])
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return columns[0], columns[1], columns[2]
+
+
+def write_results(
+    out: Path,
+    method: Method,
+    cohort: Cohort,
+    table: Table,
+    targets: Sequence[str],
+    attributes: Sequence[str],
+    batch_size: int,
+    device: torch.device,
+) -> None:
+    """Write ``predictions.parquet``, ``embeddings.parquet`` and ``model.safetensors``."""
+    rows = np.sort(np.concatenate([table.rows[split] for split in SPLITS]))
+    scores, disease, sensitive = infer(method, table, rows, batch_size, device)
+    frame = cohort.frame.iloc[rows].reset_index(drop=True)
+    keys = frame[["image_id", "patient_id", "split"]]
+    tables = [
+        keys.assign(target=target, y_true=frame[target], y_score=scores[:, t]).join(
+            frame[list(attributes)]
+        )
+        for t, target in enumerate(targets)
+    ]
+    write_table(pd.concat(tables, ignore_index=True), out / "predictions.parquet")
+    columns = {f"disease_{i:03d}": disease[:, i] for i in range(disease.shape[1])}
+    columns |= {f"sensitive_{i:03d}": sensitive[:, i] for i in range(sensitive.shape[1])}
+    write_table(keys.join(pd.DataFrame(columns)), out / "embeddings.parquet")
+    weights = {name: value.contiguous() for name, value in method.model.state_dict().items()}
+    write_atomically(out / "model.safetensors", lambda to: save_file(weights, to))

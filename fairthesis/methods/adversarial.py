@@ -1,0 +1,191 @@
+"""The adversarial encoder: the thesis's three steps, made to hold against fresh probes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+from fairthesis.errors import InputError
+from fairthesis.methods.base import MethodOptions, Setting, masked_bce
+from fairthesis.methods.critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
+from fairthesis.methods.dependence import conditional_hsic, cross_covariance
+from fairthesis.methods.erm import ERM
+
+
+@dataclass(frozen=True)
+class AdversarialOptions(MethodOptions):
+    """Settings of the adversarial encoder.
+
+    ``adversary_weight`` scales all that acts against the attribute; 0 is ERM exactly. The weight
+    is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``.
+    """
+
+    adversary_weight: float = 1.0
+    hsic_weight: float = 2.0  # relative to the confusion loss
+    covariance_weight: float = 1.0
+    critic_steps: int = 5
+    critic_rate: float = 1e-3
+    reset_every: int = 200  # steps; one critic at a time starts again
+    warmup_epochs: int = 3
+    ramp_epochs: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("adversary_weight", "hsic_weight", "covariance_weight"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise InputError(f"Expected {name} to be 0 or larger, but got {value}")
+        for name in ("critic_steps", "reset_every"):
+            if (value := getattr(self, name)) < 1:
+                raise InputError(f"Expected {name} to be 1 or larger, but got {value}")
+        for name in ("warmup_epochs", "ramp_epochs"):
+            if (value := getattr(self, name)) < 0:
+                raise InputError(f"Expected {name} to be 0 or larger, but got {value}")
+
+
+class Adversarial(ERM):
+    """Train the disease, train critics to read the attribute, confuse the critics.
+
+    One update, with weights w = 1 / (G P(attribute | target)), so that in the weighted batch the
+    attribute says nothing about the target:
+
+    1. each of three critics takes ``critic_steps`` steps down the weighted cross-entropy of the
+       attributes given (z, z·(2y−1), y), z being the detached disease embedding;
+    2. the encoder takes one step down
+       ``BCE_w + λ (confusion + hsic_weight · HSIC(z, a | y) + covariance_weight · cov(z, s)²)``
+       with λ the ramped ``adversary_weight`` and s the sensitive embedding. Critics stand still.
+       The sensitive head learns the attribute from its own branch, beside this.
+
+    Now and then one critic starts again from random weights, so that the encoder cannot settle
+    on fooling three particular networks.
+
+    References: Goodfellow et al., NeurIPS 2014 (adversaries); Zhang, Lemoine and Mitchell, AIES
+    2018 (the target as the adversary's input); Gretton et al., ALT 2005 (HSIC).
+    """
+
+    Options = AdversarialOptions
+    options: AdversarialOptions
+    step: Tensor  # of the encoder against the critics, so far
+    summary = "three conditional critics, bounded confusion loss, HSIC, decorrelated heads"
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        last = self.options.warmup_epochs + self.options.ramp_epochs
+        if self.options.adversary_weight and last >= setting.epochs:
+            raise InputError(
+                f"warmup_epochs + ramp_epochs is {last}, and the run has {setting.epochs} epochs: "
+                "expected more epochs than that. Raise epochs or lower warmup_epochs and "
+                "ramp_epochs."
+            )
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+        self.critics = nn.ModuleList()
+        if self.options.adversary_weight == 0:
+            return  # nothing that could differ from ERM: no parameter, no random number
+        groups = [cell.shape[-1] for cell in setting.cells]
+        targets = model.disease_classifier.out_features
+        width = model.disease_classifier.in_features * (targets + 1) + targets
+        device = model.disease_classifier.weight.device
+        with torch.random.fork_rng():  # the model's own random numbers stay those of ERM
+            torch.manual_seed(setting.seed + 1)
+            self.critics.extend(Critic(width, hidden, groups).to(device) for hidden in SHAPES)
+        self.optimisers["critics"] = torch.optim.Adam(
+            self.critics.parameters(), lr=self.options.critic_rate
+        )
+
+    @classmethod
+    def eligible(cls, epoch: int, options: MethodOptions) -> bool:
+        assert isinstance(options, AdversarialOptions)
+        return options.adversary_weight == 0 or epoch >= options.warmup_epochs + options.ramp_epochs
+
+    def at(self, epoch: float, rate: float) -> None:
+        super().at(epoch, rate)
+        if "critics" in self.optimisers:  # critics keep their own rate: they must keep up
+            self.optimisers["critics"].param_groups[0]["lr"] = self.options.critic_rate
+
+    def weight(self) -> float:
+        """λ at the present epoch: 0 in the warm-up, then a sigmoid ramp up to its value."""
+        since = self.epoch - self.options.warmup_epochs
+        if self.options.adversary_weight == 0 or since < 0:
+            return 0.0
+        if since >= self.options.ramp_epochs:
+            return self.options.adversary_weight
+        ramp = 2 / (1 + math.exp(-10 * since / self.options.ramp_epochs)) - 1
+        return self.options.adversary_weight * ramp
+
+    def cell_weights(self, batch: Batch) -> Float[Tensor, "n t a"]:
+        """1 / (G P(attribute | target)) per row, target, attribute; 1 where either is unknown."""
+        columns = []
+        for cell, codes in zip(self.setting.cells, batch.attributes.T, strict=True):
+            known = ~torch.isnan(batch.targets) & (codes >= 0)[:, None]  # n t
+            classes = torch.nan_to_num(batch.targets).long()
+            which = torch.arange(cell.shape[0], device=classes.device)
+            share = cell.to(classes.device)[which, classes, codes.clamp_min(0)[:, None]]
+            weight = 1 / (cell.shape[-1] * share.clamp_min(1e-3))
+            columns.append(torch.where(known, weight, 1.0))
+        return torch.stack(columns, dim=2)
+
+    def critic_step(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> float:
+        """One step of every critic on a detached embedding; the mean loss before the step."""
+        inputs = critic_input(z.detach(), batch.targets)
+        losses = [critic_loss(critic(inputs), batch.attributes, weights) for critic in self.critics]
+        self.descend(torch.stack(losses).sum(), "critics")
+        return float(torch.stack(losses).mean().detach())
+
+    def confusion(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> Tensor:
+        """The confusion loss, averaged over the critics."""
+        inputs = critic_input(z, batch.targets)
+        losses = [
+            confusion_loss(critic(inputs), batch.attributes, weights) for critic in self.critics
+        ]
+        return torch.stack(losses).mean()
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        weight = self.weight()
+        if weight == 0:
+            return super().update(batch)
+        self.train()
+        options = self.options
+        self.step += 1
+        if int(self.step) % options.reset_every == 0:
+            self.reset_one()
+        features = self.model.features(batch.images)
+        z = self.model.embed_disease(features)
+        cells = self.cell_weights(batch)  # n t a
+        per_attribute = cells.mean(1)
+        critic = 0.0
+        for _ in range(options.critic_steps):
+            critic = self.critic_step(z, batch, per_attribute)
+        disease = masked_bce(self.model.disease_logits(z), batch.targets, cells.mean(2))
+        confusion = self.confusion(z, batch, per_attribute)
+        hsic = torch.stack(
+            [
+                conditional_hsic(z, codes, cell.shape[-1], target)
+                for cell, codes in zip(self.setting.cells, batch.attributes.T, strict=True)
+                for target in batch.targets.T
+            ]
+        ).mean()
+        sensitive, s = self.sensitive_loss(features.detach(), batch)
+        covariance = cross_covariance(z, s.detach())
+        against = confusion + options.hsic_weight * hsic + options.covariance_weight * covariance
+        self.descend(disease + weight * against + sensitive)
+        return {
+            "disease_loss": disease.item(),
+            "sensitive_loss": sensitive.item(),
+            "critic_loss": critic,
+            "confusion_loss": confusion.item(),
+            "hsic": hsic.item(),
+            "covariance": covariance.item(),
+            "adversary_weight": weight,
+        }
+
+    def reset_one(self) -> None:
+        """Give one critic, each in turn, fresh random weights and a fresh optimiser state."""
+        critic = self.critics[int(self.step) // self.options.reset_every % len(self.critics)]
+        assert isinstance(critic, Critic)
+        critic.reset()
+        for parameter in critic.parameters():
+            self.optimisers["critics"].state.pop(parameter, None)

@@ -1,0 +1,161 @@
+"""What every mitigation method shares: optimiser, masked losses, ``update`` and ``predict``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """A method's own settings; plain training has none."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the loop tells a method about the run and its training part.
+
+    ``cells[k][t, c, g]`` is P(attribute k is group g | target t is c) over the training images.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    epochs: int
+    seed: int
+    cells: tuple[Float[Tensor, "t 2 g"], ...]
+
+
+def cell_probabilities(
+    targets: Float[Tensor, "n t"], codes: Int[Tensor, " n"], groups: int
+) -> Float[Tensor, "t 2 g"]:
+    """P(group | target is c) for each target and c in 0, 1, over rows where both are known.
+
+    A class without a single known row gets the uniform distribution.
+    """
+    out = torch.full((targets.shape[1], 2, groups), 1 / groups)
+    for t in range(targets.shape[1]):
+        for c in (0, 1):
+            known = codes[(targets[:, t] == c) & (codes >= 0)]
+            if len(known):
+                out[t, c] = torch.bincount(known, minlength=groups) / len(known)
+    return out
+
+
+def masked_bce(
+    logits: Float[Tensor, "n t"],
+    targets: Float[Tensor, "n t"],
+    weights: Float[Tensor, "n t"] | None = None,
+) -> Float[Tensor, ""]:
+    """Weighted mean binary cross-entropy over the known labels (NaN is "not stated").
+
+    sum_it w_it BCE(logit_it, y_it) / sum_it w_it over pairs with a label; 0 where there is none.
+    """
+    known = ~torch.isnan(targets)
+    weight = known.to(logits.dtype) if weights is None else weights * known
+    losses = F.binary_cross_entropy_with_logits(
+        logits, torch.where(known, targets, 0.0), reduction="none"
+    )
+    return (losses * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+def masked_cross_entropy(
+    logits: Float[Tensor, "n g"],
+    codes: Int[Tensor, " n"],
+    weights: Float[Tensor, " n"] | None = None,
+) -> Float[Tensor, ""]:
+    """Weighted mean cross-entropy over rows with a known group (code -1 is "unknown")."""
+    known = codes >= 0
+    weight = known.to(logits.dtype) if weights is None else weights * known
+    losses = F.cross_entropy(logits, codes.clamp_min(0), reduction="none")
+    return (losses * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+class Method(nn.Module):
+    """A way to train a ``FairEncoder``. Subclasses change ``loss`` or ``update``.
+
+    The loop calls ``at(epoch, fraction)`` before every step, then ``update(batch)``, which takes
+    one optimisation step and returns floats for the log.
+    """
+
+    Options: ClassVar[type[MethodOptions]] = MethodOptions
+    summary: ClassVar[str] = ""
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__()
+        self.model = model
+        self.options = options
+        self.setting = setting
+        self.epoch = 0.0
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "model": torch.optim.AdamW(
+                model.parameters(), lr=setting.learning_rate, weight_decay=setting.weight_decay
+            )
+        }
+
+    @classmethod
+    def eligible(cls, epoch: int, options: MethodOptions) -> bool:
+        """Whether the model after ``epoch`` (from 0) may be chosen by a selection rule."""
+        return True
+
+    def at(self, epoch: float, rate: float) -> None:
+        """Where training is: epochs done so far, and the learning rate's factor (0 to 1)."""
+        self.epoch = epoch
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.setting.learning_rate * rate
+
+    def descend(self, loss: Tensor, optimiser: str = "model") -> None:
+        """One step down ``loss`` for the parameters of one optimiser, gradients clipped to 5."""
+        used = self.optimisers[optimiser]
+        used.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for g in used.param_groups for p in g["params"]], 5.0)
+        used.step()
+
+    def sensitive_loss(
+        self, features: Float[Tensor, "n f"], batch: Batch
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "n s"]]:
+        """Cross-entropy of every attribute from the sensitive branch, and its embedding."""
+        sensitive_emb = self.model.embed_sensitive(features)
+        losses = [
+            masked_cross_entropy(logits, codes)
+            for logits, codes in zip(
+                self.model.sensitive_logits(sensitive_emb), batch.attributes.T, strict=True
+            )
+        ]
+        return torch.stack(losses).mean(), sensitive_emb
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Take one optimisation step on a batch; the named losses before it, for the log."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Disease and sensitive embeddings of images, in evaluation mode."""
+        self.eval()
+        disease_emb, sensitive_emb = self.model(images)
+        return disease_emb, sensitive_emb
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Float[Tensor, "n t"]:
+        """Probabilities of the targets, shape (n, targets)."""
+        return torch.sigmoid(self.model.disease_logits(self.embed(images)[0]))
+
+    def training_state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs from the method."""
+        optimisers = {name: o.state_dict() for name, o in self.optimisers.items()}
+        return {"module": self.state_dict(), "optimisers": optimisers}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Put back what ``training_state`` gave."""
+        self.load_state_dict(state["module"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])

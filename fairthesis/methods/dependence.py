@@ -1,0 +1,86 @@
+"""Measures of dependence between an embedding and an attribute, for use as a loss."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def _centred(kernel: Float[Tensor, "n n"], weights: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
+    """H K H' for the weighted mean, scaled by the square roots of the weights on both sides."""
+    mean = weights @ kernel  # n
+    centred = kernel - mean[None, :] - mean[:, None] + mean @ weights
+    root = weights.sqrt()
+    return centred * root[:, None] * root[None, :]
+
+
+def normalised_hsic(
+    z: Float[Tensor, "n d"],
+    codes: Int[Tensor, " n"],
+    groups: int,
+    weights: Float[Tensor, " n"] | None = None,
+) -> Float[Tensor, ""]:
+    """Normalised Hilbert-Schmidt independence criterion of an embedding and a group, 0 to 1.
+
+    HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with a Gaussian kernel K on ``z`` (bandwidth: the
+    median distance) and the identity kernel L on the group; under ``weights`` every mean is a
+    weighted one. 0 where either is constant.
+
+    Reference: Gretton et al., ALT 2005; the normalisation: Kornblith et al., ICML 2019.
+
+    >>> a = torch.tensor([0, 0, 1, 1])
+    >>> round(float(normalised_hsic(a.float()[:, None] * 9, a, 2)), 3)
+    1.0
+    """
+    n = len(z)
+    w = torch.full((n,), 1 / n, dtype=z.dtype, device=z.device)
+    if weights is not None:
+        w = (weights / weights.sum().clamp_min(1e-12)).to(z.dtype)
+    squared = torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist").square()
+    off = squared.detach()[~torch.eye(n, dtype=torch.bool, device=z.device)]
+    bandwidth = off[off > 0].median() if (off > 0).any() else squared.new_tensor(1.0)
+    kernel = _centred(torch.exp(-squared / bandwidth), w)
+    one_hot = F.one_hot(codes, groups).to(z.dtype)
+    label = _centred(one_hot @ one_hot.T, w)
+    norm = kernel.square().sum() * label.square().sum()
+    return (kernel * label).sum() / norm.clamp_min(1e-12).sqrt()
+
+
+def conditional_hsic(
+    z: Float[Tensor, "n d"],
+    codes: Int[Tensor, " n"],
+    groups: int,
+    target: Float[Tensor, " n"],
+    least: int = 8,
+) -> Float[Tensor, ""]:
+    """The mean over the classes of a target of ``normalised_hsic`` within the class.
+
+    Rows without a label or a group are left out, and so is a class in which fewer than ``least``
+    rows or fewer than two groups are present.
+    """
+    values = []
+    for c in (0, 1):
+        rows = (target == c) & (codes >= 0)
+        if int(rows.sum()) >= least and len(codes[rows].unique()) > 1:
+            share = torch.bincount(codes[rows], minlength=groups)
+            weights = 1 / share[codes[rows]].to(z.dtype)
+            values.append(normalised_hsic(z[rows], codes[rows], groups, weights))
+    return torch.stack(values).mean() if values else z.sum() * 0.0
+
+
+def cross_covariance(a: Float[Tensor, "n d"], b: Float[Tensor, "n s"]) -> Float[Tensor, ""]:
+    """Mean squared correlation between the columns of two embeddings, 0 to 1.
+
+    sum_ij corr(a_i, b_j)^2 / (d s).
+
+    Reference: the decorrelation penalty of Cogswell et al., ICLR 2016, between two embeddings.
+
+    >>> x = torch.tensor([[-1.0], [1.0]])
+    >>> float(cross_covariance(x, -x))
+    1.0
+    """
+    a = (a - a.mean(0)) / a.std(0, unbiased=False).clamp_min(1e-6)
+    b = (b - b.mean(0)) / b.std(0, unbiased=False).clamp_min(1e-6)
+    return (a.T @ b / len(a)).square().mean()

@@ -1,0 +1,99 @@
+"""Where a number came from: code, packages, machine, data, seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fairthesis import __version__
+from fairthesis.schema import write_atomically
+
+PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvision", "pillow")
+_ROOT = Path(__file__).parent
+# The modules that decide what a training run computes, and those that only read its result.
+_TRAINING = (
+    *("batches.py", "cohort.py", "encoder.py", "images.py", "inference.py", "metrics.py"),
+    *("selection.py", "splits.py", "train.py", "methods", "datasets"),
+)
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Write a mapping as indented JSON, whole or not at all. NaN is refused."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, lambda to: to.write_text(text, encoding="utf-8"))
+
+
+def code_fingerprint() -> str:
+    """SHA-256 over the modules that decide what a training run computes, 16 digits."""
+    files = [
+        file
+        for name in _TRAINING
+        for file in ([_ROOT / name] if name.endswith(".py") else (_ROOT / name).glob("*.py"))
+        if file.is_file()
+    ]
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.relative_to(_ROOT).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that the package lies in, ``-dirty`` if the package was changed.
+
+    None where the package is not in a git checkout (installed from an archive).
+    """
+    if not (_ROOT.parent / ".git").exists():
+        return None
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(_ROOT.parent), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return commit + ("-dirty" if git("status", "--porcelain", "--", "fairthesis") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python, fairthesis and the installed packages that numbers depend on."""
+    found = {"python": platform.python_version(), "fairthesis": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_memory_mb() -> float:
+    """The largest resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def provenance(**more: Any) -> dict[str, Any]:
+    """Commit, code fingerprint, package versions and machine, and what ``more`` adds."""
+    return {
+        "git_commit": git_commit(),
+        "code_fingerprint": code_fingerprint(),
+        "packages": package_versions(),
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        **more,
+    }
