@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -66,8 +67,12 @@ def audit(
     for attribute, found in members.items():
         compared = [k for k, group in enumerate(found.values()) if group.above(floor)]
         _warn_of_floor(attribute, found, floor, len(compared), data.warnings)
-        replicate = {m: boot[attribute][m][:, compared] for m in disparity.NEEDED}
-        gaps[attribute] = _gaps(data, attribute, found, compared, replicate, n_permutations, seed)
+        null = _null(data, attribute, compared, n_permutations, seed)
+        drawn = {m: boot[attribute][m][:, compared] for m in disparity.NEEDED}
+        gaps[attribute] = _gaps([list(found.values())[k] for k in compared], drawn, null)
+        for k, name in enumerate([list(found)[k] for k in compared] if null else []):
+            ranges = {m: resampling.percentile_interval(null[m][:, k]) for m in null}
+            found[name] = replace(found[name], chance={m: r for m, r in ranges.items() if r})
     return FairnessReport(
         n_rows=len(data.y),
         n_patients=int(data.patient.max()) + 1 if data.has_patients else None,
@@ -142,35 +147,37 @@ def _interval(value: float, drawn: NDArray[np.float64]) -> tuple[float, float] |
     return resampling.percentile_interval(drawn) if math.isfinite(value) and len(drawn) else None
 
 
+def _null(
+    data: Intake, attribute: str, compared: list[int], n_permutations: int, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """Metrics of the compared groups under permutation, each (n_permutations, groups)."""
+    if len(compared) < 2 or not n_permutations:
+        return {}
+    codes = data.groups[attribute].codes
+    rows = np.isin(codes, compared)
+    labels = np.searchsorted(compared, codes[rows]).astype(np.uint8)
+    y, s, patient = data.y[rows], data.s[rows], data.patient[rows]
+    return replicates.permutation_null(
+        y, s, patient, labels, data.threshold, n_permutations, seed, attribute
+    )
+
+
 def _gaps(
-    data: Intake,
-    attribute: str,
-    found: Mapping[str, Group],
-    compared: list[int],
+    kept: Sequence[Group],
     drawn: Mapping[str, NDArray[np.float64]],
-    n_permutations: int,
-    seed: int,
+    null: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, Gap]:
     """The disparities of one attribute among the groups that are compared."""
-    if len(compared) < 2:
+    if len(kept) < 2:
         return {name: Gap(math.nan) for name in disparity.DISPARITIES}
-    kept = [group for k, group in enumerate(found.values()) if k in compared]
     values = disparity.disparities(
         {m: np.array([g.metrics[m].value for g in kept]) for m in disparity.NEEDED}
     )
-    spreads = disparity.disparities(drawn)
-    null: dict[str, NDArray[np.float64]] = {}
-    if n_permutations:
-        codes = data.groups[attribute].codes
-        rows = np.isin(codes, compared)
-        labels = np.searchsorted(compared, codes[rows]).astype(np.uint8)
-        null = disparity.disparities(
-            replicates.permutation_null(
-                data.y[rows], data.s[rows], data.patient[rows], labels,
-                data.threshold, n_permutations, seed, attribute,
-            )
-        )  # fmt: skip
-    return {name: _gap(name, float(values[name]), spreads[name], null.get(name)) for name in values}
+    spread = disparity.disparities(drawn)
+    chance = disparity.disparities(null) if null else {}
+    return {
+        name: _gap(name, float(values[name]), spread[name], chance.get(name)) for name in values
+    }
 
 
 def _gap(
@@ -195,13 +202,9 @@ def _corrected(gaps: dict[str, dict[str, Gap]]) -> dict[str, dict[str, Gap]]:
     keys = [(a, n) for a, row in gaps.items() for n, g in row.items() if math.isfinite(g.p_value)]
     adjusted = dict(zip(keys, resampling.holm([gaps[a][n].p_value for a, n in keys]), strict=True))
     return {
-        a: {n: _with_holm(gap, adjusted.get((a, n), math.nan)) for n, gap in row.items()}
+        a: {n: replace(gap, p_value_holm=adjusted.get((a, n), math.nan)) for n, gap in row.items()}
         for a, row in gaps.items()
     }
-
-
-def _with_holm(gap: Gap, p: float) -> Gap:
-    return Gap(gap.value, gap.ci, gap.null_mean, gap.null_q95, gap.p_value, p)
 
 
 def _warn_of_floor(

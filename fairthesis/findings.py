@@ -43,13 +43,18 @@ class Gap(Estimate):
 
 @dataclass(frozen=True)
 class Group:
-    """One group's counts and metrics."""
+    """One group's counts and metrics.
+
+    ``chance`` holds, for metrics that gaps are made of, the range in which 95 % of the values lie
+    when the group is permuted over patients.
+    """
 
     n: int
     n_patients: int
     n_positive: int
     n_negative: int
     metrics: Mapping[str, Estimate]
+    chance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def above(self, floor: int) -> bool:
         """Whether the group is large enough to be compared."""
@@ -131,7 +136,10 @@ class FairnessReport:
 
     def to_html(self) -> str:
         """One self-contained page."""
-        return report.render(self.to_dict(), self.settings, self.data)
+        chance = {
+            a: {g: m.chance for g, m in members.items()} for a, members in self.groups.items()
+        }
+        return report.render(self.to_dict(), self.settings, chance, self.data)
 
     def write(self, directory: str | Path) -> list[Path]:
         """Write ``audit.json``, ``audit.html`` and the tidy CSVs; each file whole or not at all."""

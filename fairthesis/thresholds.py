@@ -19,21 +19,23 @@ def parse(threshold: float | str) -> tuple[str, float | None]:
     >>> parse("tnr=0.8")
     ('tnr', 0.8)
     """
-    name, _, number = str(threshold).strip().partition("=")
-    name = name.strip()
-    if name == "youden" and not number:
+    text = str(threshold).strip()
+    if text == "youden":
         return "youden", None
-    fixed = name if name not in ("fpr", "tnr") else number
+    name, equals, number = text.partition("=")
+    kind, digits = (name.strip(), number) if equals else ("fixed", text)
     try:
-        value = float(fixed)
+        value = float(digits) if kind in ("fixed", "fpr", "tnr") else None
     except ValueError:
-        raise unknown("threshold", threshold, ["a number from 0 to 1", *RULES]) from None
-    if not 0 <= value <= 1 or (number and fixed is name):
+        value = None
+    if value is None:
+        raise unknown("threshold", threshold, ["a number from 0 to 1", *RULES])
+    if not 0 <= value <= 1:
         raise InputError(
-            f"The threshold is {str(threshold)!r}: expected a number from 0 to 1, or one of the "
-            f"rules {', '.join(RULES)}."
+            f"The threshold is {text!r}: expected a number from 0 to 1, or one of the rules "
+            f"{', '.join(RULES)}."
         )
-    return ("fixed" if fixed is name else name), value
+    return kind, value
 
 
 def choose(y_true: ArrayLike, y_score: ArrayLike, rule: str, rate: float | None = None) -> float:

@@ -110,7 +110,10 @@ def summary(report: FairnessReport) -> str:
         lines += ["", *_table([attribute, "n", "positive", *BY_GROUP], rows)]
         gaps = report.disparities[attribute]
         rows = [[n, _number(g.value), _ci(g), _chance(g), _p(g)] for n, g in gaps.items()]
-        lines += ["", *_table([f"gaps by {attribute}", "value", "95 % interval", "chance", "p"], rows)]
+        lines += [
+            "",
+            *_table([f"gaps by {attribute}", "value", "95 % interval", "chance", "p"], rows),
+        ]
     lines += ["", "chance: mean of the gap, and its 95 % point, when groups are permuted over"]
     lines += ["patients. p: corrected for all gaps of the audit (Holm)."]
     for warning in report.warnings:

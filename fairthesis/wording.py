@@ -1,0 +1,140 @@
+"""An audit in plain words: what was found, and what cannot be concluded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LABELS = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "tpr": "true positive rate",
+    "fpr": "false positive rate",
+    "tnr": "true negative rate",
+    "fnr": "false negative rate",
+    "ppv": "positive predictive value",
+    "npv": "negative predictive value",
+    "prevalence": "prevalence",
+    "selection_rate": "selection rate",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "ece": "ECE (plug-in)",
+    "ece_debiased": "calibration error (debiased)",
+    "calibration_intercept": "calibration intercept",
+    "calibration_slope": "calibration slope",
+    "auroc_gap": "AUROC gap",
+    "worst_group_auroc": "worst group's AUROC",
+    "equalized_odds_difference": "equalized odds difference",
+    "equalized_odds_difference_mean": "equalized odds difference, mean",
+    "tpr_difference": "true positive rate difference",
+    "fpr_difference": "false positive rate difference",
+    "demographic_parity_difference": "demographic parity difference",
+    "accuracy_gap": "accuracy gap",
+    "ece_gap": "calibration error gap (debiased)",
+    "brier_gap": "Brier score gap",
+}
+TOLD = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
+ALPHA = 0.05
+
+
+def number(value: float | None) -> str:
+    """Three decimals, or a dash where it is not known.
+
+    >>> number(0.25), number(None)
+    ('0.250', '–')
+    """
+    return "–" if value is None else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def interval(ci: list[float] | None) -> str:
+    """``low to high``, or nothing where there is none."""
+    return "" if ci is None else f"{number(ci[0])} to {number(ci[1])}"
+
+
+def p_value(p: float | None) -> str:
+    """A p value for reading; below 0.001 as such."""
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def summary(found: Mapping[str, Any]) -> list[str]:
+    """Sentences on the whole and on each attribute's main gaps."""
+    auroc, error = found["overall"]["auroc"], found["overall"]["ece_debiased"]
+    told = [
+        f"Over all {found['n_rows']} rows the AUROC is {number(auroc['value'])}{_within(auroc)}; "
+        f"scores are off the observed rates by {number(error['value'])} (root mean square)."
+    ]
+    for attribute, gaps in found["disparities"].items():
+        for name, metric in TOLD.items():
+            told.append(_gap_sentence(found, attribute, gaps[name], metric))
+    return told
+
+
+def _within(estimate: Mapping[str, Any]) -> str:
+    ci = estimate["ci"]
+    return "" if ci is None else f" (95 % interval {interval(ci)})"
+
+
+def _gap_sentence(
+    found: Mapping[str, Any], attribute: str, gap: Mapping[str, Any], metric: str
+) -> str:
+    if gap["value"] is None:
+        return f"By {attribute}: no gap in {LABELS[metric]} can be given; too few cases in groups."
+    values = {
+        name: group["metrics"][metric]["value"]
+        for name, group in found["groups"][attribute].items()
+    }
+    known = {name: value for name, value in values.items() if value is not None}
+    # Groups under the floor are not in the gap, so its ends are looked up among the others.
+    ends = [
+        (low, high)
+        for low in known
+        for high in known
+        if abs(known[high] - known[low] - gap["value"]) < 1e-12
+    ]
+    between = f", from {ends[0][0]} to {ends[0][1]}" if ends else ""
+    differs = f"{LABELS[metric]} differs by {number(gap['value'])}{_within(gap)}"
+    sentence = f"By {attribute}: {differs}{between}."
+    p = gap.get("p_value_holm", gap["p_value"])
+    if p is None:
+        return sentence
+    chance = (
+        f" Chance alone gives {number(gap['null_mean'])} on average and up to "
+        f"{number(gap['null_q95'])} in 95 of 100 permutations"
+    )
+    if p <= ALPHA:
+        return f"{sentence}{chance}: the gap is larger than chance explains (p {p_value(p)})."
+    most = (
+        "" if gap["ci"] is None else f" A gap as large as {number(gap['ci'][1])} is not excluded."
+    )
+    return f"{sentence}{chance}: it cannot be told from chance (p {p_value(p)}).{most}"
+
+
+def limits(found: Mapping[str, Any]) -> list[str]:
+    """What these numbers do not show."""
+    told = [
+        "A gap says that the model works differently between these groups in these data. It does "
+        "not say why: prevalence, disease severity, image acquisition and label quality can differ "
+        "between groups as well.",
+        "A gap that cannot be told from chance is not shown to be absent. The interval says how "
+        "large it may be.",
+        "The labels are taken as true. Where they are wrong more often in one group, rates and "
+        "calibration are wrong there too.",
+        "Nothing here speaks for other hospitals, devices, years or groups than those in the "
+        "table.",
+    ]
+    prevalences = [
+        group["metrics"]["prevalence"]["value"]
+        for members in found["groups"].values()
+        for group in members.values()
+        if group["metrics"]["prevalence"]["value"] is not None
+    ]
+    if prevalences and max(prevalences) > 2 * max(min(prevalences), 1e-9):
+        told.append(
+            "Prevalence differs more than twofold between groups. Predictive values, selection "
+            "rate, accuracy, Brier score and average precision differ for that reason alone."
+        )
+    if found["n_patients"] is None:
+        told.append("Without patient keys the intervals may be too narrow.")
+    return told

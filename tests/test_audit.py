@@ -1,0 +1,246 @@
+"""The audit keeps its contract, says what it left out, and refuses what it cannot use."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+import fairthesis
+from fairthesis import disparity, metrics, thresholds
+from fairthesis.errors import InputError
+
+SCHEMA = json.loads((Path(fairthesis.__file__).parent / "audit.schema.json").read_text())
+
+
+def table(n=900, seed=0, effect=1.5):
+    rng = np.random.default_rng(seed)
+    patient = rng.integers(0, n // 2, n)
+    sex = rng.choice(["F", "M"], n)[patient]
+    age = rng.choice(["<40", "40-60", ">60"], n)[patient]
+    y = (rng.random(n) < 0.4).astype(float)
+    s = 1 / (1 + np.exp(-(rng.normal(size=n) + effect * (y - 0.5) * np.where(sex == "F", 1, 2))))
+    split = np.where(patient % 3 == 0, "val", "test")
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{k}" for k in range(n)],
+            "patient_id": [f"p{k}" for k in patient],
+            "split": split,
+            "target": "pneumonia",
+            "y_true": y,
+            "y_score": s,
+            "sex": sex,
+            "age_group": age,
+        }
+    )
+
+
+def run(frame, **options):
+    quick = {"groups": ["sex"], "patient": "patient_id", "n_boot": 60, "n_permutations": 60}
+    return fairthesis.audit(frame, **(quick | options))
+
+
+def test_contract():
+    frame = table()
+    report = run(frame, groups=["sex", "age_group", "sex*age_group"], floor=10)
+    found = json.loads(report.to_json())
+    jsonschema.validate(found, SCHEMA)
+    assert found == report.to_dict()
+    assert found["schema"] == "fairthesis.audit/1"
+    assert set(found["overall"]) == set(metrics.METRICS)
+    assert set(found["groups"]) == set(found["disparities"])
+    assert set(found["groups"]["sex*age_group"]) >= {"F * <40", "M * >60"}
+    for attribute, members in found["groups"].items():
+        assert set(found["disparities"][attribute]) == set(disparity.DISPARITIES)
+        assert sum(g["n"] for g in members.values()) == found["n_rows"]
+        for group in members.values():
+            assert set(group["metrics"]) == set(metrics.METRICS)
+            assert group["n_positive"] + group["n_negative"] == group["n"]
+    test = frame[frame["split"] == "test"]
+    assert found["n_rows"] == len(test)
+    assert found["n_patients"] == test["patient_id"].nunique()
+    assert found["threshold"] == {"value": 0.5, "rule": "fixed"}
+
+
+def test_values_are_those_of_the_rows():
+    frame = table()
+    report = run(frame)
+    for name, rows in frame[frame["split"] == "test"].groupby("sex"):
+        value = report.groups["sex"][name].metrics["auroc"]
+        assert value.value == pytest.approx(roc_auc_score(rows["y_true"], rows["y_score"]))
+        assert value.ci[0] < value.value < value.ci[1]
+    gap = report.disparities["sex"]["auroc_gap"]
+    aurocs = [g.metrics["auroc"].value for g in report.groups["sex"].values()]
+    assert gap.value == pytest.approx(max(aurocs) - min(aurocs))
+    assert 0 < gap.null_mean < gap.null_q95
+    assert gap.p_value <= gap.p_value_holm <= 1
+    assert gap.p_value < 0.1
+    worst = report.disparities["sex"]["worst_group_auroc"]
+    assert worst.value < worst.null_q95 < worst.null_mean
+
+
+def test_seed_and_order_of_rows_and_attributes():
+    frame = table()
+    first = run(frame, groups=["sex", "age_group"])
+    assert first.to_json() == run(frame, groups=["sex", "age_group"]).to_json()
+    assert first.to_json() != run(frame, groups=["sex", "age_group"], seed=1).to_json()
+    other = run(frame, groups=["age_group", "sex"])
+    assert other.disparities["sex"]["auroc_gap"].ci == first.disparities["sex"]["auroc_gap"].ci
+    assert other.groups["sex"] == first.groups["sex"]
+
+
+def test_unknown_labels_scores_and_attributes_are_counted():
+    frame = table()
+    test = frame.index[frame["split"] == "test"]
+    frame.loc[test[:5], "y_true"] = np.nan
+    frame.loc[test[5:8], "y_score"] = np.nan
+    frame.loc[test[8:12], "sex"] = None
+    report = run(frame)
+    assert report.n_rows == len(test) - 8
+    assert sum(g.n for g in report.groups["sex"].values()) == len(test) - 12
+    text = " ".join(report.warnings)
+    assert "5 of" in text and "3 of" in text and "4 of" in text
+
+
+def test_a_small_group_is_shown_and_not_compared():
+    frame = table(2000)
+    frame.loc[frame.index[frame["split"] == "test"][:20], "sex"] = "X"
+    report = run(frame)
+    aurocs = [report.groups["sex"][g].metrics["auroc"].value for g in "FM"]
+    assert report.disparities["sex"]["auroc_gap"].value == pytest.approx(abs(aurocs[0] - aurocs[1]))
+    assert "X" in report.groups["sex"]
+    assert any("sex = X has" in warning for warning in report.warnings)
+
+
+def test_no_gap_with_fewer_than_two_groups():
+    report = run(table(), floor=100_000)
+    found = report.to_dict()["disparities"]["sex"]["auroc_gap"]
+    assert set(found.values()) == {None}
+    assert any("No gap shown does not mean no gap" in warning for warning in report.warnings)
+    jsonschema.validate(report.to_dict(), SCHEMA)
+
+
+def test_group_without_positives_is_null_not_zero():
+    frame = table()
+    frame.loc[frame["age_group"] == "<40", "y_true"] = 0.0
+    found = run(frame, groups=["age_group"]).to_dict()["groups"]["age_group"]["<40"]
+    for name in ("auroc", "tpr", "fnr", "calibration_slope"):
+        assert found["metrics"][name] == {"value": None, "ci": None}
+    assert found["metrics"]["fpr"]["value"] is not None
+
+
+def test_resampling_can_be_left_out():
+    found = run(table(), n_boot=0, n_permutations=0).to_dict()
+    assert found["overall"]["auroc"]["ci"] is None
+    assert found["disparities"]["sex"]["auroc_gap"]["p_value"] is None
+    jsonschema.validate(found, SCHEMA)
+
+
+def test_thresholds_come_from_the_validation_part():
+    frame = table()
+    val = frame[frame["split"] == "val"]
+    for rule in ("youden", "fpr=0.2", "tnr=0.8"):
+        report = run(frame, threshold=rule, n_boot=0, n_permutations=0)
+        assert report.rule == rule
+        assert report.threshold in set(val["y_score"])
+        false = (val.loc[val["y_true"] == 0, "y_score"] >= report.threshold).mean()
+        assert rule == "youden" or 0.15 < false <= 0.2
+    changed = frame.copy()
+    changed.loc[changed["split"] == "test", "y_true"] = 1 - changed["y_true"]
+    again = run(changed, threshold="youden", n_boot=0, n_permutations=0)
+    assert again.threshold == run(frame, threshold="youden", n_boot=0, n_permutations=0).threshold
+
+
+def test_rules_at_their_limits():
+    assert thresholds.choose([0, 0, 1], [0.9, 0.9, 0.1], "fpr", 0.0) > 0.9
+    assert thresholds.choose([0, 1], [0.2, 0.8], "youden") == 0.8
+    for bad in ("yuden", "fpr=2", "fpr", "0.5=", "1.5", "-1"):
+        with pytest.raises(InputError):
+            thresholds.parse(bad)
+
+
+def test_warnings_that_a_table_calls_for():
+    frame = table()
+    assert any("'patient_id': name it" in w for w in run(frame, patient=None).warnings)
+    assert run(frame, patient=None).n_patients is None
+    frame["file"] = [f"{k}.png" for k in range(len(frame))]
+    assert any("looks like a file name" in w for w in run(frame, patient="file").warnings)
+    frame["y_score"] = 0.5
+    assert any("All scores are 0.5" in w for w in run(frame).warnings)
+    frame["patient_id"] = "p" + (frame.index % 50).astype(str)
+    assert any("also in another split" in w for w in run(frame).warnings)
+
+
+def test_integer_groups_beside_nulls_keep_their_names():
+    frame = table()
+    frame["skin"] = np.where(frame["sex"] == "F", 1.0, 2.0)
+    frame.loc[3, "skin"] = np.nan
+    assert set(run(frame, groups=["skin"], n_boot=0).groups["skin"]) == {"1", "2"}
+
+
+def test_several_targets_ask_for_a_choice():
+    frame = pd.concat([table(seed=1), table(seed=2).assign(target="edema")])
+    with pytest.raises(InputError, match="edema, pneumonia"):
+        run(frame)
+    assert run(frame, target="edema", n_boot=0).n_rows < len(frame) / 2
+    with pytest.raises(InputError, match="Did you mean 'edema'"):
+        run(frame, target="edma")
+
+
+@pytest.mark.parametrize(
+    "change, options, message",
+    [
+        ({}, {"label": "y_tru"}, "Did you mean 'y_true'"),
+        ({}, {"groups": ["gender"]}, "Unknown column in the predictions table 'gender'"),
+        ({}, {"groups": ["sex*agegroup"]}, "Did you mean 'age_group'"),
+        ({}, {"groups": []}, "No group is given"),
+        ({"y_score": 3.0}, {}, "logistic"),
+        ({"y_score": "high"}, {}, "expected a probability"),
+        ({"y_true": 2.0}, {}, "expected 0"),
+        ({"y_true": 1.0}, {}, "positive and negative"),
+        ({"y_true": np.nan}, {}, "both y_true and y_score"),
+        ({"sex": "F"}, {}, "at least two groups"),
+        ({"sex": None}, {}, "at least two groups"),
+        ({}, {"groups": ["image_id"]}, "Bin a continuous"),
+        ({}, {"threshold": "yoden"}, "Did you mean 'youden'"),
+        ({"split": "test"}, {"threshold": "youden"}, "flatter"),
+        ({"split": "train"}, {}, "--split"),
+        ({}, {"split": "tset"}, "Did you mean 'test'"),
+        ({}, {"n_boot": -1}, "0 or more"),
+    ],
+)
+def test_bad_input_is_named(change, options, message):
+    with pytest.raises(InputError, match=message):
+        run(table().assign(**change), **options)
+
+
+def test_empty_table_is_named():
+    with pytest.raises(InputError, match="No rows"):
+        run(table().iloc[:0])
+
+
+def test_write_leaves_whole_files(tmp_path):
+    report = run(table())
+    paths = report.write(tmp_path / "deep" / "audit")
+    names = {"audit.json", "audit.html", "overall.csv", "groups.csv", "disparities.csv"}
+    assert {path.name for path in paths} == names
+    assert {path.name for path in paths[0].parent.iterdir()} == names
+    groups = pd.read_csv(paths[0].parent / "groups.csv")
+    assert len(groups) == 2 * len(metrics.METRICS)
+    assert not groups.duplicated(["attribute", "group", "metric"]).any()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="expected a directory"):
+        report.write(tmp_path / "file")
+
+
+def test_the_audit_loads_no_torch():
+    code = (
+        "import sys, fairthesis.audit, fairthesis.cli.audit, fairthesis.report\n"
+        "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
