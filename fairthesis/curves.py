@@ -54,7 +54,7 @@ def threshold_counts(y_true: ArrayLike, y_score: ArrayLike) -> pd.DataFrame:
     [0.5, 1.0, 0.0]
     """
     y, s = np.asarray(y_true) > 0, np.asarray(y_score, np.float64)
-    table = {"threshold": THRESHOLDS}
+    table = {"threshold": THRESHOLDS.astype(np.float64)}
     for name, part in (("tp", np.sort(s[y])), ("fp", np.sort(s[~y]))):
-        table[name] = len(part) - np.searchsorted(part, THRESHOLDS, "left")
+        table[name] = (len(part) - np.searchsorted(part, THRESHOLDS, "left")).astype(np.float64)
     return pd.DataFrame(table)

@@ -89,7 +89,7 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     x = calibration.logit(s)
     # Half the support points hold equal numbers of cases, half are equally spaced: the few
     # extreme scores weigh most in the slope.
-    spaced = np.searchsorted(-x, -np.linspace(x[0], x[-1], SUPPORT // 2)) if len(x) else []
+    spaced = np.searchsorted(-x, -np.linspace(x[0], x[-1], SUPPORT // 2))
     quantiles = np.linspace(0, len(s), SUPPORT // 2 + 1).astype(np.intp)
     edge = np.unique(np.concatenate([quantiles, spaced])).astype(np.intp)
     support = tuple(np.concatenate([[0], np.cumsum(part)])[edge] for part in (pos, neg))

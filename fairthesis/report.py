@@ -130,7 +130,7 @@ def _attribute(
                 }
             )
             table = curves.threshold_counts(y, s)
-            made["counts"].append({name: table[name].tolist() for name in ("tp", "fp")})
+            made["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
     return made
 
 

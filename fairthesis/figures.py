@@ -1,0 +1,142 @@
+"""Figures: a table in, matplotlib Axes out, in the package's one style.
+
+Each function takes tidy tables as ``FairnessReport.tables()`` or ``curves`` gives them, draws into
+``ax`` (a new figure where none is given) and returns the Axes, so that a notebook can go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fairthesis.schema import require_columns
+from fairthesis.wording import LABELS
+
+CHANCE = "#c9d1da"
+SOFT = "#57606a"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The package's matplotlib style, for the length of a ``with`` block."""
+    source = resources.files("fairthesis").joinpath("style.mplstyle")
+    with resources.as_file(source) as path, plt.style.context(path):
+        yield
+
+
+def use_style() -> None:
+    """Set the package's matplotlib style for the session; a notebook calls this once."""
+    with resources.as_file(resources.files("fairthesis").joinpath("style.mplstyle")) as path:
+        plt.style.use(path)
+
+
+def _axes(ax: Axes | None, **figure: Any) -> Axes:
+    if ax is not None:
+        return ax
+    with style():
+        return plt.subplots(**figure)[1]
+
+
+def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) -> Axes:
+    """A metric of each group with its interval, groups top down.
+
+    ``groups`` has the columns ``attribute, group, n, metric, value, ci_low, ci_high`` of
+    ``FairnessReport.tables()["groups"]``.
+    """
+    require_columns(groups, ["attribute", "group", "n", "metric", "value", "ci_low"], "groups")
+    rows = groups[groups["metric"] == metric].reset_index(drop=True)
+    ax = _axes(ax, figsize=(6.4, 0.9 + 0.34 * len(rows)))
+    for k, attribute in enumerate(rows["attribute"].unique()):
+        part = rows[rows["attribute"] == attribute]
+        ax.hlines(part.index, part["ci_low"], part["ci_high"], color=f"C{k}")
+        ax.plot(part["value"], part.index, "o", color=f"C{k}", label=attribute)
+    ax.set_yticks(
+        rows.index, [f"{g} (n = {n})" for g, n in zip(rows["group"], rows["n"], strict=True)]
+    )
+    ax.invert_yaxis()
+    ax.set_xlabel(LABELS.get(metric, metric))
+    if rows["attribute"].nunique() > 1:
+        ax.legend(loc="best")
+    return ax
+
+
+def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> Axes:
+    """The gaps of one attribute with their intervals, before the range that chance gives.
+
+    ``disparities`` is ``FairnessReport.tables()["disparities"]``. The grey bar ends at the 95 %
+    point under permutation. The worst group's AUROC, which is no gap, is left out.
+    """
+    require_columns(disparities, ["attribute", "name", "value", "null_q95"], "disparities")
+    mine = (disparities["attribute"] == attribute) & (disparities["name"] != "worst_group_auroc")
+    rows = disparities[mine].reset_index(drop=True)
+    ax = _axes(ax, figsize=(6.4, 0.9 + 0.34 * len(rows)))
+    ax.barh(rows.index, rows["null_q95"], color=CHANCE, height=0.7, label="chance (95 % point)")
+    ax.hlines(rows.index, rows["ci_low"], rows["ci_high"], color="C0")
+    ax.plot(rows["value"], rows.index, "o", color="C0", label="observed, 95 % interval")
+    ax.set_yticks(rows.index, [LABELS.get(name, name) for name in rows["name"]])
+    ax.invert_yaxis()
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"difference between groups of {attribute}")
+    ax.legend(loc="best")
+    return ax
+
+
+def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+    """ROC curves by name; each table has the columns ``fpr, tpr`` of ``curves.roc_curve``."""
+    ax = _axes(ax, figsize=(4.2, 4.0))
+    ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
+    for name, curve in curves.items():
+        ax.plot(curve["fpr"], curve["tpr"], label=name)
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1))
+    ax.set_aspect("equal")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def reliability(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+    """Reliability by name; each table is one of ``curves.reliability_curve``."""
+    ax = _axes(ax, figsize=(4.2, 4.0))
+    ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
+    for k, (name, curve) in enumerate(curves.items()):
+        ax.vlines(curve["score"], curve["low"], curve["high"], color=f"C{k}", linewidth=0.8)
+        ax.plot(curve["score"], curve["rate"], "o-", color=f"C{k}", markersize=3.5, label=name)
+    ax.set(xlabel="mean score", ylabel="observed rate", xlim=(0, 1), ylim=(0, 1))
+    ax.set_aspect("equal")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def trade_off(
+    runs: pd.DataFrame, x: str = "auroc_gap", y: str = "auroc", ax: Axes | None = None
+) -> Axes:
+    """Runs of several methods: one faint point a seed, one mean a method.
+
+    ``runs`` has a row per run with the columns ``method``, ``x`` and ``y``.
+    """
+    require_columns(runs, ["method", x, y], "runs")
+    ax = _axes(ax, figsize=(5.2, 4.0))
+    for k, (name, part) in enumerate(runs.groupby("method", sort=True)):
+        ax.plot(part[x], part[y], "o", color=f"C{k}", alpha=0.35, markersize=4)
+        ax.plot(part[x].mean(), part[y].mean(), "D", color=f"C{k}", markersize=7, label=name)
+    ax.set(xlabel=LABELS.get(x, x), ylabel=LABELS.get(y, y))
+    ax.legend(loc="best")
+    return ax
+
+
+def curves_over_epochs(
+    log: pd.DataFrame, columns: Mapping[str, str], ax: Axes | None = None
+) -> Axes:
+    """Columns of a training log over ``epoch``; ``columns`` maps each to its label."""
+    require_columns(log, ["epoch", *columns], "log")
+    ax = _axes(ax)
+    for column, label in columns.items():
+        ax.plot(log["epoch"], log[column], label=label)
+    ax.set_xlabel("epoch")
+    ax.legend(loc="best")
+    return ax
