@@ -1,1 +1,87 @@
 """Data sets: one file each, ``load(root, ...) -> Cohort``, and the table ``DATASETS`` of them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any, Protocol
+
+from fairthesis.cohort import Cohort
+from fairthesis.errors import InputError, unknown
+
+
+class Loader(Protocol):
+    """``load`` of a data set's file: a folder (or None), a seed, and the data set's options."""
+
+    def __call__(
+        self, root: str | Path | None = None, *, seed: int = 0, **options: Any
+    ) -> Cohort: ...
+
+
+def _lazy(module: str) -> Loader:
+    """The ``load`` of a file of this folder, imported when it is first called."""
+
+    def loader(root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
+        home = importlib.import_module(f"fairthesis.datasets.{module}")
+        accepted = _accepted(home)
+        for name in options:
+            if name not in accepted:
+                raise unknown(f"option of {module.replace('_', '-')}", name, accepted)
+        return home.load(root, seed=seed, **options)
+
+    loader.__name__ = module
+    return loader
+
+
+def _accepted(home: Any) -> list[str]:
+    """The options that a data set's ``load`` takes."""
+    names = [
+        p.name
+        for p in inspect.signature(home.load).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and p.name != "seed"
+    ]
+    return sorted({*names, *getattr(home, "MECHANISMS", ())})
+
+
+DATASETS: dict[str, Loader] = {
+    "synthetic-cxr": _lazy("synthetic_cxr"),
+}
+
+
+def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
+    """The cohort ``name``; ``root`` is the folder of the data set's official release.
+
+    ``seed`` decides the split (and, for the made cohorts, the patients); ``options`` are those of
+    the data set's own ``load``. Raises ``InputError`` for an unknown name or option, and for a
+    folder that is missing or lacks the table.
+
+    >>> len(load("synthetic-cxr", n_train=20, n_val=10, n_test=10))
+    40
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    return DATASETS[name](root, seed=seed, **options)
+
+
+def options(name: str) -> list[str]:
+    """The options that ``load(name, ...)`` accepts."""
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    module = DATASETS[name].__name__  # type: ignore[attr-defined]
+    return _accepted(importlib.import_module(f"fairthesis.datasets.{module}"))
+
+
+def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
+    """``root`` as a folder that exists, or an ``InputError`` that says what it should hold."""
+    if root is None:
+        raise InputError(
+            f"{dataset} is read from files: give the folder of its release (--data-root) that "
+            f"holds {expected}."
+        )
+    path = Path(root)
+    if not path.is_dir():
+        raise InputError(
+            f"No such folder: {str(path)!r}. Expected the release of {dataset}, with {expected}."
+        )
+    return path
