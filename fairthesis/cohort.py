@@ -59,7 +59,8 @@ class Cohort:
         if (shared > 1).any():
             value = shared.index[shared > 1][0]
             raise InputError(
-                f"Patient {value!r} of {what} is in more than one split: expected splits by patient."
+                f"Patient {value!r} of {what} is in more than one split: expected splits by "
+                "patient."
             )
 
     def __len__(self) -> int:
@@ -68,10 +69,12 @@ class Cohort:
     def fingerprint(self) -> str:
         """SHA-256 over the table (ids, splits, targets, attributes), 16 hexadecimal digits.
 
-        The same rows give the same fingerprint on any machine, whatever their location.
+        The same rows give the same fingerprint on any machine, whatever their location. For drawn
+        images all that the drawing depends on is part of it (``render.signature()``).
         """
         columns = ["image_id", "patient_id", "split", *self.targets, *self.attributes]
         text = self.frame[columns].to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        text += getattr(self.render, "signature", str)()
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def groups(self, attribute: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from fairthesis.datasets._counter import noise, streams, uniform
 from fairthesis.datasets._planting import ANATOMY, GRAIN, IMAGE, LESION, TEXTURE
 
-Field = NDArray[np.float32]
+Field = NDArray[Any]  # float32
 CHUNK_PIXELS = 1 << 16  # working arrays of 256 KiB stay in the processor's cache
 
 
@@ -52,7 +53,9 @@ class CxrRender:
     def take(self, rows: NDArray[np.intp]) -> CxrRender:
         """The same drawing for the images at ``rows`` only, in that order."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        chosen = {k: v[rows] for k, v in arrays.items() if isinstance(v, np.ndarray)}
+        chosen: dict[str, Any] = {
+            k: v[rows] for k, v in arrays.items() if isinstance(v, np.ndarray)
+        }
         return replace(self, **chosen)
 
     def signature(self) -> str:
