@@ -1,4 +1,4 @@
-"""A chapter's notebook, executed by papermill from parameters: whole and repeatable, or not at all."""
+"""A chapter's notebook, executed by papermill from parameters: whole, or not at all."""
 
 from __future__ import annotations
 

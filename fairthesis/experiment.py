@@ -6,6 +6,7 @@ The experiments of the book are listed in ``experiments.yml``. Each step can be 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ import yaml
 
 from fairthesis.archive import TABLES, TOLERANCE, Results, archive, load_results
 from fairthesis.errors import unknown
-from fairthesis.provenance import provenance, write_json
-from fairthesis.schema import write_table
+from fairthesis.provenance import AUDITING, code_fingerprint, provenance, write_json
+from fairthesis.schema import write_atomically, write_table
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,15 @@ class Plan:
     threshold: str = "youden"
     n_boot: int = 2000
     n_permutations: int = 2000
+
+    @property
+    def audit_settings(self) -> dict[str, Any]:
+        """How every run is audited."""
+        return {
+            "threshold": self.threshold,
+            "n_boot": self.n_boot,
+            "n_permutations": self.n_permutations,
+        }
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -77,6 +87,28 @@ def plan(
     return Plan(dataset, profile, base, entry["variants"], seeds)
 
 
+def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
+    """Load and decode what the runs of one seed read; gives a file with what was found."""
+    from fairthesis import datasets, images
+    from fairthesis.train import TrainConfig
+
+    found: dict[str, Any] = {}
+    for variant in plan.variants:
+        config: TrainConfig = plan.config(variant, seed)
+        cohort = datasets.load(
+            config.dataset, config.data_root, seed=seed, **config.dataset_options
+        )
+        images.prepared(cohort, config.size, progress=progress)
+        found[variant] = {
+            "data_fingerprint": cohort.fingerprint(),
+            "images": cohort.frame["split"].value_counts().sort_index().to_dict(),
+            "left_out": dict(cohort.left_out),
+            "size": config.size,
+        }
+    write_json(found, out / "data" / f"{seed}.json")
+    return out / "data" / f"{seed}.json"
+
+
 def train_run(plan: Plan, variant: str, seed: int, out: Path, progress: bool = True) -> Path:
     """Train one run unless it is finished; gives its run directory."""
     from fairthesis.train import train
@@ -90,6 +122,11 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     from fairthesis.audit import audit
 
     folder = plan.folder(out, variant, seed)
+    key = _audit_key(plan, folder, seed)
+    if (folder / "audit" / "key.txt").exists():
+        if (folder / "audit" / "key.txt").read_text() == key:
+            return folder / "audit"
+        (folder / "audit" / "key.txt").unlink()
     frame = pd.read_parquet(folder / "predictions.parquet")
     groups = list(json.loads((folder / "provenance.json").read_text())["groups"])
     for target in frame["target"].unique():
@@ -98,13 +135,19 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
             groups=groups,
             patient="patient_id",
             target=target,
-            threshold=plan.threshold,
-            n_boot=plan.n_boot,
-            n_permutations=plan.n_permutations,
             seed=seed,
+            **plan.audit_settings,
         )
         write_json(report.to_dict(), folder / "audit" / target / "audit.json")
+    write_atomically(folder / "audit" / "key.txt", lambda to: to.write_text(key))
     return folder / "audit"
+
+
+def _audit_key(plan: Plan, folder: Path, seed: int) -> str:
+    """Changes whenever the predictions, the settings or the code of an audit do."""
+    digest = hashlib.sha256((folder / "predictions.parquet").read_bytes())
+    digest.update(json.dumps([plan.audit_settings, seed, code_fingerprint(AUDITING)]).encode())
+    return digest.hexdigest()
 
 
 def collect(plan: Plan, out: Path) -> Results:
@@ -137,9 +180,7 @@ def collect(plan: Plan, out: Path) -> Results:
             "base": {k: v for k, v in plan.base.items() if k != "data_root"},
             "variants": dict(plan.variants),
             "seeds": list(plan.seeds),
-            "threshold": plan.threshold,
-            "n_boot": plan.n_boot,
-            "n_permutations": plan.n_permutations,
+            **plan.audit_settings,
         },
         tolerance=TOLERANCE,
         runs=runs,

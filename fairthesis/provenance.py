@@ -19,10 +19,14 @@ from fairthesis.schema import write_atomically
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvision", "pillow")
 _ROOT = Path(__file__).parent
-# The modules that decide what a training run computes, and those that only read its result.
-_TRAINING = (
+# The modules that decide what a training run computes, and what an audit does.
+TRAINING = (
     *("batches.py", "cohort.py", "encoder.py", "images.py", "inference.py", "metrics.py"),
     *("selection.py", "splits.py", "train.py", "methods", "datasets"),
+)
+AUDITING = (
+    *("audit.py", "calibration.py", "disparity.py", "intake.py", "metrics.py", "replicates.py"),
+    *("resampling.py", "thresholds.py"),
 )
 
 
@@ -32,11 +36,11 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
     write_atomically(path, lambda to: to.write_text(text, encoding="utf-8"))
 
 
-def code_fingerprint() -> str:
-    """SHA-256 over the modules that decide what a training run computes, 16 digits."""
+def code_fingerprint(modules: tuple[str, ...] = TRAINING) -> str:
+    """SHA-256 over the source of modules of the package, 16 hexadecimal digits."""
     files = [
         file
-        for name in _TRAINING
+        for name in modules
         for file in ([_ROOT / name] if name.endswith(".py") else (_ROOT / name).glob("*.py"))
         if file.is_file()
     ]

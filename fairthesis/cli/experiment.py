@@ -63,6 +63,15 @@ def run(
 
 @command.command()
 @_options
+def data(dataset: str, profile: str, data_root: str | None, seed: int, out: str) -> None:
+    """Load and decode what the runs of one seed read."""
+    from fairthesis.experiment import data_run, plan
+
+    click.echo(data_run(plan(dataset, profile, data_root), seed, Path(out), False))
+
+
+@command.command()
+@_options
 @click.argument("variant")
 def train(
     dataset: str, profile: str, data_root: str | None, seed: int, out: str, variant: str

@@ -1,0 +1,59 @@
+# `make book` builds the book, `make test` runs all tests; both make their own environment first.
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help book test check install install-test chromium pins clean
+
+help:
+	@echo "make book     environment, experiments, chapters, HTML (prints its path)"
+	@echo "make test     environment, style, types, layers, all tests"
+	@echo "make check    style, types and layers only"
+	@echo "make clean    remove everything that was made, except the environment"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"fairthesis needs Python 3.11 or later, and {sys.executable} is {v[0]}.{v[1]}: call make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+# The stamps hold the requirements that were installed: only another content installs again.
+install: $(BIN)/python
+	@cat requirements.txt pyproject.toml | cmp -s - .venv/installed || { \
+	  echo "Installing the environment of the book (some minutes the first time)"; \
+	  $(BIN)/pip install -q --disable-pip-version-check -r requirements.txt && \
+	  $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	  cat requirements.txt pyproject.toml > .venv/installed; }
+
+install-test: install
+	@cmp -s requirements-test.txt .venv/installed-test || { \
+	  echo "Installing the test tools"; \
+	  $(BIN)/pip install -q --disable-pip-version-check -r requirements-test.txt && \
+	  cp requirements-test.txt .venv/installed-test; }
+
+# The browser tests need Chromium; where it cannot be installed they are skipped and say so.
+chromium:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  echo "Installing Chromium for the browser tests"; \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "Chromium could not be installed here: the browser tests will be skipped"; }
+
+book: install
+	@$(BIN)/python workflow/build.py --cores $(CORES)
+
+check: install-test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+test: install-test chromium check book
+	@$(BIN)/pytest -n $(CORES) --dist loadfile
+
+# Pins of the newest versions that the extras of pyproject.toml allow, torch as it is.
+pins: install-test
+	$(BIN)/python workflow/pins.py
+
+clean:
+	rm -rf _build build book/executed .snakemake

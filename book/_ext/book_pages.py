@@ -1,0 +1,38 @@
+"""What the theme leaves to be mended on every page of the book."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+
+def _launch_notebooks(value: Any) -> Any:
+    """Links to executed copies, which the repository does not hold, lead to ``notebooks/``."""
+    if isinstance(value, str):
+        return value.replace("book/executed/", "notebooks/").replace(
+            "book%2Fexecuted%2F", "notebooks%2F"
+        )
+    if isinstance(value, list):
+        return [_launch_notebooks(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _launch_notebooks(item) for key, item in value.items()}
+    return value
+
+
+def _mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    if "header_buttons" in context:
+        context["header_buttons"] = _launch_notebooks(context["header_buttons"])
+    # sphinx-thebe is loaded by Jupyter Book but no page uses it; its scripts declare the same
+    # constant twice, which a browser reports as an error.
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in str(getattr(script, "filename", script)).lower()
+        and "THEBE" not in str(getattr(script, "attributes", {}).get("body", ""))
+    ]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", _mend, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
