@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fairthesis.cohort import Cohort
-from fairthesis.errors import InputError, unknown
+from fairthesis.errors import unknown
 
 
 class Loader(Protocol):
@@ -46,6 +46,8 @@ def _accepted(home: Any) -> list[str]:
 
 DATASETS: dict[str, Loader] = {
     "synthetic-cxr": _lazy("synthetic_cxr"),
+    "nih-cxr14": _lazy("nih_cxr14"),
+    "ham10000": _lazy("ham10000"),
 }
 
 
@@ -70,18 +72,3 @@ def options(name: str) -> list[str]:
         raise unknown("data set", name, DATASETS)
     module = DATASETS[name].__name__  # type: ignore[attr-defined]
     return _accepted(importlib.import_module(f"fairthesis.datasets.{module}"))
-
-
-def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
-    """``root`` as a folder that exists, or an ``InputError`` that says what it should hold."""
-    if root is None:
-        raise InputError(
-            f"{dataset} is read from files: give the folder of its release (--data-root) that "
-            f"holds {expected}."
-        )
-    path = Path(root)
-    if not path.is_dir():
-        raise InputError(
-            f"No such folder: {str(path)!r}. Expected the release of {dataset}, with {expected}."
-        )
-    return path

@@ -1,0 +1,119 @@
+"""What the loaders of downloaded data sets share: tables, folders of images, ages, labels."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fairthesis.errors import InputError
+from fairthesis.schema import require_columns
+
+AGE_CUTS = (20, 40, 60, 80)
+
+
+def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
+    """``root`` as a folder that exists, or an ``InputError`` that says what it should hold."""
+    if root is None:
+        raise InputError(
+            f"{dataset} is read from files: give the folder of its release (--data-root) that "
+            f"holds {expected}."
+        )
+    path = Path(root)
+    if not path.is_dir():
+        raise InputError(
+            f"No such folder: {str(path)!r}. Expected the release of {dataset}, with {expected}."
+        )
+    return path
+
+
+def table(root: Path, names: Sequence[str], columns: Iterable[str], dataset: str) -> pd.DataFrame:
+    """The first of the files ``names`` that is in ``root``, every value as text, empty as null."""
+    for name in names:
+        for path in (root / name, root / f"{name}.gz"):
+            if path.is_file():
+                try:
+                    frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", index_col=False)
+                except (ValueError, OSError) as error:  # parser and encoding errors included
+                    raise InputError(f"{path} is not a readable CSV table: {error}") from error
+                require_columns(frame, columns, str(path))
+                return frame
+    listed = " or ".join(names)
+    raise InputError(f"No {listed} in {str(root)!r}: expected the release of {dataset}.")
+
+
+def images_in(root: Path, folders: Iterable[str], suffixes: Iterable[str]) -> dict[str, str]:
+    """File name -> path relative to ``root`` of the images directly in ``folders``.
+
+    One listing of each folder instead of one question per image.
+    """
+    endings = tuple(suffixes)
+    found: dict[str, str] = {}
+    for name in folders:
+        place = root / name
+        if place.is_dir():
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.name.lower().endswith(endings):
+                        found.setdefault(
+                            entry.name, f"{name}/{entry.name}" if name != "." else entry.name
+                        )
+    return found
+
+
+def years(text: pd.Series, left_out: Counter[str]) -> pd.Series:
+    """Ages in years from ``058Y``, ``006M``, ``030D``, ``58`` or ``58.0``; null where unknown.
+
+    Ages above 120 or below 0 are typing errors: null, and counted in ``left_out`` as an age (the
+    image stays in the cohort).
+    """
+    clean = text.astype("string").str.strip().str.upper()
+    unit = clean.str.extract(r"([YMWD])$", expand=False).fillna("Y")
+    number = pd.to_numeric(clean.str.replace(r"[YMWD]$", "", regex=True), errors="coerce")
+    per_year = unit.map({"Y": 1.0, "M": 12.0, "W": 52.0, "D": 365.25}).astype(float)
+    age = number.astype(float) / per_year
+    impossible = (age > 120) | (age < 0)
+    if impossible.any():
+        left_out["age not possible (set to unknown, image kept)"] += int(impossible.sum())
+    return age.mask(impossible)
+
+
+def age_group(age: pd.Series, cuts: Sequence[int] = AGE_CUTS) -> pd.Series:
+    """``0-19``, ``20-39``, ... ``80+`` for cuts 20, 40, 60, 80; null where the age is."""
+    edges = [int(cut) for cut in cuts]
+    if not edges or edges != sorted(set(edges)) or edges[0] <= 0:
+        raise InputError(f"Expected age_cuts to be rising ages above 0, but got {tuple(cuts)!r}.")
+    bounds = [0, *edges]
+    names = [f"{a}-{b - 1}" for a, b in zip(bounds, edges, strict=False)] + [f"{edges[-1]}+"]
+    values = age.to_numpy(dtype=float)
+    code = np.searchsorted(edges, np.nan_to_num(values), side="right")
+    named = pd.Series(np.array(names, dtype=object)[code], index=age.index, dtype="object")
+    return named.mask(np.isnan(values), None).astype("str")
+
+
+def named(values: pd.Series, names: Mapping[str, str]) -> pd.Series:
+    """Values by their new names; what ``names`` does not list is null."""
+    return values.astype("string").str.strip().str.lower().map(dict(names)).astype("str")
+
+
+def keep_present(
+    frame: pd.DataFrame, file_name: pd.Series, found: Mapping[str, str], left_out: Counter[str]
+) -> pd.DataFrame:
+    """The rows whose image is at hand, with its ``path``; the others are counted."""
+    path = file_name.map(found)
+    missing = path.isna()
+    if missing.any():
+        left_out["image file not found"] += int(missing.sum())
+    return frame.assign(path=path)[~missing].reset_index(drop=True)
+
+
+def drop(frame: pd.DataFrame, bad: pd.Series, reason: str, left_out: Counter[str]) -> pd.DataFrame:
+    """The rows that are not ``bad``; those that are get counted under ``reason``."""
+    if bad.any():
+        left_out[reason] += int(bad.sum())
+        return frame[~bad].reset_index(drop=True)
+    return frame

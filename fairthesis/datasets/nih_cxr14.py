@@ -1,0 +1,146 @@
+"""NIH ChestX-ray14: 112,120 frontal chest X-rays of 30,805 patients.
+
+Images: PNG, 1024 x 1024, grey (a few hundred with an alpha channel), from the NIH Clinical Center,
+1992 to 2015. Labels: 14 findings, mined from the radiology reports by text processing (NIH: more
+than 90 % accurate); ``No Finding`` means that none of the 14 was mentioned. Groups: sex, age, view.
+
+Pitfalls: patients have up to 184 images, so split by patient; the official test part has another
+mix of findings than the training part; the view (AP: the patient lay) goes with disease and age;
+tubes and drains go with the finding that they treat; the 2017 table has ages of up to 414 years,
+the 2020 table corrects part of them and some labels, so do not mix the two.
+
+Access: https://nihcc.app.box.com/v/ChestXray-NIHCC, without an account. Licence: no restrictions
+on use; the NIH asks for a link to that site, the citation and its name as the provider.
+
+Citation: X. Wang, Y. Peng, L. Lu, Z. Lu, M. Bagheri, R. M. Summers. ChestX-ray8: Hospital-scale
+chest X-ray database and benchmarks on weakly-supervised classification and localization of common
+thorax diseases. CVPR 2017, 3462-3471.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairthesis.cohort import Cohort
+from fairthesis.datasets._reading import (
+    AGE_CUTS,
+    age_group,
+    drop,
+    folder,
+    images_in,
+    keep_present,
+    named,
+    table,
+    years,
+)
+from fairthesis.errors import InputError, unknown
+from fairthesis.splits import FRACTIONS, by_patient
+
+TABLES = {"2017": "Data_Entry_2017.csv", "2020": "Data_Entry_2017_v2020.csv"}
+_NAMES = (
+    *("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis"),
+    *("Hernia", "Infiltration", "Mass", "Nodule", "Pleural_Thickening", "Pneumonia"),
+    "Pneumothorax",
+)
+FINDINGS = {name.lower(): name for name in _NAMES}
+FOLDERS = ("images", *(f"images_{i:03d}/images" for i in range(1, 13)))
+COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender")
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    target: str = "pneumonia",
+    edition: str | None = None,
+    age_cuts: Sequence[int] = AGE_CUTS,
+    official_split: bool | None = None,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Cohort:
+    """The images at hand, with the 14 findings and ``no_finding`` as targets, ``target`` first.
+
+    ``edition`` is ``2017`` or ``2020``; by default the 2020 table where it is there. With
+    ``official_split`` (by default: where ``train_val_list.txt`` and ``test_list.txt`` are there)
+    the official test part is kept and a validation part is drawn from the rest by patient;
+    otherwise patients are dealt out in ``fractions``, stratified by target and sex.
+    """
+    home = folder(root, "nih-cxr14", f"{TABLES['2020']} or {TABLES['2017']} and images/")
+    if edition is not None and str(edition) not in TABLES:
+        raise unknown("edition of nih-cxr14", edition, TABLES)
+    targets = [*FINDINGS, "no_finding"]
+    if target not in targets:
+        raise unknown("target of nih-cxr14", target, targets)
+    names = [TABLES[str(edition)]] if edition else [TABLES["2020"], TABLES["2017"]]
+    source = table(home, names, [*COLUMNS, "View Position"], "nih-cxr14")
+
+    left_out: Counter[str] = Counter()
+    source = drop(source, source["Image Index"].isna(), "row without an image name", left_out)
+    source = drop(source, source["Patient ID"].isna(), "row without a patient", left_out)
+    source = drop(source, source["Image Index"].duplicated(), "image listed twice", left_out)
+    source = keep_present(
+        source, source["Image Index"], images_in(home, FOLDERS, [".png"]), left_out
+    )
+    listed = source["Finding Labels"].str.split("|")
+    frame = pd.DataFrame(
+        {
+            "image_id": source["Image Index"],
+            # 2017 writes 00000061, 2020 writes 61
+            "patient_id": source["Patient ID"].str.lstrip("0"),
+            "path": source["path"],
+        }
+    )
+    stated = listed.notna().to_numpy()
+    marks = source["Finding Labels"].fillna("")
+    for name, label in {**FINDINGS, "no_finding": "No Finding"}.items():
+        here = ("|" + marks + "|").str.contains(f"|{label}|", regex=False)
+        frame[name] = np.where(stated, here.astype(float), np.nan)
+    frame["sex"] = named(source["Patient Gender"], {"f": "F", "m": "M"})
+    frame["age"] = years(source["Patient Age"], left_out)
+    frame["age_group"] = age_group(frame["age"], age_cuts)
+    frame["view"] = named(source["View Position"], {"pa": "PA", "ap": "AP"})
+    if len(frame) == 0:
+        raise InputError(
+            f"None of the {left_out.total()} images of the table is in {str(home)!r}: expected PNG "
+            "files in images/ or images_001/images to images_012/images."
+        )
+    frame["split"] = _split(home, frame, target, seed, official_split, fractions)
+    return Cohort(
+        name="nih-cxr14",
+        frame=frame,
+        targets=(target, *(name for name in targets if name != target)),
+        attributes=("sex", "age_group", "view"),
+        channels=1,
+        root=home,
+        left_out=dict(left_out),
+    )
+
+
+def _split(
+    home: Path,
+    frame: pd.DataFrame,
+    target: str,
+    seed: int,
+    official: bool | None,
+    fractions: tuple[float, float, float],
+) -> NDArray[np.str_]:
+    lists = [home / "train_val_list.txt", home / "test_list.txt"]
+    there = all(path.is_file() for path in lists)
+    if official and not there:
+        raise InputError(
+            f"No {lists[0].name} and {lists[1].name} in {str(home)!r}: expected both for the "
+            "official split; leave out official_split to split by patient."
+        )
+    strata = [target, "sex"]
+    if not there or official is False:
+        return by_patient(frame, strata=strata, seed=seed, fractions=fractions)
+    held = set(lists[1].read_text().split())
+    test = frame["image_id"].isin(held).to_numpy()
+    split = np.full(len(frame), "test", dtype="<U5")
+    split[~test] = by_patient(frame[~test], strata=strata, seed=seed, fractions=(0.85, 0.15, 0.0))
+    return split
