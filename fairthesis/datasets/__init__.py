@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from fairthesis.cohort import Cohort
@@ -13,6 +14,8 @@ from fairthesis.errors import unknown
 
 class Loader(Protocol):
     """``load`` of a data set's file: a folder (or None), a seed, and the data set's options."""
+
+    __name__: str
 
     def __call__(
         self, root: str | Path | None = None, *, seed: int = 0, **options: Any
@@ -68,7 +71,20 @@ def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options:
 
 def options(name: str) -> list[str]:
     """The options that ``load(name, ...)`` accepts."""
+    return _accepted(_home(name))
+
+
+def about(name: str) -> str:
+    """What the data set's file says: images, labels, pitfalls, licence, access, citation."""
+    return _home(name).__doc__ or ""
+
+
+def needs_root(name: str) -> bool:
+    """Whether the data set is read from files; the made ones are not."""
+    return not name.startswith("synthetic-") and _home(name) is not None
+
+
+def _home(name: str) -> ModuleType:
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
-    module = DATASETS[name].__name__  # type: ignore[attr-defined]
-    return _accepted(importlib.import_module(f"fairthesis.datasets.{module}"))
+    return importlib.import_module(f"fairthesis.datasets.{DATASETS[name].__name__}")

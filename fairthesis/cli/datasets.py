@@ -1,0 +1,137 @@
+"""``fairthesis datasets``: what can be loaded, what is in it, and decoding it once."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from fairthesis.cohort import Cohort
+
+
+@click.group(name="datasets", context_settings={"max_content_width": 100})
+def command() -> None:
+    """List, describe, check and prepare data sets."""
+
+
+def _chosen(function: click.decorators.FC) -> click.decorators.FC:
+    """The options that choose a cohort."""
+    for option in (
+        click.option("--seed", default=0, show_default=True, help="Decides the split."),
+        click.option(
+            *("--option", "--dataset-option", "options"),
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="An option of the data set; repeatable. A wrong name lists those accepted.",
+        ),
+        click.option("--data-root", help="Folder of the data set's official release."),
+        click.argument("name"),
+    ):
+        function = option(function)
+    return function
+
+
+def _load(name: str, data_root: str | None, options: tuple[str, ...], seed: int) -> Cohort:
+    from fairthesis import datasets
+    from fairthesis.cli.train import settings
+
+    return datasets.load(name, data_root, seed=seed, **settings(options, "--option"))
+
+
+@command.command(name="list")
+def list_() -> None:
+    """The data sets that can be loaded by name, one line each."""
+    from fairthesis import datasets
+
+    width = max(map(len, datasets.DATASETS))
+    for name in datasets.DATASETS:
+        click.echo(f"{name:<{width}}  {datasets.about(name).splitlines()[0]}")
+
+
+@command.command()
+@_chosen
+def describe(name: str, data_root: str | None, options: tuple[str, ...], seed: int) -> None:
+    """What a data set holds: rows kept and left out, labels by group, patients by split.
+
+    \b
+    fairthesis datasets describe synthetic-cxr --option setting=clean
+    fairthesis datasets describe nih-cxr14 --data-root ~/nih --option target=effusion
+
+    Without --data-root, where one is needed: its images, labels, pitfalls, licence and access.
+    """
+    from fairthesis import datasets
+
+    if data_root is None and datasets.needs_root(name):
+        click.echo(datasets.about(name).rstrip())
+        click.echo(f"\nOptions: {', '.join(datasets.options(name))}")
+        return
+    cohort = _load(name, data_root, options, seed)
+    frame = cohort.frame
+    patients = frame["patient_id"].nunique()
+    click.echo(f"{cohort.name}: {len(frame)} images of {patients} patients")
+    click.echo(f"fingerprint: {cohort.fingerprint()}")
+    for reason, count in cohort.left_out.items():
+        click.echo(f"left out or changed: {count}  {reason}")
+    by_split = frame.groupby("split").agg(
+        images=("image_id", "size"), patients=("patient_id", "nunique")
+    )
+    click.echo(f"\n{by_split.reindex(['train', 'val', 'test']).dropna().astype(int).to_string()}")
+    target = cohort.targets[0]
+    for attribute in cohort.attributes:
+        click.echo(f"\n{_counts(cohort, target, attribute)}")
+    if len(cohort.targets) > 1:
+        click.echo(f"\nOther targets: {', '.join(cohort.targets[1:])}")
+
+
+def _counts(cohort: Cohort, target: str, attribute: str) -> str:
+    """Images by group and label, with what is not stated in a row and a column of its own."""
+    import pandas as pd
+
+    label = cohort.frame[target].map({1.0: f"{target}=1", 0.0: f"{target}=0"})
+    group = (
+        cohort.frame[attribute].astype(object).where(cohort.frame[attribute].notna(), "not stated")
+    )
+    table = pd.crosstab(
+        group, label.fillna(f"{target} not stated"), margins=True, margins_name="all"
+    )
+    return table.rename_axis(index=attribute, columns=None).to_string()
+
+
+@command.command()
+@_chosen
+@click.option("--size", default=224, show_default=True, help="Edge of the images in pixels.")
+@click.option("--cache-dir", help="[default: $FAIRTHESIS_CACHE or ~/.cache/fairthesis]")
+@click.option("--workers", type=int, help="Images decoded at a time.  [default: the CPU's cores]")
+@click.option("--strict", is_flag=True, help="End with an error where an image cannot be read.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def prepare(
+    name: str,
+    data_root: str | None,
+    options: tuple[str, ...],
+    seed: int,
+    size: int,
+    cache_dir: str | None,
+    workers: int | None,
+    strict: bool,
+    quiet: bool,
+) -> None:
+    """Decode (or draw) a data set's images once into the cache. A killed call is resumed.
+
+    \b
+    fairthesis datasets prepare ham10000 --data-root ~/ham --size 224
+    """
+    from fairthesis import images
+
+    cohort = _load(name, data_root, options, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", images.UnreadableImageWarning)  # said below, in full
+        _, ok = images.prepared(
+            cohort, size, cache_dir, workers=workers, progress=not quiet, strict=strict
+        )
+    for row in images.unreadable(cohort, size, cache_dir).itertuples():
+        click.echo(f"cannot read {row.path}: {row.reason}", err=True)
+    home: Path = images.cache_folder(cohort, size, cache_dir)
+    click.echo(f"{int(ok.sum())} of {len(ok)} images of {cohort.name} at {size} px in {home}")
