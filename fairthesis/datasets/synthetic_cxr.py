@@ -77,6 +77,10 @@ def load(
     for name in planted:
         if name not in MECHANISMS:
             raise unknown("option of synthetic-cxr", name, MECHANISMS)
+    drawing = {"lesion_contrast": lesion_contrast, "noise": noise, "anatomy": anatomy}
+    for name, value in drawing.items():
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise InputError(f"Expected {name} to be from 0 to 1, but got {value!r}.")
     values: dict[str, Any] = {**SETTINGS[setting], **planted}
     if oracle:
         values |= {"shortcut": 0.0, "shortcut_minority": None}

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_layouts import ham10000, nih
+
+from fairthesis import datasets
+from fairthesis.cli import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["datasets", *map(str, words)])
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def test_list_has_a_line_for_each_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(datasets.DATASETS)
+
+
+def test_describe_counts_rows_groups_and_what_is_left_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root = ham10000(tmp_path)
+    code, out, _ = run(
+        capsys, "describe", "ham10000", "--data-root", root, "--option", "target=mel"
+    )
+    assert code == 0
+    assert "29 images of 20 patients" in out
+    assert "1  image file not found" in out
+    assert "not stated" in out
+    assert "mel=1" in out
+    assert datasets.load("ham10000", root, target="mel").fingerprint() in out
+
+
+def test_describe_without_a_folder_says_what_the_data_set_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = run(capsys, "describe", "nih-cxr14")
+    assert code == 0
+    assert "Licence" in out
+    assert "edition" in out
+
+
+def test_prepare_decodes_and_names_what_it_cannot_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root = nih(tmp_path / "nih")
+    (root / "images" / "00000001_000.png").write_bytes(b"not a picture")
+    words = ["prepare", "nih-cxr14", "--data-root", root, "--size", 16, "--quiet"]
+    code, out, err = run(capsys, *words, "--cache-dir", tmp_path / "cache")
+    assert code == 0
+    assert "21 of 22 images" in out
+    assert "images/00000001_000.png" in err
+    code, _, err = run(capsys, *words, "--cache-dir", tmp_path / "cache", "--strict")
+    assert code == 2
+    assert "00000001_000.png" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["describe", "nih"], "Unknown data set 'nih'"),
+        (["describe", "ham10000", "--data-root", "nowhere"], "No such folder"),
+        (["describe", "synthetic-cxr", "--option", "setting"], "NAME=VALUE"),
+        (["describe", "synthetic-cxr", "--option", "sitting=clean"], "Did you mean 'setting'"),
+        (["prepare", "synthetic-cxr", "--option", "n_train=5", "--size", "2"], "size"),
+    ],
+)
+def test_wrong_words_end_with_one_line_and_code_2(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairthesis.cohort import Cohort
+from fairthesis.errors import InputError
+from fairthesis.splits import by_patient, connected
+
+
+def table(**changes: object) -> pd.DataFrame:
+    columns: dict[str, object] = {
+        "image_id": ["a", "b", "c"],
+        "patient_id": ["p", "p", "q"],
+        "split": ["train", "train", "test"],
+        "path": ["a.png", "b.png", "c.png"],
+        "y": [1.0, np.nan, 0.0],
+        "sex": ["F", None, "M"],
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def cohort(**changes: object) -> Cohort:
+    return Cohort("made", table(**changes), ("y",), ("sex",))
+
+
+def test_unknown_is_not_zero() -> None:
+    made = cohort()
+    assert made.codes("sex").tolist() == [0, -1, 1]
+    assert np.isnan(made.labels("y")[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_id": ["a", "a", "c"]}, "appears twice"),
+        ({"split": ["train", "test", "test"]}, "more than one split"),
+        ({"split": ["train", "train", "dev"]}, "split"),
+    ],
+)
+def test_a_table_that_breaks_the_contract_is_refused(
+    changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        cohort(**changes)
+
+
+def test_missing_columns_names_and_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="path"):
+        Cohort("made", table().drop(columns="path"), ("y",), ("sex",))
+    with pytest.raises(InputError, match="No images are left"):
+        Cohort("made", table().iloc[:0], ("y",), ("sex",), left_out={"no file": 3})
+    with pytest.raises(InputError, match="attribute"):
+        cohort().groups("age")
+    with pytest.raises(InputError, match="target"):
+        cohort().labels("z")
+
+
+def test_the_fingerprint_covers_labels_and_splits_but_not_the_place() -> None:
+    first = cohort().fingerprint()
+    assert first == cohort(path=["x", "y", "z"]).fingerprint()
+    assert first != cohort(y=[1.0, 0.0, 0.0]).fingerprint()
+    assert first != cohort(split=["val", "val", "test"]).fingerprint()
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pd.DataFrame:
+    n = draw(st.integers(1, 60))
+    ids = st.integers(0, 20).map(str)
+    rows = draw(
+        st.lists(
+            st.tuples(ids, st.one_of(ids, st.none()), st.sampled_from([0.0, 1.0, None])),
+            min_size=n,
+            max_size=n,
+        )
+    )
+    return pd.DataFrame(rows, columns=["patient_id", "lesion_id", "y"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables(), st.integers(0, 5))
+def test_no_patient_and_no_lesion_is_on_two_sides(frame: pd.DataFrame, seed: int) -> None:
+    split = pd.Series(by_patient(frame, ["patient_id", "lesion_id"], ["y"], seed=seed))
+    for key in ("patient_id", "lesion_id"):
+        assert split.groupby(frame[key]).nunique().le(1).all()
+    backwards = by_patient(frame[::-1], ["patient_id", "lesion_id"], ["y"], seed=seed)
+    assert (backwards[::-1] == split).all()
+
+
+def test_lesions_join_patients_through_chains() -> None:
+    frame = pd.DataFrame({"p": list("abcd"), "l": ["1", "1", "2", None]})
+    frame.loc[4] = ["b", "2"]
+    assert connected(frame, ["p", "l"]).tolist() == [0, 0, 0, 1, 0]
+
+
+def test_shares_are_met_in_every_stratum() -> None:
+    rng = np.random.default_rng(0)
+    owner = np.sort(rng.integers(0, 4000, 6000))
+    frame = pd.DataFrame({"patient_id": owner.astype(str)})
+    frame["y"] = (rng.random(4000) < 0.1).astype(float)[owner]
+    frame["sex"] = np.where((rng.random(4000) < 0.3)[owner], "F", "M")
+    split = by_patient(frame, strata=["y", "sex"], seed=3)
+    shares = pd.crosstab([frame["y"], frame["sex"]], split, normalize="index")
+    assert np.abs(shares[["train", "val", "test"]] - [0.6, 0.2, 0.2]).to_numpy().max() < 0.02
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1), (0.5, 0.5)])
+def test_fractions_that_do_not_sum_to_one_are_refused(fractions: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="fractions"):
+        by_patient(table(), fractions=fractions)  # type: ignore[arg-type]
