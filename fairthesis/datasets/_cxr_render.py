@@ -1,79 +1,29 @@
-"""Drawing of made chest X-rays: anatomy, opacities, a treatment device, noise.
-
-Only additions, multiplications, divisions and comparisons on float32, element by element: no
-library function whose last bit differs between machines, so that a cohort has the same bytes
-everywhere. Coordinates run from -1 to 1, x to the right and y downwards; 0 is black (air).
-"""
+"""Drawing of made chest X-rays: anatomy, opacities, a treatment device, noise. 0 is air."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fairthesis.datasets._counter import noise, streams, uniform
+from fairthesis.datasets._drawing import Drawing, Field, bump, enlarge, normals, posed, rise, wave
 from fairthesis.datasets._planting import ANATOMY, GRAIN, IMAGE, LESION, TEXTURE
-
-Field = NDArray[Any]  # float32
-CHUNK_PIXELS = 1 << 16  # working arrays of 256 KiB stay in the processor's cache
 
 
 @dataclass(frozen=True)
-class CxrRender:
-    """``render(rows, size)`` of a made chest X-ray cohort; all arrays have shape (n_images,).
+class CxrRender(Drawing):
+    """Made chest X-rays; the smaller group is ``F``."""
 
-    ``patient`` and ``image`` are stream numbers, ``age`` runs from 0 (young) to 1 (old),
-    ``contrast`` is the factor on the opacity's contrast. ``anatomy`` scales how visible the sex is.
-    """
+    group = "sex"
+    group_names = ("M", "F")
 
-    seed: int
-    patient: NDArray[np.int64]
-    image: NDArray[np.int64]
-    female: NDArray[np.bool_]
-    age: NDArray[np.float32]
-    disease: NDArray[np.bool_]
-    device: NDArray[np.bool_]
-    contrast: NDArray[np.float32]
-    lesion_contrast: float
-    noise: float
-    anatomy: float
-
-    def __call__(self, rows: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
-        """Images of shape (len(rows), size, size, 1)."""
-        rows = np.asarray(rows, dtype=np.intp)
-        out = np.empty((len(rows), size, size, 1), dtype=np.uint8)
-        step = max(1, CHUNK_PIXELS // (size * size))
-        for start in range(0, len(rows), step):
-            out[start : start + step, :, :, 0] = self.take(rows[start : start + step])._draw(size)
-        return out
-
-    def take(self, rows: NDArray[np.intp]) -> CxrRender:
-        """The same drawing for the images at ``rows`` only, in that order."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        chosen: dict[str, Any] = {
-            k: v[rows] for k, v in arrays.items() if isinstance(v, np.ndarray)
-        }
-        return replace(self, **chosen)
-
-    def signature(self) -> str:
-        """SHA-256 of all that the pixels depend on."""
-        digest = hashlib.sha256()
-        for f in fields(self):
-            value = getattr(self, f.name)
-            digest.update(f.name.encode())
-            digest.update(
-                value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-            )
-        return digest.hexdigest()
-
-    def _draw(self, size: int) -> NDArray[np.uint8]:
-        anatomy = _draws(streams(self.seed, ANATOMY, self.patient), 12)
-        pose = _draws(streams(self.seed, IMAGE, self.image), 4, start=8)
+    def draw(self, size: int) -> Field:
+        """The images from 0 to 1, shape (n_images, size, size)."""
+        anatomy = normals(streams(self.seed, ANATOMY, self.patient), 12)
+        pose = normals(streams(self.seed, IMAGE, self.image), 4, start=8)
         axis = ((np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2 / size)) - 1
-        x, y = _posed(axis[None, None, :], axis[None, :, None], pose)
+        x, y = posed(axis[None, None, :], axis[None, :, None], pose)
         picture, air = self._body(x, y, anatomy)
         coarse = noise(streams(self.seed, TEXTURE, self.image), (2, 14, 14))
         markings = enlarge(coarse[:, 0], size) + np.float32(0.7) * enlarge(
@@ -85,11 +35,11 @@ class CxrRender:
         picture += np.float32(self.noise) * noise(
             streams(self.seed, GRAIN, self.image), (size, size)
         )
-        return (np.clip(picture, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+        return picture
 
     def _body(self, x: Field, y: Field, a: Field) -> tuple[Field, Field]:
         """The healthy picture, and the share of air (lung) in each pixel."""
-        sex = (np.where(self.female, 1, -1) * np.float32(self.anatomy))[:, None, None]
+        sex = (np.where(self.minority, 1, -1) * np.float32(self.anatomy))[:, None, None]
         sex = sex.astype(np.float32)
         age = self.age[:, None, None]
         side = np.abs(x)
@@ -165,47 +115,3 @@ class CxrRender:
         lead = rise((np.float32(0.022) - line) / np.float32(0.02)) * (dx > 0)
         total[on] = np.maximum(disc, np.float32(0.8) * lead)
         return total
-
-
-def rise(edge: Field) -> Field:
-    """A smooth step: 0 below -1, 1 above 1."""
-    t = np.clip(edge * np.float32(0.5) + np.float32(0.5), 0, 1)
-    return t * t * (np.float32(3) - np.float32(2) * t)
-
-
-def bump(q: Field) -> Field:
-    """A soft spot: (1 - q)² for a squared distance q below 1, else 0."""
-    t = np.maximum(np.float32(1) - q, 0)
-    return t * t
-
-
-def wave(phase: Field) -> Field:
-    """A periodic arch between 0 and 1, of period 1."""
-    t = phase - np.floor(phase)
-    return np.float32(4) * t * (np.float32(1) - t)
-
-
-def enlarge(coarse: Field, size: int) -> Field:
-    """Fields of shape (n, k, k) as (n, size, size), smoothly interpolated."""
-    k = coarse.shape[-1]
-    at = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32((k - 1) / size)
-    low = np.minimum(at.astype(np.intp), k - 2)
-    t = at - low.astype(np.float32)
-    t = t * t * (np.float32(3) - np.float32(2) * t)
-    rows = coarse[:, low, :] * (1 - t)[:, None] + coarse[:, low + 1, :] * t[:, None]
-    return rows[:, :, low] * (1 - t) + rows[:, :, low + 1] * t
-
-
-def _draws(stream: NDArray[np.uint64], count: int, start: int = 0) -> Field:
-    """Near-normal numbers of standard deviation 1, shape (count, n, 1, 1)."""
-    u = uniform(stream, 3 * count, start).reshape(len(stream), count, 3)
-    normal = (u[:, :, 0] + u[:, :, 1] + u[:, :, 2] - 1.5) * 2
-    return normal.T.astype(np.float32)[:, :, None, None]
-
-
-def _posed(x: Field, y: Field, pose: Field) -> tuple[Field, Field]:
-    """Coordinates in the patient's own frame: shifted, scaled and a little tilted."""
-    scale = np.float32(1) + np.float32(0.03) * pose[2]
-    tilt = np.float32(0.02) * pose[3]
-    across, down = x - np.float32(0.03) * pose[0], y - np.float32(0.025) * pose[1]
-    return (across + tilt * down) * scale, (down - tilt * across) * scale
