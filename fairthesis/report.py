@@ -218,7 +218,7 @@ def _gaps(gaps: Mapping[str, Any]) -> dict[str, Any]:
                 "null_mean": wording.number(gap["null_mean"]),
                 "null_q95": wording.number(level),
                 "p": wording.p_value(p),
-                "clear": p is not None and p <= wording.ALPHA,
+                "beyond": p is not None and p <= wording.ALPHA,
                 "x": scale(gap["value"]) if drawn else None,
                 "ci": scale.span(gap["ci"]) if drawn else None,
                 "chance": scale.span((0.0, level)) if drawn and level is not None else None,

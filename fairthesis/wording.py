@@ -58,16 +58,20 @@ def p_value(p: float | None) -> str:
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def summary(found: Mapping[str, Any]) -> list[str]:
-    """Sentences on the whole and on each attribute's main gaps."""
+def summary(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Sentences on the whole (title "") and on each attribute's main gaps."""
     auroc, error = found["overall"]["auroc"], found["overall"]["ece_debiased"]
-    told = [
-        f"Over all {found['n_rows']} rows the AUROC is {number(auroc['value'])}{_within(auroc)}; "
-        f"scores are off the observed rates by {number(error['value'])} (root mean square)."
+    whole = [
+        f"Over all {found['n_rows']} rows the AUROC is {number(auroc['value'])}{_within(auroc)}.",
+        f"Scores differ from the observed rates by {number(error['value'])}{_within(error)}, "
+        "root mean square over bins of the score.",
     ]
+    told = [("", whole)]
     for attribute, gaps in found["disparities"].items():
-        for name, metric in TOLD.items():
-            told.append(_gap_sentence(found, attribute, gaps[name], metric))
+        sentences = [
+            _gap_sentence(found, attribute, gaps[name], metric) for name, metric in TOLD.items()
+        ]
+        told.append((attribute, sentences))
     return told
 
 
@@ -80,7 +84,7 @@ def _gap_sentence(
     found: Mapping[str, Any], attribute: str, gap: Mapping[str, Any], metric: str
 ) -> str:
     if gap["value"] is None:
-        return f"By {attribute}: no gap in {LABELS[metric]} can be given; too few cases in groups."
+        return f"No gap in {LABELS[metric]} can be given: too few cases in the groups."
     values = {
         name: group["metrics"][metric]["value"]
         for name, group in found["groups"][attribute].items()
@@ -88,20 +92,21 @@ def _gap_sentence(
     known = {name: value for name, value in values.items() if value is not None}
     # Groups under the floor are not in the gap, so its ends are looked up among the others.
     ends = [
-        (low, high)
+        f": lowest in \N{LEFT DOUBLE QUOTATION MARK}{low}\N{RIGHT DOUBLE QUOTATION MARK} "
+        f"({number(known[low])}), highest in \N{LEFT DOUBLE QUOTATION MARK}{high}"
+        f"\N{RIGHT DOUBLE QUOTATION MARK} ({number(known[high])})"
         for low in known
         for high in known
         if abs(known[high] - known[low] - gap["value"]) < 1e-12
     ]
-    between = f", from {ends[0][0]} to {ends[0][1]}" if ends else ""
     differs = f"{LABELS[metric]} differs by {number(gap['value'])}{_within(gap)}"
-    sentence = f"By {attribute}: {differs}{between}."
+    sentence = f"{differs[0].upper()}{differs[1:]}{ends[0] if ends else ''}."
     p = gap.get("p_value_holm", gap["p_value"])
     if p is None:
         return sentence
     chance = (
-        f" Chance alone gives {number(gap['null_mean'])} on average and up to "
-        f"{number(gap['null_q95'])} in 95 of 100 permutations"
+        f" Chance alone gives {number(gap['null_mean'])} on average, and more than "
+        f"{number(gap['null_q95'])} in 5 of 100 permutations"
     )
     if p <= ALPHA:
         return f"{sentence}{chance}: the gap is larger than chance explains (p {p_value(p)})."

@@ -77,16 +77,22 @@ def test_a_page_from_a_read_audit(found):
     assert "<input" not in text and Page(text).open == []
 
 
+def test_bold_marks_gaps_beyond_chance_only():
+    bold = re.compile(r'class="clear"')
+    assert not bold.search(run(table(effect=0.0)).to_html())
+    assert bold.search(run(table(4000, effect=3.0), n_permutations=400).to_html())
+
+
 def test_a_page_without_gaps():
     small = run(table(), floor=10_000, n_boot=0, n_permutations=0, patient=None)
     text = " ".join(Page(small.to_html()).words)
-    assert "no gap in AUROC can be given" in text
+    assert "No gap in AUROC can be given" in text
     assert "too narrow" in text
 
 
 def test_a_gap_within_chance_is_not_called_a_difference():
     same = table(effect=0.0)
-    told = " ".join(wording.summary(run(same).to_dict()))
+    told = str(wording.summary(run(same).to_dict()))
     assert "cannot be told from chance" in told and "is not excluded" in told
 
 
