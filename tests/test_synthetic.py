@@ -10,7 +10,7 @@ import pytest
 
 from fairthesis import datasets
 from fairthesis.cohort import Cohort
-from fairthesis.datasets import synthetic_cxr
+from fairthesis.datasets import synthetic_cxr, synthetic_derm
 from fairthesis.datasets._counter import noise, streams, uniform
 from fairthesis.datasets._planting import Mechanisms
 from fairthesis.datasets.synthetic_cxr import SETTINGS, twin
@@ -227,6 +227,43 @@ def test_draws_by_counter_do_not_depend_on_their_neighbours() -> None:
     assert grain.shape == (50, 101, 3)
     assert abs(float(grain.mean())) < 0.02
     assert float(grain.std()) == pytest.approx(1, abs=0.02)
+
+
+def skin(**options: Any) -> Cohort:
+    return synthetic_derm.load(**{**SMALL, **options})
+
+
+def test_made_skin_is_the_same_in_any_batch_and_on_any_machine() -> None:
+    cohort = skin(seed=3)
+    together = drawn(cohort)
+    assert together.shape == (120, 48, 48, 3)
+    assert (drawn(cohort, [7, 0]) == together[[7, 0]]).all()
+    digest = hashlib.sha256(drawn(cohort, np.arange(8)).tobytes()).hexdigest()
+    assert digest == "d130ac73182bfacb35371e0e00a90d2cc7f5eddf186f053f90c540ef3abc3860"
+
+
+def test_skin_twins_differ_in_tone_or_ruler_only() -> None:
+    cohort = skin()
+    rows = np.arange(len(cohort))
+    plain = drawn(twin(cohort, rows, "device"))
+    changed = (plain != drawn(cohort)).any(axis=(1, 2, 3))
+    assert (changed == (cohort.frame["device"] == 1)).all()
+    other = twin(cohort, rows, "skin_tone")
+    assert (other.frame["skin_tone"] != cohort.frame["skin_tone"]).all()
+    assert drawn(other)[cohort.frame["skin_tone"] == "light"].mean() < plain.mean()
+    again = twin(other, rows, "skin_tone")
+    assert again.fingerprint() == cohort.fingerprint()
+
+
+def test_the_ruler_never_touches_a_lesion() -> None:
+    cohort = skin(n_train=300, lesion_contrast=0.3)
+    render = cohort.render
+    assert isinstance(render, synthetic_derm.DermRender)
+    axis = ((np.arange(64, dtype=np.float32) + 0.5) / 32) - 1
+    x, y = axis[None, None, :], axis[None, :, None]
+    pigment, _ = render.lesion(x, y, np.zeros((len(cohort), 64, 64), dtype=np.float32))
+    assert not ((pigment > 0) & (render.marking(x, y) > 0)).any()
+    assert (pigment > 0).any(axis=(1, 2)).all()
 
 
 def test_the_made_cohort_needs_no_torch() -> None:

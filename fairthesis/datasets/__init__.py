@@ -49,6 +49,7 @@ def _accepted(home: Any) -> list[str]:
 
 DATASETS: dict[str, Loader] = {
     "synthetic-cxr": _lazy("synthetic_cxr"),
+    "synthetic-derm": _lazy("synthetic_derm"),
     "nih-cxr14": _lazy("nih_cxr14"),
     "ham10000": _lazy("ham10000"),
 }

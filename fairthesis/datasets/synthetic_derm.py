@@ -1,0 +1,63 @@
+"""Made skin lesions: a pigmented lesion on skin of some tone, drawn by the package.
+
+Colour pictures with skin texture, uneven light, hair, a lesion and noise, at any size. The
+disease makes the lesion's border ragged, one half darker and its colour uneven; the device is a
+ruler with violet ink at the edge of the picture, which never touches the lesion. The skin
+tone changes the colour of the skin; the lesion's pigment is subtracted from it, the same amount
+on every tone. Tones of the two groups overlap.
+
+Groups: ``skin_tone`` (dark is the smaller group where one is smaller) and ``age_group``. Licence:
+as the package; nothing is downloaded. What is planted: `fairthesis.datasets._planting.Mechanisms`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairthesis.cohort import Cohort
+from fairthesis.datasets._derm_render import DermRender
+from fairthesis.datasets._drawing import twin
+from fairthesis.datasets._made import made
+from fairthesis.datasets._planting import MECHANISMS
+from fairthesis.datasets.synthetic_cxr import SETTINGS
+
+__all__ = ["MECHANISMS", "SETTINGS", "DermRender", "load", "twin"]
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    setting: str = "reference",
+    n_train: int = 12000,
+    n_val: int = 3000,
+    n_test: int = 6000,
+    oracle: bool = False,
+    lesion_contrast: float = 0.10,
+    noise: float = 0.06,
+    anatomy: float = 0.4,
+    **planted: float | None,
+) -> Cohort:
+    """A cohort of ``n_train + n_val + n_test`` images with 1 to 3 images per patient.
+
+    The options are those of `fairthesis.datasets.synthetic_cxr.load`; ``lesion_contrast`` is the
+    mean degree of the malignant signs and ``anatomy`` the distance between the groups' tones.
+    Target ``malignant``, beside it ``clean_malignant`` and ``device`` (the ruler).
+
+    >>> cohort = load(setting="clean", n_train=4, n_val=2, n_test=2)
+    >>> cohort.render([0, 1], 32).shape
+    (2, 32, 32, 3)
+    """
+    return made(
+        "synthetic-derm",
+        DermRender,
+        {"train": n_train, "val": n_val, "test": n_test},
+        SETTINGS,
+        setting,
+        planted,
+        target="malignant",
+        root=root,
+        seed=seed,
+        oracle=oracle,
+        drawing={"lesion_contrast": lesion_contrast, "noise": noise, "anatomy": anatomy},
+    )
