@@ -7,7 +7,6 @@ differences of them, AUROC and average precision sums over them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,38 +142,13 @@ def permutation_null(
 
     Labels are permuted over patients by ``resampling.label_permuter``.
     """
-    n_groups, n_bins = int(labels.max()) + 1, calibration.N_BINS
-    permute = resampling.label_permuter(labels, patient)
-    # Ties count one half: the mean of "negatives first" and "positives first" is just that.
-    orders = [np.lexsort((y, s)), np.lexsort((-y, s))]
-    same = (s[orders[0]] == s[orders[1]]) & (y[orders[0]] == y[orders[1]])
-    orders = orders[:1] if same.all() else orders
-    rank_sum = [_rank_sums(y[order] > 0, n_groups) for order in orders]
-    bin_of = calibration.bin_index(s)
-    cell = (bin_of * 4 + 2 * (s >= threshold) + (y > 0)).astype(np.int32)
-    squared = (s - y) ** 2
+    rows = _Ordered(y, s, threshold)
+    permute = resampling.label_permuter(labels, patient, rows.order)
+    groups = range(int(labels.max()) + 1)
 
     def one(replicate: int) -> Array:
         group = permute(resampling.generator(seed, f"permutation {stream}", replicate))
-        g = group.astype(np.int32)
-        n = np.bincount(g * (4 * n_bins) + cell, minlength=n_groups * 4 * n_bins)
-        n = n.reshape(n_groups, n_bins, 2, 2).astype(np.float64)  # group, bin, called, label
-        scores = np.bincount(g * n_bins + bin_of, s, minlength=n_groups * n_bins)
-        (tn, fn), (fp, tp) = n.sum(1).transpose(1, 2, 0)
-        below = [f(group[order]) for f, order in zip(rank_sum, orders, strict=True)]
-        values = {
-            "auroc": metrics.ratio(sum(below) / len(below), (tp + fn) * (tn + fp)),
-            "ece_debiased": calibration.ece_debiased_from_bins(
-                n.sum((2, 3)), scores.reshape(n_groups, n_bins), n[..., 1].sum(2)
-            ),
-            "brier": metrics.ratio(np.bincount(g, squared, minlength=n_groups), tp + fp + tn + fn),
-        }
-        rates = {
-            name: metrics.RATES[name](tp, fp, tn, fn)
-            for name in disparity.NEEDED
-            if name in metrics.RATES
-        }
-        return np.stack([(values | rates)[name] for name in disparity.NEEDED])
+        return rows.metrics(group, groups)
 
     null = resampling.in_chunks(
         lambda part: np.stack([one(replicate) for replicate in part]), n_permutations, len(y)
@@ -182,15 +156,63 @@ def permutation_null(
     return {name: null[:, k] for k, name in enumerate(disparity.NEEDED)}
 
 
-def _rank_sums(positive: NDArray[np.bool_], n_groups: int) -> Callable[[NDArray[np.uint8]], Array]:
-    """Pairs (positive, negative before it) in each group, for rows in ascending order of score."""
+class _Ordered:
+    """All rows in ascending order of score: bins and the threshold are then places in the order.
 
-    def count(group: NDArray[np.uint8]) -> Array:
-        pairs = np.zeros(n_groups)
-        for k in range(n_groups):
-            mine = positive[group == k]
-            before = np.cumsum(~mine, dtype=np.int32)
-            pairs[k] = before[mine].sum(dtype=np.int64)
-        return pairs
+    A group is the places that it holds, and every count is read from where these places lie.
+    """
 
-    return count
+    def __init__(self, y: Array, s: Array, threshold: float) -> None:
+        self.order = np.lexsort((y, s))  # among ties, negatives first
+        self.s = s[self.order]
+        self.positive = y[self.order] > 0
+        self.squared = (self.s - self.positive) ** 2
+        bin_of = calibration.bin_index(self.s)
+        self.edges = np.searchsorted(bin_of, np.arange(calibration.N_BINS + 1))
+        self.cut = np.searchsorted(self.s, threshold, "left")
+        # Ties count one half, the mean of "negatives first" and "positives first".
+        turned = np.lexsort((~self.positive, self.s))
+        tied = (self.positive[turned] != self.positive).any()
+        self.turned = turned if tied else None
+
+    def metrics(self, group: NDArray[np.uint8], groups: range) -> Array:
+        """``disparity.NEEDED`` metrics of each group, shape (metrics, groups)."""
+        by_group = np.argsort(group, kind="stable")
+        ends = np.cumsum(np.bincount(group, minlength=len(groups)))
+        n, label_sum, score_sum = (np.empty((len(groups), calibration.N_BINS)) for _ in range(3))
+        called, tp, pairs, squared = (np.empty(len(groups)) for _ in range(4))
+        for k in groups:
+            places = by_group[ends[k - 1] if k else 0 : ends[k]]
+            ranks = np.flatnonzero(self.positive[places])
+            at = np.searchsorted(places, self.edges)
+            below = np.searchsorted(ranks, at)
+            n[k], label_sum[k] = at[1:] - at[:-1], below[1:] - below[:-1]
+            score_sum[k] = _sums(self.s[places], at)
+            above = np.searchsorted(places, self.cut)
+            called[k] = len(places) - above
+            tp[k] = len(ranks) - np.searchsorted(ranks, above)
+            squared[k] = self.squared[places].sum()
+            pairs[k] = ranks.sum()
+            if self.turned is not None:
+                other = self.turned[group[self.turned] == k]
+                pairs[k] = (pairs[k] + np.flatnonzero(self.positive[other]).sum()) / 2
+        P, total = label_sum.sum(1), n.sum(1)
+        fp, fn = called - tp, P - tp
+        values = {
+            # A positive's rank less the positives before it is the number of negatives before it.
+            "auroc": metrics.ratio(pairs - P * (P - 1) / 2, P * (total - P)),
+            "ece_debiased": calibration.ece_debiased_from_bins(n, score_sum, label_sum),
+            "brier": metrics.ratio(squared, total),
+        }
+        for name in set(disparity.NEEDED) - set(values):
+            values[name] = metrics.RATES[name](tp, fp, total - P - fp, fn)
+        return np.stack([values[name] for name in disparity.NEEDED])
+
+
+def _sums(values: Array, edges: Index) -> Array:
+    """Sums between consecutive edges, 0 where two of them are equal."""
+    sums = np.zeros(len(edges) - 1)
+    some = edges[:-1] < edges[1:]
+    if some.any():
+        sums[some] = np.add.reduceat(values, edges[:-1][some])
+    return sums

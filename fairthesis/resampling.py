@@ -109,7 +109,7 @@ def percentile_interval(replicates: ArrayLike, level: float = LEVEL) -> tuple[fl
 
 
 def label_permuter(
-    labels: NDArray[np.uint8], patients: NDArray[np.intp]
+    labels: NDArray[np.uint8], patients: NDArray[np.intp], view: NDArray[np.intp] | None = None
 ) -> Callable[[np.random.Generator], NDArray[np.uint8]]:
     """A function that gives the rows' group labels after one permutation over patients.
 
@@ -117,26 +117,27 @@ def label_permuter(
     keep a common one. Where it differs within a patient (the view of an image, say), each
     patient's labels are taken as a block, the blocks are laid end to end in random order, and the
     rows, in the order of patients, take the labels as they come: numbers per label are kept, and
-    labels stay clustered as they were.
+    labels stay clustered as they were. ``view`` is the order in which rows are wanted.
     """
     _, patient = np.unique(patients, return_inverse=True)
+    view = np.arange(len(labels)) if view is None else view
     order = np.argsort(patient, kind="stable")
     starts = np.flatnonzero(np.diff(patient[order], prepend=-1))
     by_patient = labels[order]
     own = by_patient[starts]
     if (own[patient] == labels).all():
-        if len(starts) == len(labels):
-            return lambda rng: rng.permutation(labels)
-        return lambda rng: rng.permutation(own)[patient]
+        seen = patient[view]
+        return lambda rng: rng.permutation(own)[seen]
     lengths = np.diff(starts, append=len(labels))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    place = place[view]
 
     def permute(rng: np.random.Generator) -> NDArray[np.uint8]:
         turn = rng.permutation(len(starts))
         laid = np.cumsum(lengths[turn]) - lengths[turn]
         source = np.repeat(starts[turn] - laid, lengths[turn]) + np.arange(len(labels))
-        shuffled = np.empty_like(labels)
-        shuffled[order] = by_patient[source]
-        return shuffled
+        return by_patient[source][place]
 
     return permute
 
