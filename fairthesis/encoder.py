@@ -173,8 +173,9 @@ class FairEncoder(nn.Module):
             _load_backbone(self.shared_encoder, _pretrained(backbone, weights), channels)
         self.disease_head = _mlp(width, hidden_dim, disease_dim)
         self.sensitive_head = _mlp(width, hidden_dim, sensitive_dim)
-        self.disease_norm = nn.BatchNorm1d(disease_dim, affine=False)
-        self.sensitive_norm = nn.BatchNorm1d(sensitive_dim, affine=False)
+        # With torch's default eps (1e-5) an embedding of small variance passes unscaled.
+        self.disease_norm = nn.BatchNorm1d(disease_dim, eps=1e-10, affine=False)
+        self.sensitive_norm = nn.BatchNorm1d(sensitive_dim, eps=1e-10, affine=False)
         self.disease_classifier = nn.Linear(disease_dim, targets)
         self.sensitive_classifiers = nn.ModuleList(nn.Linear(sensitive_dim, n) for n in groups)
         mean, std = (_MEAN, _STD) if channels == 3 else ((0.5,), (0.25,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -23,29 +24,33 @@ def main() -> int:
     started = time.monotonic()
     log = ROOT / "build" / "logs" / "workflow.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    total, done = 0, 0
+    total = 0
+    # The steps call `fairthesis` and `jupyter-book` of this very environment.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process,
     ):
         assert process.stdout is not None
-        said = False
         for line in process.stdout:
             file.write(line)
-            elapsed = f"{time.monotonic() - started:6.0f} s"
-            if match := re.match(r"(?:local)?rule \w+:|Job \d+: (.*)", line):
-                if match.group(1):
-                    print(f"{elapsed}  {match.group(1).strip()}", flush=True)
+            elapsed = f"{time.monotonic() - started:5.0f} s"
+            if match := re.match(r"Job \d+: (.*)", line):
+                print(f"{elapsed}  {match.group(1).strip()}", flush=True)
             elif match := re.match(r"(\d+) of (\d+) steps", line):
-                done, total = int(match.group(1)), int(match.group(2))
-                print(f"{elapsed}  step {done} of {total} done", flush=True)
-            elif "fairthesis: " in line or "Error" in line or said:
-                print(line.rstrip(), flush=True)
-                said = "Error in rule" in line or (said and line.startswith(" "))
+                total = int(match.group(2))
+                print(f"{elapsed}  {match.group(1)} of {total} steps done", flush=True)
+            elif re.match(r"fairthesis: |Error: |\S*(Warning|Error|Exception)\b.*:", line):
+                print(f"{elapsed}  {line.rstrip()}", file=sys.stderr, flush=True)
     if process.returncode:
-        print(f"The build stopped: see {log.relative_to(ROOT)}", file=sys.stderr)
+        print(f"The build stopped; all that was said: {log.relative_to(ROOT)}", file=sys.stderr)
         return 1
     if not total:
         print("Nothing changed since the last build.")

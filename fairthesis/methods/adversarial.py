@@ -17,6 +17,8 @@ from fairthesis.methods.critics import SHAPES, Critic, confusion_loss, critic_in
 from fairthesis.methods.dependence import conditional_hsic, cross_covariance
 from fairthesis.methods.erm import ERM
 
+MAX_WEIGHT = 10.0
+
 
 @dataclass(frozen=True)
 class AdversarialOptions(MethodOptions):
@@ -47,11 +49,23 @@ class AdversarialOptions(MethodOptions):
                 raise InputError(f"Expected {name} to be 0 or larger, but got {value}")
 
 
+def cell_weight(cell: Float[Tensor, "t 2 g"]) -> Float[Tensor, "t 2 g"]:
+    """1 / (G P(group | target)), at most 10: one image of an empty corner must not rule a batch."""
+    return (1 / (cell.shape[2] * cell.clamp_min(1e-6))).clamp_max(MAX_WEIGHT)
+
+
+def _given(table: Float[Tensor, "t 2 g"], targets: Float[Tensor, "n t"]) -> Float[Tensor, "n t g"]:
+    """The rows of a table that the targets point at; the mean of both where a target is unknown."""
+    table = table.to(targets.device)
+    y = torch.nan_to_num(targets, nan=0.5)[:, :, None]
+    return (1 - y) * table[:, 0] + y * table[:, 1]
+
+
 class Adversarial(ERM):
     """Train the disease, train critics to read the attribute, confuse the critics.
 
-    One update, with weights w = 1 / (G P(attribute | target)), so that in the weighted batch the
-    attribute says nothing about the target:
+    One update, with weights w = 1 / (G P(attribute | target)), at most 10, so that in the weighted
+    batch the attribute says nothing about the target:
 
     1. each of three critics takes ``critic_steps`` steps down the weighted cross-entropy of the
        attributes given (z, z·(2y−1), y), z being the detached disease embedding;
@@ -117,16 +131,26 @@ class Adversarial(ERM):
         return self.options.adversary_weight * ramp
 
     def cell_weights(self, batch: Batch) -> Float[Tensor, "n t a"]:
-        """1 / (G P(attribute | target)) per row, target, attribute; 1 where either is unknown."""
+        """w of each row, target and attribute; 1 where either is unknown."""
+        known = ~torch.isnan(batch.targets)[:, :, None] & (batch.attributes >= 0)[:, None, :]
         columns = []
-        for cell, codes in zip(self.setting.cells, batch.attributes.T, strict=True):
-            known = ~torch.isnan(batch.targets) & (codes >= 0)[:, None]  # n t
-            classes = torch.nan_to_num(batch.targets).long()
-            which = torch.arange(cell.shape[0], device=classes.device)
-            share = cell.to(classes.device)[which, classes, codes.clamp_min(0)[:, None]]
-            weight = 1 / (cell.shape[-1] * share.clamp_min(1e-3))
-            columns.append(torch.where(known, weight, 1.0))
-        return torch.stack(columns, dim=2)
+        for weight, codes in zip(self.weights_of(batch), batch.attributes.T, strict=True):
+            index = codes.clamp_min(0)[:, None, None].expand(-1, weight.shape[1], 1)
+            columns.append(weight.gather(2, index).squeeze(2))  # n t
+        return torch.where(known, torch.stack(columns, dim=2), 1.0)
+
+    def weights_of(self, batch: Batch) -> list[Float[Tensor, "n t g"]]:
+        """For each attribute the weight that each group would have, given the row's targets."""
+        return [_given(cell_weight(cell), batch.targets) for cell in self.setting.cells]
+
+    def priors(self, batch: Batch) -> list[Float[Tensor, "n g"]]:
+        """For each attribute the weighted shares of its groups, given the row's targets."""
+        shares = []
+        for cell in self.setting.cells:
+            share = cell * cell_weight(cell)
+            share = share / share.sum(2, keepdim=True)
+            shares.append(_given(share, batch.targets).mean(1))
+        return shares
 
     def critic_step(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> float:
         """One step of every critic on a detached embedding; the mean loss before the step."""
@@ -137,9 +161,10 @@ class Adversarial(ERM):
 
     def confusion(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> Tensor:
         """The confusion loss, averaged over the critics."""
-        inputs = critic_input(z, batch.targets)
+        inputs, priors = critic_input(z, batch.targets), self.priors(batch)
         losses = [
-            confusion_loss(critic(inputs), batch.attributes, weights) for critic in self.critics
+            confusion_loss(critic(inputs), priors, batch.attributes, weights)
+            for critic in self.critics
         ]
         return torch.stack(losses).mean()
 
@@ -171,7 +196,8 @@ class Adversarial(ERM):
         sensitive, s = self.sensitive_loss(features.detach(), batch)
         covariance = cross_covariance(z, s.detach())
         against = confusion + options.hsic_weight * hsic + options.covariance_weight * covariance
-        self.descend(disease + weight * against + sensitive)
+        self.descend(disease + weight * against)
+        self.descend(sensitive, "sensitive")
         return {
             "disease_loss": disease.item(),
             "sensitive_loss": sensitive.item(),

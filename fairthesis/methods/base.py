@@ -94,10 +94,16 @@ class Method(nn.Module):
         self.options = options
         self.setting = setting
         self.epoch = 0.0
+        # The sensitive branch has its own optimiser and its own clipping: with one norm for all,
+        # the attribute's gradient would scale the step of the encoder.
+        branch = [*model.sensitive_head.parameters(), *model.sensitive_classifiers.parameters()]
+        own = {id(parameter) for parameter in branch}
+        rest = [parameter for parameter in model.parameters() if id(parameter) not in own]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "model": torch.optim.AdamW(
-                model.parameters(), lr=setting.learning_rate, weight_decay=setting.weight_decay
+            name: torch.optim.AdamW(
+                parameters, lr=setting.learning_rate, weight_decay=setting.weight_decay
             )
+            for name, parameters in (("model", rest), ("sensitive", branch))
         }
 
     @classmethod

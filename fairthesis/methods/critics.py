@@ -64,20 +64,22 @@ def critic_loss(
 
 
 def confusion_loss(
-    logits: Sequence[Float[Tensor, "n g"]], attributes: Tensor, weights: Float[Tensor, "n a"]
+    logits: Sequence[Float[Tensor, "n g"]],
+    priors: Sequence[Float[Tensor, "n g"]],
+    attributes: Tensor,
+    weights: Float[Tensor, "n a"],
 ) -> Float[Tensor, ""]:
     """KL(prior || critic's output), weighted mean over rows and attributes: what an encoder lowers.
 
-    With rows weighted by 1 / P(group | target) the prior of the groups given the target is uniform,
-    so that KL = -(1/G) sum_g log q_g - log G. It is 0, its minimum, where the critic says the
-    prior, and pulls with bounded gradients (q - prior) from both sides. The literal alternative,
-    raising the critic's cross-entropy, has no minimum: it is best served by a critic that is
-    confidently *wrong*, which any fresh probe reads as easily.
+    sum_g p_g log(p_g / q_g), where p is the (weighted) share of the groups given the row's target
+    and q the critic's answer. It is 0, its minimum, where the critic says the prior, and pulls
+    with bounded gradients (q - p) from both sides. The literal alternative, raising the critic's
+    cross-entropy, has no minimum: it is best served by a critic that is confidently *wrong*, which
+    any fresh probe reads as easily.
     """
     losses = []
-    for logit, codes, weight in zip(logits, attributes.T, weights.T, strict=True):
+    for logit, prior, codes, weight in zip(logits, priors, attributes.T, weights.T, strict=True):
         known = weight * (codes >= 0)
-        groups = torch.tensor(float(logit.shape[1]), device=logit.device)
-        kl = -logit.log_softmax(1).mean(1) - groups.log()  # n
+        kl = (torch.xlogy(prior, prior) - prior * logit.log_softmax(1)).sum(1)  # n
         losses.append((kl * known).sum() / known.sum().clamp_min(1e-12))
     return torch.stack(losses).mean()

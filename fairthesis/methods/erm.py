@@ -23,5 +23,6 @@ class ERM(Method):
         logits = self.model.disease_logits(self.model.embed_disease(features))
         disease = masked_bce(logits, batch.targets)
         sensitive, _ = self.sensitive_loss(features.detach(), batch)
-        self.descend(disease + sensitive)
+        self.descend(disease)
+        self.descend(sensitive, "sensitive")
         return {"disease_loss": disease.item(), "sensitive_loss": sensitive.item()}
