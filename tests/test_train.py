@@ -264,7 +264,10 @@ def test_only_the_training_part_is_trained_on_and_nothing_is_chosen_on_the_test_
 def test_the_synthetic_cohort_trains_from_the_command_line(tmp_path, capsys):
     from fairthesis.cli import main
 
-    words = ["train", "--dataset", "synthetic-cxr", "--dataset-option", "n_train=200", "--dataset-option", "n_val=80", "--dataset-option", "n_test=80", "--backbone", "small", "--size", "24", "--epochs", "1", "--threads", "1", "--quiet"]
+    words = ["train", "--dataset", "synthetic-cxr", "--backbone", "small", "--size", "24"]
+    words += ["--epochs", "1", "--threads", "1", "--quiet"]
+    for size in ("n_train=200", "n_val=80", "n_test=80"):
+        words += ["--dataset-option", size]
     with pytest.raises(SystemExit) as end:
         main([*words, "--out", str(tmp_path / "r")])
     assert end.value.code == 0, capsys.readouterr().err
