@@ -70,3 +70,189 @@ def ham10000(root: Path, *, one_folder: bool = False) -> Path:
     header = "lesion_id,image_id,dx,dx_type,age,sex,localization"
     write_rows(root / "HAM10000_metadata.csv", header, rows)
     return root
+
+
+def pad_ufes_20(root: Path) -> Path:
+    """12 images of 8 patients; the type and the sex are missing together; one lesion is shared."""
+    rows: list[list[object]] = []
+    header = "patient_id,lesion_id,age,gender,fitspatrick,diagnostic,img_id,biopsed"
+    for i in range(12):
+        name = f"PAT_{i % 8}_{i}.png"
+        known = i % 3 != 0
+        lesion = 5 if i in (0, 1) else 100 + i
+        diagnosis = ["BCC", "SCC", "MEL", "ACK", "NEV", "SEK"][i % 6]
+        about = ["MALE", f"{1 + i % 6}.0"] if known else ["", ""]
+        rows.append([f"PAT_{i % 8}", lesion, 30 + 5 * i, *about, diagnosis, name, known])
+        picture(root / "images" / name, seed=i, mode="RGB")
+    write_rows(root / "metadata.csv", header, rows)
+    return root
+
+
+def isic2019(root: Path) -> Path:
+    names = [f"ISIC_{i:07d}" for i in range(16)]
+    kinds = ["MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"]
+    truth: list[list[object]] = [
+        [n, *(float(i % 8 == k) for k in range(8)), 0.0] for i, n in enumerate(names)
+    ]
+    about: list[list[object]] = [
+        [
+            n,
+            "" if i == 2 else 55.0,
+            "torso",
+            "" if i % 4 else f"BCN_{i // 8}",
+            ["male", "female", ""][i % 3],
+        ]
+        for i, n in enumerate(names)
+    ]
+    header = "image," + ",".join(kinds) + ",UNK"
+    write_rows(root / "ISIC_2019_Training_GroundTruth.csv", header, truth)
+    header = "image,age_approx,anatom_site_general,lesion_id,sex"
+    write_rows(root / "ISIC_2019_Training_Metadata.csv", header, about)
+    for i, name in enumerate(names):
+        picture(root / "ISIC_2019_Training_Input" / f"{name}.jpg", seed=i, mode="RGB")
+    return root
+
+
+def isic2020(root: Path) -> Path:
+    header = "image_name,patient_id,sex,age_approx,anatom_site_general_challenge,diagnosis,"
+    header += "benign_malignant,target"
+    rows: list[list[object]] = []
+    for i in range(12):
+        kind = "malignant" if i % 4 == 0 else "benign"
+        sex = ["male", "female", ""][i % 3]
+        row = [
+            f"ISIC_{i:07d}",
+            f"IP_{i // 2}",
+            sex,
+            45.0,
+            "torso",
+            "unknown",
+            kind,
+            int(i % 4 == 0),
+        ]
+        rows.append(row)
+        picture(root / "train" / f"ISIC_{i:07d}.jpg", seed=i, mode="RGB")
+    write_rows(root / "train.csv", header, rows)
+    return root
+
+
+def fitzpatrick17k(root: Path) -> Path:
+    header = "md5hash,fitzpatrick_scale,fitzpatrick_centaur,label,nine_partition_label,"
+    header += "three_partition_label,qc,url,url_alphanum"
+    kinds = ["malignant", "benign", "non-neoplastic"]
+    rows: list[list[object]] = []
+    for i in range(14):
+        name = f"{i:032x}"
+        scale = [-1, 1, 2, 3, 4, 5, 6][i % 7]
+        rows.append([name, scale, scale, "psoriasis", "inflammatory", kinds[i % 3], "", "", ""])
+        picture(root / "images" / f"{name}.jpg", seed=i, mode="RGB")
+    write_rows(root / "fitzpatrick17k.csv", header, rows)
+    return root
+
+
+def ddi(root: Path) -> Path:
+    rows: list[list[object]] = []
+    for i in range(9):
+        rows.append([i, f"{i:06d}.png", ["12", "34", "56"][i % 3], bool(i % 2), "nevus"])
+        picture(root / f"{i:06d}.png", seed=i, mode="RGB")
+    write_rows(root / "ddi_metadata.csv", "DDI_ID,DDI_file,skin_tone,malignant,disease", rows)
+    return root
+
+
+FINDINGS = (
+    "No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,Lung Lesion,Edema,"
+    "Consolidation,Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,"
+    "Support Devices"
+)
+
+
+def chexpert(root: Path) -> Path:
+    """10 frontal images and a lateral one of 6 patients; effusion is 1, 0, -1, empty in turn."""
+    header = f"Path,Sex,Age,Frontal/Lateral,AP/PA,{FINDINGS}"
+    rows: list[list[object]] = []
+    for i in range(11):
+        side = "Lateral" if i == 10 else "Frontal"
+        path = f"train/patient{i % 6:05d}/study{i}/view1_{side.lower()}.jpg"
+        labels: list[object] = [""] * 14
+        labels[10] = ["1.0", "0.0", "-1.0", ""][i % 4]
+        sex = ["Female", "Male", "Unknown"][i % 3]
+        rows.append([f"CheXpert-v1.0-small/{path}", sex, 60, side, "AP", *labels])
+        picture(root / path, seed=i)
+    write_rows(root / "train.csv", header, rows)
+    races = ["White, non-Hispanic", "Black or African American", "Asian", "Unknown", ""]
+    people: list[list[object]] = [
+        [f"patient{i:05d}", "Female", 60, races[i % 5], ""] for i in range(6)
+    ]
+    header = "PATIENT,GENDER,AGE_AT_CXR,PRIMARY_RACE,ETHNICITY"
+    write_rows(root / "CHEXPERT DEMO.csv", header, people)
+    return root
+
+
+def mimic_cxr_jpg(root: Path) -> Path:
+    """8 studies of 4 patients, one frontal image each and a lateral one in the first."""
+    rows: list[list[object]] = []
+    labels: list[list[object]] = []
+    for i in range(8):
+        subject, study = 10000000 + i // 2, 50000000 + i
+        for view in ("AP", "LATERAL") if i == 0 else ("PA",):
+            name = f"image-{i}-{view}"
+            rows.append([name, subject, study, "CHEST", view])
+            where = root / "files" / "p10" / f"p{subject}" / f"s{study}"
+            picture(where / f"{name}.jpg", seed=i)
+        row: list[object] = [""] * 14
+        row[9] = ["1.0", "0.0", "-1.0", ""][i % 4]
+        labels.append([subject, study, *row])
+    header = "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition"
+    write_rows(root / "mimic-cxr-2.0.0-metadata.csv", header, rows)
+    header = "subject_id,study_id," + ",".join(sorted(FINDINGS.split(",")))
+    write_rows(root / "mimic-cxr-2.0.0-chexpert.csv", header, labels)
+    people: list[list[object]] = [[10000000 + i, "MF"[i % 2], 50 + 10 * i] for i in range(4)]
+    write_rows(root / "patients.csv", "subject_id,gender,anchor_age", people)
+    stays: list[list[object]] = [
+        [10000000, "WHITE", "Medicare"],
+        [10000000, "UNKNOWN", "Other"],
+        [10000000, "WHITE - BRAZILIAN", "Medicare"],
+        [10000001, "BLACK/AFRICAN AMERICAN", "Medicaid"],
+        [10000002, "HISPANIC/LATINO - DOMINICAN", "Other"],
+    ]
+    write_rows(root / "admissions.csv", "subject_id,race,insurance", stays)
+    return root
+
+
+def padchest(root: Path) -> Path:
+    header = (
+        "ImageID,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DICOM,Projection,Labels"
+    )
+    labels = ["['normal']", "['pneumonia', 'pleural effusion']", "[]", ""]
+    rows: list[list[object]] = []
+    for i in range(10):
+        view = ["PA", "AP_horizontal", "L"][i % 3]
+        rows.append(
+            [
+                f"{i}.png",
+                "20140305",
+                f"S{i}",
+                f"P{i // 2}",
+                "1950.0",
+                "MF"[i % 2],
+                view,
+                labels[i % 4],
+            ]
+        )
+        picture(root / str(i % 3) / f"{i}.png", seed=i)
+    write_rows(root / "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", header, rows)
+    return root
+
+
+LAYOUTS = {
+    "nih-cxr14": nih,
+    "ham10000": ham10000,
+    "pad-ufes-20": pad_ufes_20,
+    "isic2019": isic2019,
+    "isic2020": isic2020,
+    "fitzpatrick17k": fitzpatrick17k,
+    "ddi": ddi,
+    "chexpert": chexpert,
+    "mimic-cxr-jpg": mimic_cxr_jpg,
+    "padchest": padchest,
+}

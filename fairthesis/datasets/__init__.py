@@ -52,6 +52,14 @@ DATASETS: dict[str, Loader] = {
     "synthetic-derm": _lazy("synthetic_derm"),
     "nih-cxr14": _lazy("nih_cxr14"),
     "ham10000": _lazy("ham10000"),
+    "pad-ufes-20": _lazy("pad_ufes_20"),
+    "isic2019": _lazy("isic2019"),
+    "isic2020": _lazy("isic2020"),
+    "fitzpatrick17k": _lazy("fitzpatrick17k"),
+    "ddi": _lazy("ddi"),
+    "chexpert": _lazy("chexpert"),
+    "mimic-cxr-jpg": _lazy("mimic_cxr"),
+    "padchest": _lazy("padchest"),
 }
 
 

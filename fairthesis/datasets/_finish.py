@@ -1,0 +1,79 @@
+"""The last steps of every loader: labels with uncertainty, images at hand, split, cohort."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairthesis.cohort import Cohort
+from fairthesis.errors import InputError, unknown
+from fairthesis.splits import by_patient
+
+UNCERTAIN = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
+FITZPATRICK = {1: "I-II", 2: "I-II", 3: "III-IV", 4: "III-IV", 5: "V-VI", 6: "V-VI"}
+
+
+def stated(labels: pd.Series, uncertain: str = "ignore") -> NDArray[np.float64]:
+    """1, 0 and -1 (uncertain, by policy) as text -> 1, 0, NaN; empty is not stated, never 0."""
+    if uncertain not in UNCERTAIN:
+        raise unknown("policy for uncertain labels", uncertain, UNCERTAIN)
+    values = pd.to_numeric(labels, errors="coerce").astype(float)
+    values = values.mask(values == -1, UNCERTAIN[uncertain])
+    plain = values.to_numpy(dtype=float)
+    return np.where(np.isin(plain, (0.0, 1.0)), plain, np.nan)
+
+
+def skin_type(values: pd.Series) -> pd.Series:
+    """Fitzpatrick types 1 to 6 as the groups I-II, III-IV, V-VI; anything else is null."""
+    return pd.to_numeric(values, errors="coerce").map(FITZPATRICK).astype("str")
+
+
+def chosen(dataset: str, target: str, targets: Sequence[str]) -> tuple[str, ...]:
+    """The targets with ``target`` first."""
+    if target not in targets:
+        raise unknown(f"target of {dataset}", target, targets)
+    return (target, *(name for name in targets if name != target))
+
+
+def present(home: Path, paths: pd.Series) -> pd.Series:
+    """Each path where it is a file under ``home``, else null."""
+    here = np.array([isinstance(p, str) and (home / p).is_file() for p in paths], dtype=bool)
+    return paths.where(here)
+
+
+def finish(
+    name: str,
+    home: Path,
+    frame: pd.DataFrame,
+    *,
+    targets: tuple[str, ...],
+    attributes: tuple[str, ...],
+    channels: int,
+    left_out: Counter[str],
+    expected: str,
+    seed: int,
+    fractions: tuple[float, float, float],
+    keys: Sequence[str] = ("patient_id",),
+) -> Cohort:
+    """A cohort of the rows whose ``path`` is not null, split by ``keys``.
+
+    The split is stratified by the first target and the first attribute. ``expected`` says where
+    the images should lie.
+    """
+    missing = frame["path"].isna()
+    if missing.any():
+        left_out["image file not found"] += int(missing.sum())
+    frame = frame[~missing].reset_index(drop=True)
+    if len(frame) == 0:
+        raise InputError(
+            f"None of the images of {name} in the table is in {str(home)!r} "
+            f"({dict(left_out)}): expected {expected}."
+        )
+    strata = [targets[0], *attributes[:1]]
+    frame["split"] = by_patient(frame, keys, strata, seed=seed, fractions=fractions)
+    return Cohort(name, frame, targets, attributes, channels, home, left_out=dict(left_out))

@@ -1,0 +1,119 @@
+"""CheXpert: 224,316 chest X-rays of 65,240 patients. Columns verified, release not run.
+
+Images: JPEG, grey, from Stanford Hospital, 2002 to 2017. Labels: 14 observations mined from the
+reports: 1 present, 0 absent, -1 uncertain, empty not mentioned. Groups: sex, age, view, and race
+where ``CHEXPERT DEMO.csv`` (the demographics workbook saved as CSV) lies beside the table.
+
+Pitfalls: uncertain labels are up to 15 % of a finding, so the policy (``uncertain``) changes
+results; empty is NOT absent, though many papers count it so (``not_mentioned="zeros"`` does);
+patients have several studies, so the split is by patient; support devices go with disease.
+
+Access: https://stanfordaimi.azurewebsites.net, by registration. Licence: Stanford's research use
+agreement; no redistribution.
+
+Citation: J. Irvin et al. CheXpert: A large chest radiograph dataset with uncertainty labels and
+expert comparison. AAAI 2019, 590-597.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fairthesis.cohort import Cohort
+from fairthesis.datasets._finish import chosen, finish, present, stated
+from fairthesis.datasets._reading import AGE_CUTS, age_group, drop, folder, named, table, years
+from fairthesis.errors import unknown
+from fairthesis.splits import FRACTIONS
+
+FINDINGS = (
+    *("No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion"),
+    *("Edema", "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion"),
+    *("Pleural Other", "Fracture", "Support Devices"),
+)
+TARGETS = {name.lower().replace(" ", "_"): name for name in FINDINGS}
+COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA")
+# later entries win: "White, non-Hispanic" is White, "White - Brazilian Hispanic" is Hispanic
+RACES = {
+    "white": "White",
+    "black|african": "Black",
+    "asian": "Asian",
+    r"(?<!non-)(?<!non )(?:hispanic|latino)": "Hispanic",
+}
+EMPTY = ("ignore", "zeros")
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    target: str = "pleural_effusion",
+    uncertain: str = "ignore",
+    not_mentioned: str = "ignore",
+    age_cuts: Sequence[int] = AGE_CUTS,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Cohort:
+    """The frontal images of ``train.csv`` and ``valid.csv`` that are at hand, ``target`` first.
+
+    ``uncertain`` is ``ignore`` (not stated), ``zeros`` or ``ones``; ``not_mentioned`` is
+    ``ignore`` or ``zeros``. ``root`` is the folder that holds ``train.csv`` and ``train/``.
+    """
+    home = folder(root, "chexpert", "train.csv and train/")
+    targets = chosen("chexpert", target, tuple(TARGETS))
+    if not_mentioned not in EMPTY:
+        raise unknown("policy for labels not mentioned", not_mentioned, EMPTY)
+    columns = [*COLUMNS, *FINDINGS]
+    source = table(home, ["train.csv"], columns, "chexpert")
+    if (home / "valid.csv").is_file():
+        source = pd.concat([source, table(home, ["valid.csv"], columns, "chexpert")])
+    source = source.reset_index(drop=True)
+    left_out: Counter[str] = Counter()
+    source = drop(source, source["Path"].isna(), "row without an image name", left_out)
+    source = drop(source, source["Path"].duplicated(), "image listed twice", left_out)
+    lateral = source["Frontal/Lateral"].str.strip().str.lower() != "frontal"
+    source = drop(source, lateral, "not a frontal view", left_out)
+    patient = source["Path"].str.extract(r"(patient\d+)/", expand=False)
+    source, patient = source[patient.notna()], patient[patient.notna()]
+    # CheXpert-v1.0-small/train/patient00001/...: the first folder is the root itself
+    path = source["Path"].str.replace(r"^CheXpert-v1\.0[^/]*/", "", regex=True)
+    frame = pd.DataFrame({"image_id": path, "patient_id": patient, "path": present(home, path)})
+    for name, column in TARGETS.items():
+        frame[name] = stated(source[column], uncertain)
+        if not_mentioned == "zeros":
+            frame[name] = frame[name].mask(source[column].isna(), 0.0)
+    frame["sex"] = named(source["Sex"], {"female": "F", "male": "M"})
+    frame["age"] = years(source["Age"], left_out)
+    frame["age_group"] = age_group(frame["age"], age_cuts)
+    frame["view"] = named(source["AP/PA"], {"ap": "AP", "pa": "PA"})
+    attributes: tuple[str, ...] = ("sex", "age_group", "view")
+    if (home / "CHEXPERT DEMO.csv").is_file():
+        people = table(home, ["CHEXPERT DEMO.csv"], ["PATIENT", "PRIMARY_RACE"], "chexpert")
+        race = people.drop_duplicates("PATIENT").set_index("PATIENT")["PRIMARY_RACE"]
+        frame["race"] = race_group(patient.map(race))
+        attributes = (*attributes, "race")
+    return finish(
+        "chexpert",
+        home,
+        frame,
+        targets=targets,
+        attributes=attributes,
+        channels=1,
+        left_out=left_out,
+        expected="the folders train/patientNNNNN/... beside train.csv",
+        seed=seed,
+        fractions=fractions,
+    )
+
+
+def race_group(values: pd.Series) -> pd.Series:
+    """Recorded race or ethnicity as Asian, Black, Hispanic, Other, White; unknown is null."""
+    text = values.astype("string").str.strip().str.lower()
+    group = pd.Series(pd.NA, index=values.index, dtype="string")
+    unknown_words = r"^$|unknown|unable|declined|refused|not obtained"
+    group = group.mask(text.notna() & ~text.str.contains(unknown_words).fillna(True), "Other")
+    for word, name in RACES.items():
+        group = group.mask(text.str.contains(word).fillna(False), name)
+    return group.astype("str")

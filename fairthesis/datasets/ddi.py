@@ -1,0 +1,59 @@
+"""DDI (Diverse Dermatology Images): 656 clinical images of 570 patients. Layout unverified.
+
+Images: PNG, colour, from Stanford clinics, 2010 to 2020. Label: malignant or not, by histology.
+Group: skin tone in three groups (Fitzpatrick I-II, III-IV, V-VI), matched between them.
+
+Pitfalls: the table has no patient numbers: ``patient_id`` holds the image, and up to 86 images
+share a patient with another one. With 171 malignant images, it is a test set: intervals are wide.
+Names other than ``DDI_file`` and ``malignant`` are from memory and were not seen in the release.
+
+Access: https://ddi-dataset.github.io, by Stanford's form. Licence: Stanford's research use
+agreement; no redistribution.
+
+Citation: R. Daneshjou et al. Disparities in dermatology AI performance on a diverse, curated
+clinical image set. Science Advances 8, eabq6147 (2022). doi:10.1126/sciadv.abq6147
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from fairthesis.cohort import Cohort
+from fairthesis.datasets._finish import finish, stated
+from fairthesis.datasets._reading import drop, folder, images_in, named, table
+from fairthesis.splits import FRACTIONS
+
+TONES = {"12": "I-II", "34": "III-IV", "56": "V-VI"}
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Cohort:
+    """The images at hand. ``fractions=(0, 0, 1)`` makes all of them the test part."""
+    home = folder(root, "ddi", "ddi_metadata.csv and the images")
+    source = table(home, ["ddi_metadata.csv"], ["DDI_file", "skin_tone", "malignant"], "ddi")
+    left_out: Counter[str] = Counter()
+    source = drop(source, source["DDI_file"].isna(), "row without an image name", left_out)
+    source = drop(source, source["DDI_file"].duplicated(), "image listed twice", left_out)
+    frame = source[["DDI_file"]].rename(columns={"DDI_file": "image_id"})
+    frame["patient_id"] = source["DDI_file"]
+    frame["path"] = source["DDI_file"].map(images_in(home, ("images", "."), [".png", ".jpg"]))
+    answers = {"true": "1", "false": "0", "1": "1", "0": "0"}
+    frame["malignant"] = stated(named(source["malignant"], answers))
+    frame["skin_type"] = named(source["skin_tone"].str.replace(r"\.0$", "", regex=True), TONES)
+    return finish(
+        "ddi",
+        home,
+        frame,
+        targets=("malignant",),
+        attributes=("skin_type",),
+        channels=3,
+        left_out=left_out,
+        expected="PNG files beside the table or in images/",
+        seed=seed,
+        fractions=fractions,
+    )

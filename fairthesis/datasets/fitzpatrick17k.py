@@ -1,0 +1,73 @@
+"""Fitzpatrick17k: 16,577 clinical images of 114 skin conditions with skin types.
+
+Images: JPEG, colour, from two online atlases (DermaAmin, Atlas Dermatologico). Labels: the
+atlas's condition, in three classes (benign, malignant, non-neoplastic); not confirmed by
+histology. Group: Fitzpatrick type, estimated from the image by annotators (-1: unknown).
+
+Pitfalls: there are no patient numbers: ``patient_id`` holds the image, and pictures of one patient
+may lie on two sides of the split; there are many near-duplicates (run ``fairthesis datasets
+check-leaks``) and wrong labels; the web addresses of many images are dead. The table's
+columns are verified, the folder of the images is not: name them ``<md5hash>.jpg``.
+
+Access: the table from https://github.com/mattgroh/fitzpatrick17k, the images by the addresses in
+it. Licence: CC BY-NC-SA 3.0 for the annotations; the images belong to the atlases.
+
+Citation: M. Groh et al. Evaluating deep neural networks trained on clinical images in dermatology
+with the Fitzpatrick 17k dataset. CVPR Workshops 2021, 1820-1828.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from fairthesis.cohort import Cohort
+from fairthesis.datasets._finish import chosen, finish, skin_type
+from fairthesis.datasets._reading import drop, folder, images_in, table
+from fairthesis.errors import unknown
+from fairthesis.splits import FRACTIONS
+
+CLASSES = {"malignant": "malignant", "benign": "benign", "non_neoplastic": "non-neoplastic"}
+FOLDERS = ("images", "data/finalfitz17k", "finalfitz17k", ".")
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    target: str = "malignant",
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Cohort:
+    """The images at hand, ``target`` first: one of the three classes against the others."""
+    home = folder(root, "fitzpatrick17k", "fitzpatrick17k.csv and images/")
+    targets = chosen("fitzpatrick17k", target, tuple(CLASSES))
+    columns = ("md5hash", "label", "three_partition_label")
+    source = table(home, ["fitzpatrick17k.csv"], columns, "fitzpatrick17k")
+    scales = [name for name in ("fitzpatrick_scale", "fitzpatrick") if name in source.columns]
+    if not scales:
+        raise unknown("column in fitzpatrick17k.csv", "fitzpatrick_scale", source.columns)
+    left_out: Counter[str] = Counter()
+    source = drop(source, source["md5hash"].isna(), "row without an image name", left_out)
+    source = drop(source, source["md5hash"].duplicated(), "image listed twice", left_out)
+    found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
+    frame = source[["md5hash", "label"]].rename(columns={"md5hash": "image_id"})
+    frame["patient_id"] = source["md5hash"]
+    frame["path"] = source["md5hash"].map({k.rpartition(".")[0]: v for k, v in found.items()})
+    value = source["three_partition_label"]
+    for name, label in CLASSES.items():
+        frame[name] = np.where(value.notna(), (value == label).astype(float), np.nan)
+    frame["skin_type"] = skin_type(source[scales[0]])
+    return finish(
+        "fitzpatrick17k",
+        home,
+        frame,
+        targets=targets,
+        attributes=("skin_type",),
+        channels=3,
+        left_out=left_out,
+        expected="files <md5hash>.jpg in images/",
+        seed=seed,
+        fractions=fractions,
+    )

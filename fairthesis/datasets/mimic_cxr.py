@@ -1,0 +1,120 @@
+"""MIMIC-CXR-JPG: 377,110 chest X-rays of 65,379 patients. Columns partly verified, release not run.
+
+Images: JPEG, grey, from Beth Israel Deaconess Medical Center, 2011 to 2016, in
+``files/pNN/pNNNNNNNN/sNNNNNNNN/<dicom_id>.jpg``. Labels: 14 observations mined from the reports
+by the CheXpert labeller: 1, 0, -1 (uncertain), empty (not mentioned). Groups: sex, age, race and
+insurance, from MIMIC-IV's ``patients.csv`` and ``admissions.csv`` laid beside the tables.
+
+Pitfalls: most patients have many studies, so the split is by patient; the official split has 500
+validation patients only; the age is that of MIMIC-IV's anchor year, not of the image; race is
+as the hospital recorded it and differs between admissions (the most frequent known one is taken);
+labels of a study go to each of its images.
+
+Access: https://physionet.org/content/mimic-cxr-jpg, with PhysioNet credentialing and training.
+Licence: PhysioNet Credentialed Health Data License; no redistribution.
+
+Citation: A. E. W. Johnson et al. MIMIC-CXR-JPG, a large publicly available database of labeled
+chest radiographs. arXiv:1901.07042 (2019).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fairthesis.cohort import Cohort
+from fairthesis.datasets._finish import chosen, finish, present, stated
+from fairthesis.datasets._reading import AGE_CUTS, age_group, drop, folder, named, table, years
+from fairthesis.datasets.chexpert import TARGETS, race_group
+from fairthesis.errors import InputError, unknown
+from fairthesis.splits import FRACTIONS
+
+LABELLERS = ("chexpert", "negbio")
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    target: str = "pleural_effusion",
+    uncertain: str = "ignore",
+    labeller: str = "chexpert",
+    age_cuts: Sequence[int] = AGE_CUTS,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Cohort:
+    """The frontal (AP, PA) images at hand, ``target`` first."""
+    home = folder(root, "mimic-cxr-jpg", "mimic-cxr-2.0.0-metadata.csv and files/")
+    targets = chosen("mimic-cxr-jpg", target, tuple(TARGETS))
+    if labeller not in LABELLERS:
+        raise unknown("labeller of mimic-cxr-jpg", labeller, LABELLERS)
+    keys = ["subject_id", "study_id"]
+    source = table(
+        home,
+        ["mimic-cxr-2.0.0-metadata.csv"],
+        ["dicom_id", *keys, "ViewPosition"],
+        "mimic-cxr-jpg",
+    )
+    labels = table(
+        home, [f"mimic-cxr-2.0.0-{labeller}.csv"], [*keys, *TARGETS.values()], "mimic-cxr-jpg"
+    )
+    people = table(home, ["patients.csv"], ["subject_id", "gender", "anchor_age"], "mimic-cxr-jpg")
+    left_out: Counter[str] = Counter()
+    source = drop(source, source["dicom_id"].isna(), "row without an image name", left_out)
+    source = drop(source, source["dicom_id"].duplicated(), "image listed twice", left_out)
+    frontal = source["ViewPosition"].isin(["AP", "PA"])
+    source = drop(source, ~frontal, "not a frontal view", left_out)
+    source = source[["dicom_id", *keys, "ViewPosition"]].merge(
+        labels.drop_duplicates(keys), on=keys, how="left"
+    )
+    if not source["subject_id"].isin(people["subject_id"]).any():
+        raise InputError(
+            f"patients.csv in {str(home)!r} shares no subject_id with the metadata table: expected "
+            "MIMIC-IV's patients.csv."
+        )
+    subject = source["subject_id"].astype(str)
+    path = "files/p" + subject.str[:2] + "/p" + subject + "/s" + source["study_id"].astype(str)
+    path = path + "/" + source["dicom_id"] + ".jpg"
+    frame = pd.DataFrame(
+        {"image_id": source["dicom_id"], "patient_id": subject, "path": present(home, path)}
+    )
+    for name, column in TARGETS.items():
+        frame[name] = stated(source[column], uncertain)
+    about = people.drop_duplicates("subject_id").set_index("subject_id")
+    frame["sex"] = named(subject.map(about["gender"]), {"f": "F", "m": "M"})
+    frame["age"] = years(subject.map(about["anchor_age"]), left_out)
+    frame["age_group"] = age_group(frame["age"], age_cuts)
+    frame["view"] = source["ViewPosition"]
+    attributes: tuple[str, ...] = ("sex", "age_group", "view")
+    if any((home / name).is_file() for name in ("admissions.csv", "admissions.csv.gz")):
+        stays = table(home, ["admissions.csv"], ["subject_id", "insurance"], "mimic-cxr-jpg")
+        column = "race" if "race" in stays.columns else "ethnicity"
+        if column not in stays.columns:
+            raise unknown("column in admissions.csv", "race", stays.columns)
+        stays["race"] = race_group(stays[column])
+        for name in ("race", "insurance"):
+            frame[name] = subject.map(_most_frequent(stays, name))
+        attributes = (*attributes, "race", "insurance")
+    return finish(
+        "mimic-cxr-jpg",
+        home,
+        frame,
+        targets=targets,
+        attributes=attributes,
+        channels=1,
+        left_out=left_out,
+        expected="files/pNN/pNNNNNNNN/sNNNNNNNN/<dicom_id>.jpg",
+        seed=seed,
+        fractions=fractions,
+    )
+
+
+def _most_frequent(stays: pd.DataFrame, column: str) -> pd.Series:
+    """The most frequent known value of each patient; the first in the alphabet at a tie."""
+    counts = (
+        stays.dropna(subset=[column]).groupby(["subject_id", column]).size().reset_index(name="n")
+    )
+    counts = counts.sort_values(["n", column], ascending=[False, True], kind="stable")
+    return counts.drop_duplicates("subject_id").set_index("subject_id")[column]

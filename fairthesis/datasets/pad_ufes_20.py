@@ -1,0 +1,87 @@
+"""PAD-UFES-20: 2,298 smartphone images of 1,641 skin lesions of 1,373 patients.
+
+Images: PNG, colour, of many sizes, taken by phones in Espirito Santo (Brazil). Labels: six
+diagnoses; the cancers (BCC, SCC, MEL) are all confirmed by biopsy, the others mostly by a
+clinician. Groups: Fitzpatrick type, sex, age.
+
+Pitfalls: sex and Fitzpatrick type are missing together, and nearly only in patients without
+biopsy, that is without cancer: leaving out the incomplete rows changes the class balance. Types
+V and VI have 11 images. Patients and lesions have several images: the split is by both.
+
+Access: Mendeley Data doi:10.17632/zr7vgbcyr2.1, no application needed. Licence: CC BY 4.0.
+
+Citation: A. G. C. Pacheco et al. PAD-UFES-20: A skin lesion dataset composed of patient data and
+clinical images collected from smartphones. Data in Brief 32, 106221 (2020).
+doi:10.1016/j.dib.2020.106221
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fairthesis.cohort import Cohort
+from fairthesis.datasets._finish import chosen, finish, skin_type
+from fairthesis.datasets._reading import (
+    AGE_CUTS,
+    age_group,
+    drop,
+    folder,
+    images_in,
+    named,
+    table,
+    years,
+)
+from fairthesis.splits import FRACTIONS
+
+DIAGNOSES = ("BCC", "SCC", "MEL", "ACK", "NEV", "SEK")
+MALIGNANT = ("BCC", "SCC", "MEL")
+TARGETS = ("malignant", *(name.lower() for name in DIAGNOSES))
+PARTS = ("imgs_part_1", "imgs_part_2", "imgs_part_3")
+FOLDERS = ("images", *PARTS, *(f"images/{name}" for name in PARTS), ".")
+COLUMNS = ("patient_id", "lesion_id", "img_id", "diagnostic", "gender", "age", "fitspatrick")
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    target: str = "malignant",
+    age_cuts: Sequence[int] = AGE_CUTS,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Cohort:
+    """The images at hand, ``target`` first: ``malignant`` (BCC, SCC, MEL) or one diagnosis."""
+    home = folder(root, "pad-ufes-20", "metadata.csv and images/")
+    targets = chosen("pad-ufes-20", target, TARGETS)
+    source = table(home, ["metadata.csv"], COLUMNS, "pad-ufes-20")
+    left_out: Counter[str] = Counter()
+    source = drop(source, source["img_id"].isna(), "row without an image name", left_out)
+    source = drop(source, source["patient_id"].isna(), "row without a patient", left_out)
+    source = drop(source, source["img_id"].duplicated(), "image listed twice", left_out)
+    frame = source[["patient_id", "lesion_id"]].copy()
+    frame.insert(0, "image_id", source["img_id"])
+    frame["path"] = source["img_id"].map(images_in(home, FOLDERS, [".png"]))
+    diagnosis = source["diagnostic"].str.upper()
+    stated = diagnosis.isin(DIAGNOSES)
+    for name, label in zip(TARGETS, [MALIGNANT, *((d,) for d in DIAGNOSES)], strict=True):
+        frame[name] = np.where(stated, diagnosis.isin(label).astype(float), np.nan)
+    frame["skin_type"] = skin_type(source["fitspatrick"])
+    frame["sex"] = named(source["gender"], {"female": "F", "male": "M"})
+    frame["age"] = years(source["age"], left_out)
+    frame["age_group"] = age_group(frame["age"], age_cuts)
+    return finish(
+        "pad-ufes-20",
+        home,
+        frame,
+        targets=targets,
+        attributes=("skin_type", "sex", "age_group"),
+        channels=3,
+        left_out=left_out,
+        expected="PNG files in images/ or imgs_part_1 to imgs_part_3",
+        seed=seed,
+        fractions=fractions,
+        keys=("patient_id", "lesion_id"),
+    )
