@@ -1,122 +1,129 @@
-"""Variants of an experiment side by side: what was gained, what was lost, and by whom."""
+"""Two methods on the same cases: paired changes in each group; was a gap levelled down?"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from fairthesis.archive import Results
-from fairthesis.errors import unknown
+from fairthesis import disparity, metrics, replicates, resampling
+from fairthesis.errors import InputError
+from fairthesis.schema import require_columns
 
-# What the thesis reports, in its order: column title -> (table, name of the number).
-HEADLINE = {
-    "AUROC": ("metrics", "auroc"),
-    "AUROC gap": ("disparities", "auroc_gap"),
-    "equalized odds difference": ("disparities", "equalized_odds_difference"),
-    "worst group's AUROC": ("disparities", "worst_group_auroc"),
-    "ECE gap": ("disparities", "ece_gap"),
-}
+BETWEEN = "between groups"
+EVERYONE = "all rows"
 
 
-def headline(results: Results) -> pd.DataFrame:
-    """The thesis's numbers of every run: variant, seed, attribute, number, value, null_mean.
+def compare(
+    reference: pd.DataFrame,
+    other: pd.DataFrame,
+    *,
+    group: str,
+    key: Sequence[str] = ("image_id",),
+    label: str = "y_true",
+    score: str = "y_score",
+    patient: str = "patient_id",
+    thresholds: tuple[float, float] = (0.5, 0.5),
+    n_boot: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Changes from ``reference`` to ``other``, with paired intervals over resampled patients.
 
-    ``null_mean`` is the mean of the same number when the groups are shuffled over patients: the
-    part of a gap that chance alone makes. It is null for what has no chance level.
+    The tables are joined by ``key``, never by position, and must hold the same cases with the
+    same labels. Rows of the result: each metric for all rows and each group, each disparity
+    between groups; columns ``group, metric, reference, other, change, ci_low, ci_high``, where
+    change is other minus reference.
     """
-    parts = []
-    for title, (table, name) in HEADLINE.items():
-        if table == "metrics":
-            overall = results.metrics["group"].isna() & (results.metrics["metric"] == name)
-            rows = results.metrics[overall]
-            part = rows[["variant", "seed", "value"]].assign(
-                attribute="all", null_mean=float("nan")
-            )
-        else:
-            rows = results.disparities[results.disparities["name"] == name]
-            part = rows[["variant", "seed", "attribute", "value", "null_mean"]]
-        parts.append(part.assign(number=title))
-    columns = ["variant", "seed", "attribute", "number", "value", "null_mean"]
-    return pd.concat(parts, ignore_index=True)[columns]
-
-
-def summary(results: Results) -> pd.DataFrame:
-    """Mean over seeds of every headline number, its range, and its chance level.
-
-    Indexed by number and attribute, one column per variant (``0.842 (0.838 to 0.846)``) and
-    ``by chance``: the mean over all runs of the number's mean under shuffled groups.
-    """
-    table = headline(results)
-    keys = ["number", "attribute", "variant"]
-    spread = table.groupby(keys, sort=False)["value"].agg(["mean", "min", "max", "count"])
-    text = spread.apply(
-        lambda s: (
-            "not known"
-            if s["count"] == 0
-            else f"{s['mean']:.3f}"
-            + (f" ({s['min']:.3f} to {s['max']:.3f})" if s["count"] > 1 else "")
-        ),
-        axis=1,
+    columns = [*key, label, score, patient, group]
+    for frame, what in ((reference, "the reference table"), (other, "the other table")):
+        require_columns(frame, columns, what)
+    joined = _join(reference[columns], other[[*key, label, score]], list(key), label)
+    joined = joined.dropna(subset=[label, score, f"{score} other"])
+    y = joined[label].to_numpy(np.float64)
+    who = resampling.patient_index(joined[patient])
+    column = pd.Categorical(joined[group].astype("string"))
+    masks = [np.ones(len(y), bool), *(column.codes == k for k in range(len(column.categories)))]
+    scores = [joined[name].to_numpy(np.float64) for name in (score, f"{score} other")]
+    pairs = list(zip(scores, thresholds, strict=True))
+    parts = [replicates.prepare(y[m], s[m], who[m], t) for s, t in pairs for m in masks]
+    drawn = replicates.bootstrap_metrics(parts, int(who.max()) + 1, n_boot, seed)
+    exact = np.array(
+        [list(metrics.evaluate(y[m], s[m], threshold=t).values()) for s, t in pairs for m in masks]
     )
-    out = text.unstack("variant")[list(dict.fromkeys(table["variant"]))]
-    chance = table.groupby(["number", "attribute"])["null_mean"].mean()
-    out["by chance"] = chance.map(lambda v: "" if pd.isna(v) else f"{v:.3f}")
-    out = out.reindex(list(HEADLINE), level="number")
-    return out.rename_axis(columns=None)
-
-
-def by_group(results: Results, metric: str = "auroc") -> pd.DataFrame:
-    """A metric of every group and run: variant, seed, attribute, group, value, lo, hi, n."""
-    known = results.metrics["metric"].unique()
-    if metric not in known:
-        raise unknown("metric", metric, known)
-    rows = results.metrics[results.metrics["group"].notna()]
-    keys = ["variant", "seed", "target", "attribute", "group"]
-    counts = rows.query("metric == 'n'").set_index(keys)["value"].rename("n")
-    table = rows.query("metric == @metric")[[*keys, "value", "lo", "hi"]]
-    return table.join(counts, on=keys)
-
-
-def levelling(results: Results, metric: str = "auroc", baseline: str = "erm") -> pd.DataFrame:
-    """What each group gained or lost against plain training, and whether it was levelled down.
-
-    Mean over seeds of the paired change of ``metric`` (higher is better) per variant, attribute
-    and group. ``levelled_down`` is true for a variant and attribute whose gap shrank because the
-    group that was best fell by more than the group that was worst rose.
-    """
-    table = by_group(results, metric)
-    if baseline not in set(table["variant"]):
-        raise unknown("baseline variant", baseline, table["variant"].unique())
-    keys = ["seed", "target", "attribute", "group"]
-    base = table[table["variant"] == baseline].set_index(keys)["value"].rename("baseline")
-    rows = table[table["variant"] != baseline].join(base, on=keys)
-    rows = rows.assign(change=rows["value"] - rows["baseline"])
-    places = ["variant", "attribute", "group"]
-    mean = rows.groupby(places, sort=False)[["baseline", "value", "change"]].mean().reset_index()
-    mean["levelled_down"] = False
-    for _, part in mean.dropna().groupby(["variant", "attribute"]):
-        before, after = part["baseline"].to_numpy(float), part["value"].to_numpy(float)
-        best, worst = before.argmax(), before.argmin()
-        fell, rose = before[best] - after[best], after[worst] - before[worst]
-        shrank = np.ptp(after) < np.ptp(before)
-        mean.loc[part.index, "levelled_down"] = bool(shrank and fell > max(rose, 0))
-    return mean
-
-
-def origin(results: Results) -> str:
-    """Where the results came from, in one paragraph of Markdown."""
-    described = results.provenance
-    asked, packages = described["experiment"], described["packages"]
-    runs = described["runs"]
-    images = runs[0]["images"]
-    minutes = sum(run["wall_seconds"] for run in runs) / 60
-    commit = (described["git_commit"] or "an installed package")[:12]
-    return (
-        f"**Where these numbers come from:** {results.source}. Data set `{asked['dataset']}`, "
-        f"profile `{asked['profile']}`: {len(asked['variants'])} variants × {len(asked['seeds'])} "
-        f"seeds, backbone `{asked['base']['backbone']}` at {asked['base']['size']} pixels, "
-        f"{asked['base']['epochs']} epochs; the first seed trains on {images['train']:,} images, "
-        f"validates on {images['val']:,} and tests on {images['test']:,}. Training took "
-        f"{minutes:.0f} minutes in all. Commit `{commit}`, torch {packages['torch']}, data "
-        f"fingerprint of the first seed `{runs[0]['data_fingerprint']}`."
+    size = len(masks)
+    first, second = (np.concatenate([exact[None], drawn])[:, k : k + size] for k in (0, size))
+    names = [EVERYONE, *map(str, column.categories)]
+    rows = [
+        _row(name, metric, first[:, g, k], second[:, g, k])
+        for g, name in enumerate(names)
+        for k, metric in enumerate(metrics.METRICS)
+    ]
+    place = {metric: k for k, metric in enumerate(metrics.METRICS)}
+    before, after = (
+        disparity.disparities({m: block[:, 1:, place[m]] for m in disparity.NEEDED})
+        for block in (first, second)
     )
+    rows += [_row(BETWEEN, name, before[name], after[name]) for name in before]
+    return pd.DataFrame(rows)
+
+
+def _join(reference: pd.DataFrame, other: pd.DataFrame, key: list[str], label: str) -> pd.DataFrame:
+    for frame, what in ((reference, "reference"), (other, "other")):
+        if frame.duplicated(key).any():
+            raise InputError(f"A key ({', '.join(key)}) appears twice in the {what} table.")
+    joined = reference.merge(other, on=key, how="outer", suffixes=("", " other"), indicator=True)
+    alone = int((joined["_merge"] != "both").sum())
+    if alone:
+        raise InputError(
+            f"{alone} cases are in one table only: expected the same cases in both, so that the "
+            "comparison is paired."
+        )
+    known = joined[label].notna() | joined[f"{label} other"].notna()
+    if (joined[label] != joined[f"{label} other"])[known].any():
+        raise InputError(f"The tables disagree on {label}: expected the same labels in both.")
+    return joined
+
+
+def _row(group: str, metric: str, before: np.ndarray, after: np.ndarray) -> dict[str, object]:
+    change = after - before
+    interval = resampling.percentile_interval(change[1:]) if np.isfinite(change[0]) else None
+    low, high = interval or (np.nan, np.nan)
+    values = {"reference": before[0], "other": after[0], "change": change[0]}
+    return {"group": group, "metric": metric, **values, "ci_low": low, "ci_high": high}
+
+
+@dataclass(frozen=True)
+class Levelling:
+    """How a gap changed: through the group that was best, or the one that was worst.
+
+    ``levelled_down`` is set where the gap shrank and the better group lost more than the worse
+    one gained.
+    """
+
+    best: str
+    worst: str
+    gap_change: float
+    best_change: float
+    worst_change: float
+    levelled_down: bool
+
+
+def levelling(changes: pd.DataFrame, metric: str = "auroc") -> Levelling:
+    """Whether a gap in ``metric`` (larger is better) was levelled down, from ``compare``'s table.
+
+    >>> table = pd.DataFrame({"group": ["a", "b"], "metric": "auroc", "reference": [0.9, 0.8],
+    ...                       "other": [0.82, 0.81], "change": [-0.08, 0.01]})
+    >>> levelling(table).levelled_down
+    True
+    """
+    rows = changes[(changes["metric"] == metric) & ~changes["group"].isin([EVERYONE, BETWEEN])]
+    rows = rows.dropna(subset=["reference", "other"]).set_index("group")
+    if len(rows) < 2:
+        raise InputError(f"{metric} is known in fewer than two groups: there is no gap to judge.")
+    best, worst = str(rows["reference"].idxmax()), str(rows["reference"].idxmin())
+    before, after = (float(np.ptp(rows[name])) for name in ("reference", "other"))
+    lost, gained = -float(rows["change"][best]), float(rows["change"][worst])
+    down = after < before and lost > max(gained, 0.0)
+    return Levelling(best, worst, after - before, -lost, gained, down)

@@ -7,6 +7,7 @@ or the order in which attributes are named.
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
 
 from fairthesis.errors import InputError
 
@@ -105,6 +107,31 @@ def percentile_interval(replicates: ArrayLike, level: float = LEVEL) -> tuple[fl
     if len(known) == 0 or len(known) < (1 - MAX_UNDEFINED) * len(values):
         return None
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def bca_interval(
+    value: float, replicates: ArrayLike, jackknife: ArrayLike, level: float = LEVEL
+) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval (Efron 1987; DiCiccio and Efron 1996).
+
+    ``jackknife`` holds the statistic with each patient left out once. NaN where the replicates
+    all lie on one side of the value.
+
+    >>> low, high = bca_interval(50.0, np.arange(101.0), np.zeros(10), level=0.5)
+    >>> round(low), round(high)
+    (25, 75)
+    """
+    drawn, left_out = np.asarray(replicates, np.float64), np.asarray(jackknife, np.float64)
+    below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
+    if not 0 < below < 1:
+        return math.nan, math.nan
+    bias = norm.ppf(below)
+    distance = left_out.mean() - left_out
+    spread = (distance**2).sum() ** 1.5
+    acceleration = (distance**3).sum() / (6 * spread) if spread > 0 else 0.0
+    z = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn, norm.cdf(bias + z / (1 - acceleration * z)))
     return float(low), float(high)
 
 

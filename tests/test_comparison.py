@@ -1,0 +1,128 @@
+"""Comparisons are paired by key and name levelling down; DeLong, BCa, operating points, smECE."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+from test_audit import table
+
+from fairthesis import calibration, comparison, delong, metrics, operating, resampling
+from fairthesis.errors import InputError
+
+
+def two(noise=0.3, n=900):
+    first = table(n)
+    logit = calibration.logit(first["y_score"])
+    moved = logit + np.random.default_rng(1).normal(size=n) * noise
+    return first, first.assign(y_score=1 / (1 + np.exp(-moved)))
+
+
+def test_changes_are_joined_by_key_and_paired():
+    first, second = two()
+    shuffled = second.sample(frac=1, random_state=0)
+    found = comparison.compare(first, shuffled, group="sex", n_boot=200)
+    rows = found.set_index(["group", "metric"])
+    for name, part in [("all rows", first), *first.groupby("sex")]:
+        other = second.loc[part.index]
+        expected = roc_auc_score(other["y_true"], other["y_score"]) - roc_auc_score(
+            part["y_true"], part["y_score"]
+        )
+        row = rows.loc[(name, "auroc")]
+        assert row["change"] == pytest.approx(expected)
+        assert row["ci_low"] < row["change"] < row["ci_high"]
+    # Pairing takes away what both methods share: the interval is far narrower than either's own.
+    own = comparison.compare(first, first.assign(y_score=0.5), group="sex", n_boot=200)
+    own = own.set_index(["group", "metric"]).loc[("all rows", "auroc")]
+    row = rows.loc[("all rows", "auroc")]
+    assert (row["ci_high"] - row["ci_low"]) < 0.6 * (own["ci_high"] - own["ci_low"])
+    assert ("between groups", "auroc_gap") in rows.index
+
+
+def test_a_method_compared_with_itself_changes_nothing():
+    first, _ = two()
+    found = comparison.compare(first, first, group="sex", n_boot=20)
+    assert (found[["change", "ci_low", "ci_high"]].dropna() == 0).all(axis=None)
+
+
+def test_tables_that_do_not_match_are_refused():
+    first, second = two()
+    with pytest.raises(InputError, match="5 cases are in one table only"):
+        comparison.compare(first, second.iloc[5:], group="sex")
+    with pytest.raises(InputError, match="appears twice"):
+        comparison.compare(first, pd.concat([second, second]), group="sex")
+    with pytest.raises(InputError, match="disagree"):
+        comparison.compare(first, second.assign(y_true=1 - second["y_true"]), group="sex")
+
+
+def test_levelling_up_is_not_levelling_down():
+    rows = {"group": ["a", "b"], "metric": "auroc", "reference": [0.9, 0.8]}
+    up = pd.DataFrame(rows | {"other": [0.89, 0.85], "change": [-0.01, 0.05]})
+    assert not comparison.levelling(up).levelled_down
+    wider = pd.DataFrame(rows | {"other": [0.89, 0.7], "change": [-0.01, -0.1]})
+    assert not comparison.levelling(wider).levelled_down
+    both = pd.DataFrame(rows | {"other": [0.8, 0.75], "change": [-0.1, -0.05]})
+    assert comparison.levelling(both).levelled_down
+
+
+def test_delong_equals_its_definition():
+    rng = np.random.default_rng(2)
+    y = rng.random(60) < 0.5
+    s = np.round(rng.normal(size=60) + y, 1)
+    found = delong.delong(y, s)
+    psi = (s[y][:, None] > s[~y]) + 0.5 * (s[y][:, None] == s[~y])
+    variance = psi.mean(1).var(ddof=1) / y.sum() + psi.mean(0).var(ddof=1) / (~y).sum()
+    assert found.value == pytest.approx(roc_auc_score(y, s))
+    assert found.standard_error == pytest.approx(np.sqrt(variance))
+
+
+def test_paired_delong_agrees_with_the_bootstrap():
+    first, second = two(n=1200)
+    y = first["y_true"].to_numpy()
+    a, b = first["y_score"].to_numpy(), second["y_score"].to_numpy()
+    found = delong.delong_paired(y, a, b)
+    drawn = resampling.bootstrap(
+        lambda c: metrics.auroc(y, b, c) - metrics.auroc(y, a, c), len(y), 1000
+    )
+    assert found.standard_error == pytest.approx(drawn.std(), rel=0.1)
+    assert found.value == pytest.approx(roc_auc_score(y, b) - roc_auc_score(y, a))
+    same = delong.delong_paired(y, a, a)
+    assert (same.value, same.p_value) == (0, 1)
+
+
+def test_bca_equals_scipy():
+    values = np.random.default_rng(3).exponential(size=40)
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="BCa", n_resamples=999, rng=np.random.default_rng(0)
+    )
+    jackknife = (values.sum() - values) / 39
+    ours = resampling.bca_interval(values.mean(), theirs.bootstrap_distribution, jackknife)
+    assert ours == pytest.approx(tuple(theirs.confidence_interval), rel=1e-6)
+
+
+def test_operating_points():
+    y, s = [0, 0, 0, 0, 1, 1, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.25, 0.6, 0.8, 0.9]
+    assert operating.tpr_at_fpr(y, s, 0.25) == 0.75
+    assert operating.fpr_at_tpr(y, s, 0.75) == 0.25
+    assert np.isnan(operating.tpr_at_fpr([1, 1], [0.1, 0.2], 0.5))
+    assert operating.net_benefit(y, s, 0.0) == 0.5
+    with pytest.raises(InputError):
+        operating.tpr_at_fpr(y, s, 1.5)
+    with pytest.raises(InputError):
+        operating.net_benefit(y, s, 1.0)
+    assert operating.cross_auroc([0.9], []) != operating.cross_auroc([0.9], [])
+
+
+def test_smooth_error_equals_the_kernel_by_brute_force():
+    rng = np.random.default_rng(4)
+    s = rng.random(3000)
+    y = (rng.random(3000) < np.clip(s + 0.15, 0, 1)).astype(float)
+    found = calibration.smooth_ece(y, s)
+    t = (np.arange(1000) + 0.5) / 1000
+    kernel = sum(
+        stats.norm.pdf(t[:, None], image, found) for image in (s, -s, 2 - s)
+    )  # reflected at 0 and 1
+    assert np.abs(kernel @ (y - s) / 3000).mean() == pytest.approx(found, rel=0.01)
+    assert found == pytest.approx(0.15, abs=0.04)
+    calm = calibration.smooth_ece((rng.random(3000) < s).astype(float), s)
+    assert calm < 0.04
