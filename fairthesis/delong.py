@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from fairthesis.errors import InputError
 from fairthesis.metrics import Array
@@ -45,9 +45,9 @@ def _placements(y: NDArray[np.bool_], s: Array) -> tuple[Array, Array]:
 
 def _estimate(value: float, variance: float, null: float, level: float) -> Normal:
     error = float(np.sqrt(max(variance, 0.0)))
-    half = float(norm.ppf((1 + level) / 2)) * error
+    half = float(ndtri((1 + level) / 2)) * error
     distance = abs(value - null)
-    p = float(2 * norm.sf(distance / error)) if error > 0 else float(distance == 0)
+    p = float(2 * ndtr(-distance / error)) if error > 0 else float(distance == 0)
     return Normal(value, error, (value - half, value + half), p)
 
 

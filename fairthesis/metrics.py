@@ -142,14 +142,14 @@ def rank_sums(
         AP    = sum_i w_i P_at(i) / (P_at(i) + N_at(i)) / P
     """
     P, N = cum_pos[..., -1].astype(np.float64), cum_neg[..., -1].astype(np.float64)
-    neg_at = np.take(cum_neg, ties.at, axis=-1)
+    neg_at = np.take(cum_neg, ties.at, axis=-1, mode="clip")
     tied = (ties.last != np.arange(1, len(ties.last) + 1)).any()
-    pos_at = np.take(cum_pos, ties.last, axis=-1) if tied else cum_pos[..., 1:]
+    pos_at = np.take(cum_pos, ties.last, axis=-1, mode="clip") if tied else cum_pos[..., 1:]
     # A resample may leave out every case scored this high: there the weight is 0, so is the term.
     seen = pos_at + neg_at
     precision = np.divide(pos_at, seen, out=np.zeros_like(seen), where=seen > 0)
     if (ties.above != ties.at).any():
-        neg_at = (neg_at + np.take(cum_neg, ties.above, axis=-1)) / 2
+        neg_at = (neg_at + np.take(cum_neg, ties.above, axis=-1, mode="clip")) / 2
     lost = (w_pos * neg_at).sum(-1, dtype=np.float64)
     return 1 - ratio(lost, P * N), ratio((w_pos * precision).sum(-1, dtype=np.float64), P)
 

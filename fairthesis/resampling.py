@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from fairthesis.errors import InputError
 
@@ -126,12 +126,12 @@ def bca_interval(
     below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
     if not 0 < below < 1:
         return math.nan, math.nan
-    bias = norm.ppf(below)
+    bias = ndtri(below)
     distance = left_out.mean() - left_out
     spread = (distance**2).sum() ** 1.5
     acceleration = (distance**3).sum() / (6 * spread) if spread > 0 else 0.0
-    z = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    low, high = np.quantile(drawn, norm.cdf(bias + z / (1 - acceleration * z)))
+    z = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn, ndtr(bias + z / (1 - acceleration * z)))
     return float(low), float(high)
 
 
