@@ -60,6 +60,7 @@ DATASETS: dict[str, Loader] = {
     "chexpert": _lazy("chexpert"),
     "mimic-cxr-jpg": _lazy("mimic_cxr"),
     "padchest": _lazy("padchest"),
+    "csv": _lazy("own_csv"),
 }
 
 

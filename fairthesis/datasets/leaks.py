@@ -1,0 +1,95 @@
+"""What the parts of a split share: patients, lesions, images, near-duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from fairthesis.errors import InputError
+from fairthesis.images import decode
+from fairthesis.schema import require_columns
+
+DISTANCE = 12  # of 256 bits; copies saved again or resized differ by less
+EDGE = 16
+COLUMNS = ("kind", "value", "splits", "rows")
+
+
+def shared_values(frame: pd.DataFrame, keys: Sequence[str], split: str = "split") -> pd.DataFrame:
+    """One row per value of a key (patient, lesion, image) that lies in more than one part.
+
+    Columns ``kind`` (the key), ``value``, ``splits`` (as ``test+train``) and ``rows``. Null
+    values are nobody's and shared by nobody.
+
+    >>> table = pd.DataFrame({"patient_id": ["a", "a", "b"], "split": ["train", "test", "test"]})
+    >>> shared_values(table, ["patient_id"]).values.tolist()
+    [['patient_id', 'a', 'test+train', 2]]
+    """
+    require_columns(frame, [*keys, split], "the table to check")
+    found: list[tuple[str, str, str, int]] = []
+    for key in keys:
+        known = frame.dropna(subset=[key, split])
+        parts = known.groupby(key)[split].nunique()
+        for value in parts.index[parts > 1]:
+            rows = known[known[key] == value]
+            found.append((key, str(value), "+".join(sorted(set(rows[split]))), len(rows)))
+    return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def difference_hash(path: Path) -> NDArray[np.bool_] | None:
+    """256 bits: whether each of 16 x 16 cells is brighter than its left neighbour.
+
+    None for a file that cannot be read and for a flat picture, which resembles every other.
+    """
+    pixels = decode(path, 4 * (EDGE + 1), 1)
+    if isinstance(pixels, str) or pixels.std() < 2:
+        return None
+    small = Image.fromarray(pixels[:, :, 0]).resize((EDGE + 1, EDGE), Image.Resampling.BOX)
+    cells = np.asarray(small, dtype=np.int16)
+    return (np.diff(cells, axis=1) > 0).ravel()
+
+
+def near_duplicates(
+    paths: Sequence[Path], splits: Sequence[str], distance: int = DISTANCE
+) -> tuple[pd.DataFrame, int]:
+    """Pairs of pictures in different parts whose hashes differ in ``distance`` bits or fewer.
+
+    Columns ``kind``, ``value`` (both file names), ``splits``, ``rows`` (2), the nearest first;
+    and the number of files that could not be compared. All pairs are compared, in blocks.
+    """
+    if not 0 <= distance < EDGE * EDGE // 2:
+        raise InputError(
+            f"Expected distance to be from 0 to {EDGE * EDGE // 2 - 1}: got {distance}."
+        )
+    hashes = [difference_hash(path) for path in paths]
+    usable = [i for i, bits in enumerate(hashes) if bits is not None]
+    if not usable:
+        return pd.DataFrame(columns=list(COLUMNS)), len(paths)
+    signs = np.array([hashes[i] for i in usable], dtype=np.float32) * 2 - 1
+    part = np.array([splits[i] for i in usable])
+    found = []
+    for i, j, bits in _near_pairs(signs, distance):
+        if part[i] != part[j]:
+            a, b = usable[i], usable[j]
+            both = "+".join(sorted((str(splits[a]), str(splits[b]))))
+            found.append((bits, f"{paths[a].name} ~ {paths[b].name}", both))
+    rows = [
+        (f"near-duplicate ({bits} bits)", value, both, 2) for bits, value, both in sorted(found)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)), len(paths) - len(usable)
+
+
+def _near_pairs(
+    signs: NDArray[np.float32], distance: int, block: int = 2048
+) -> Iterator[tuple[int, int, int]]:
+    """Positions i < j with their distance: for +-1 vectors, (256 - product) / 2."""
+    for start in range(0, len(signs), block):
+        product = signs[start : start + block] @ signs[start:].T
+        i, j = np.nonzero(product >= signs.shape[1] - 2 * distance)
+        for a, b in zip(i[j > i].tolist(), j[j > i].tolist(), strict=True):
+            bits = round((signs.shape[1] - float(product[a, b])) / 2)
+            yield start + a, start + b, bits
