@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fairthesis.archive import Results
 from fairthesis.cohort import Cohort
-from fairthesis.comparison import HEADLINE, by_group, headline
+from fairthesis.summaries import HEADLINE, by_group, headline
 from fairthesis.errors import InputError
 from fairthesis.figures import CHANCE, style
 from fairthesis.wording import LABELS

@@ -1,0 +1,122 @@
+"""Variants of an experiment side by side: what was gained, what was lost, and by whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fairthesis.archive import Results
+from fairthesis.errors import unknown
+
+# What the thesis reports, in its order: column title -> (table, name of the number).
+HEADLINE = {
+    "AUROC": ("metrics", "auroc"),
+    "AUROC gap": ("disparities", "auroc_gap"),
+    "equalized odds difference": ("disparities", "equalized_odds_difference"),
+    "worst group's AUROC": ("disparities", "worst_group_auroc"),
+    "ECE gap": ("disparities", "ece_gap"),
+}
+
+
+def headline(results: Results) -> pd.DataFrame:
+    """The thesis's numbers of every run: variant, seed, attribute, number, value, null_mean.
+
+    ``null_mean`` is the mean of the same number when the groups are shuffled over patients: the
+    part of a gap that chance alone makes. It is null for what has no chance level.
+    """
+    parts = []
+    for title, (table, name) in HEADLINE.items():
+        if table == "metrics":
+            overall = results.metrics["group"].isna() & (results.metrics["metric"] == name)
+            rows = results.metrics[overall]
+            part = rows[["variant", "seed", "value"]].assign(
+                attribute="all", null_mean=float("nan")
+            )
+        else:
+            rows = results.disparities[results.disparities["name"] == name]
+            part = rows[["variant", "seed", "attribute", "value", "null_mean"]]
+        parts.append(part.assign(number=title))
+    columns = ["variant", "seed", "attribute", "number", "value", "null_mean"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def summary(results: Results) -> pd.DataFrame:
+    """Mean over seeds of every headline number, its range, and its chance level.
+
+    Indexed by number and attribute, one column per variant (``0.842 (0.838 to 0.846)``) and
+    ``by chance``: the mean over all runs of the number's mean under shuffled groups.
+    """
+    table = headline(results)
+    keys = ["number", "attribute", "variant"]
+    spread = table.groupby(keys, sort=False)["value"].agg(["mean", "min", "max", "count"])
+    text = spread.apply(
+        lambda s: (
+            "not known"
+            if s["count"] == 0
+            else f"{s['mean']:.3f}"
+            + (f" ({s['min']:.3f} to {s['max']:.3f})" if s["count"] > 1 else "")
+        ),
+        axis=1,
+    )
+    out = text.unstack("variant")[list(dict.fromkeys(table["variant"]))]
+    chance = table.groupby(["number", "attribute"])["null_mean"].mean()
+    out["by chance"] = chance.map(lambda v: "" if pd.isna(v) else f"{v:.3f}")
+    out = out.reindex(list(HEADLINE), level="number")
+    return out.rename_axis(columns=None)
+
+
+def by_group(results: Results, metric: str = "auroc") -> pd.DataFrame:
+    """A metric of every group and run: variant, seed, attribute, group, value, lo, hi, n."""
+    known = results.metrics["metric"].unique()
+    if metric not in known:
+        raise unknown("metric", metric, known)
+    rows = results.metrics[results.metrics["group"].notna()]
+    keys = ["variant", "seed", "target", "attribute", "group"]
+    counts = rows.query("metric == 'n'").set_index(keys)["value"].rename("n")
+    table = rows.query("metric == @metric")[[*keys, "value", "lo", "hi"]]
+    return table.join(counts, on=keys)
+
+
+def levelling(results: Results, metric: str = "auroc", baseline: str = "erm") -> pd.DataFrame:
+    """What each group gained or lost against plain training, and whether it was levelled down.
+
+    Mean over seeds of the paired change of ``metric`` (higher is better) per variant, attribute
+    and group. ``levelled_down`` is true for a variant and attribute whose gap shrank because the
+    group that was best fell by more than the group that was worst rose.
+    """
+    table = by_group(results, metric)
+    if baseline not in set(table["variant"]):
+        raise unknown("baseline variant", baseline, table["variant"].unique())
+    keys = ["seed", "target", "attribute", "group"]
+    base = table[table["variant"] == baseline].set_index(keys)["value"].rename("baseline")
+    rows = table[table["variant"] != baseline].join(base, on=keys)
+    rows = rows.assign(change=rows["value"] - rows["baseline"])
+    places = ["variant", "attribute", "group"]
+    mean = rows.groupby(places, sort=False)[["baseline", "value", "change"]].mean().reset_index()
+    mean["levelled_down"] = False
+    for _, part in mean.dropna().groupby(["variant", "attribute"]):
+        before, after = part["baseline"].to_numpy(float), part["value"].to_numpy(float)
+        best, worst = before.argmax(), before.argmin()
+        fell, rose = before[best] - after[best], after[worst] - before[worst]
+        shrank = np.ptp(after) < np.ptp(before)
+        mean.loc[part.index, "levelled_down"] = bool(shrank and fell > max(rose, 0))
+    return mean
+
+
+def origin(results: Results) -> str:
+    """Where the results came from, in one paragraph of Markdown."""
+    described = results.provenance
+    asked, packages = described["experiment"], described["packages"]
+    runs = described["runs"]
+    images = runs[0]["images"]
+    minutes = sum(run["wall_seconds"] for run in runs) / 60
+    commit = (described["git_commit"] or "an installed package")[:12]
+    return (
+        f"**Where these numbers come from:** {results.source}. Data set `{asked['dataset']}`, "
+        f"profile `{asked['profile']}`: {len(asked['variants'])} variants × {len(asked['seeds'])} "
+        f"seeds, backbone `{asked['base']['backbone']}` at {asked['base']['size']} pixels, "
+        f"{asked['base']['epochs']} epochs; the first seed trains on {images['train']:,} images, "
+        f"validates on {images['val']:,} and tests on {images['test']:,}. Training took "
+        f"{minutes:.0f} minutes in all. Commit `{commit}`, torch {packages['torch']}, data "
+        f"fingerprint of the first seed `{runs[0]['data_fingerprint']}`."
+    )

@@ -1,0 +1,109 @@
+"""Notebooks: thin, stripped, refused where wrong, the same bytes when run again."""
+
+import ast
+import json
+import re
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+from fairthesis.chapter import execute, parameters
+from fairthesis.errors import InputError
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CODE = 'x: int = 1  # how many\nname: str = "a"  # who'
+
+
+def notebook(path, *cells, tag="parameters"):
+    book = nbformat.v4.new_notebook()
+    book.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    for number, text in enumerate(cells):
+        cell = nbformat.v4.new_code_cell(text)
+        if number == 0:
+            cell.metadata["tags"] = [tag]
+        book.cells.append(cell)
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_thin_stripped_and_parameterised(path):
+    book = json.loads(path.read_text())
+    code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
+    for cell in code:
+        for node in ast.walk(ast.parse("".join(cell["source"]))):
+            forbidden = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Lambda)
+            assert not isinstance(node, forbidden), "".join(cell["source"])
+    known = parameters(path)
+    assert {"dataset", "profile", "seed", "out_dir"} <= set(known)
+    assert all(item["help"] for item in known.values())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_figures_have_captions_and_alternative_texts(path):
+    for cell in json.loads(path.read_text())["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and re.search(r"\bpanels\.\w+\(", source):
+            described = cell["metadata"]["mystnb"]
+            assert described["figure"]["caption"] and described["image"]["alt"], source
+
+
+def test_two_runs_give_the_same_bytes(tmp_path):
+    path = notebook(tmp_path / "n.ipynb", CODE, "print(x, name)")
+    for out in ("a", "b"):
+        execute(path, tmp_path / f"{out}.ipynb", {"x": 3})
+    assert (tmp_path / "a.ipynb").read_bytes() == (tmp_path / "b.ipynb").read_bytes()
+    assert "3 a" in (tmp_path / "a.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"y": 1}, "Unknown parameter of n.ipynb 'y': expected one of x, name"),
+        ({"x": "many"}, "Expected x to be of type int, but got 'many'"),
+        ({"x": True}, "Expected x to be of type int, but got True"),
+    ],
+)
+def test_wrong_parameters_are_refused(given, words, tmp_path):
+    path = notebook(tmp_path / "n.ipynb", CODE, "print(x)")
+    with pytest.raises(InputError) as error:
+        execute(path, tmp_path / "out.ipynb", given)
+    assert words in str(error.value)
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_failing_cell_leaves_no_file_and_is_named(tmp_path):
+    path = notebook(tmp_path / "n.ipynb", CODE, "1 / (x - 1)")
+    with pytest.raises(InputError, match=r"n.ipynb failed with ZeroDivisionError"):
+        execute(path, tmp_path / "out.ipynb")
+    assert {file.name for file in tmp_path.iterdir()} == {"n.ipynb"}
+
+
+def test_a_notebook_that_is_none_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"Unknown notebook .m\.ipynb."):
+        parameters(tmp_path / "m.ipynb")
+    (tmp_path / "m.ipynb").write_text("not json")
+    with pytest.raises(InputError, match="as a notebook"):
+        parameters(tmp_path / "m.ipynb")
+    with pytest.raises(InputError, match="takes no parameters"):
+        parameters(notebook(tmp_path / "n.ipynb", "x = 1", tag="other"))
+
+
+def test_the_command_lists_parameters_and_refuses_unknown_ones(capsys):
+    from fairthesis.cli import main
+
+    path = str(NOTEBOOKS[0])
+    with pytest.raises(SystemExit) as end:
+        main(["chapter", path, "--show-parameters"])
+    assert end.value.code == 0
+    assert "profile" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        main(["chapter", path, "-p", "sed=1"])
+    assert end.value.code == 2
+    assert "Did you mean 'seed'?" in capsys.readouterr().err

@@ -1,0 +1,211 @@
+"""Experiments and the archive: run once, compared by key, verified within the stated tolerance."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from fairthesis import experiment
+from fairthesis.archive import compare, load_results
+from fairthesis.errors import InputError
+from fairthesis.summaries import headline, levelling, origin, summary
+
+TINY = {
+    "dataset_options": {"n_train": 300, "n_val": 150, "n_test": 400},
+    "targets": ["opacity"],
+    "attributes": ["sex"],
+    "backbone": "small",
+    "size": 24,
+    "epochs": 3,
+    "threads": 1,
+    "dataset": "synthetic-cxr",
+}
+VARIANTS = {
+    "erm": {"method": "erm"},
+    "adversarial": {
+        "method": "adversarial",
+        "method_options": {"warmup_epochs": 1, "ramp_epochs": 1},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return experiment.Plan(
+        "synthetic-cxr", "quick", TINY, VARIANTS, (0, 1), n_boot=100, n_permutations=100
+    )
+
+
+@pytest.fixture(scope="module")
+def out(plan, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    experiment.run(plan, folder, progress=False)
+    return folder
+
+
+def test_every_listed_experiment_can_be_planned():
+    for dataset, profiles in experiment.experiments().items():
+        assert set(profiles) == {"quick", "full"}
+        for profile in profiles:
+            plan = experiment.plan(dataset, profile)
+            assert "erm" in plan.variants
+            assert len(plan.seeds) >= (5 if profile == "full" else 1)
+            for variant, seed in plan.runs:
+                assert plan.config(variant, seed).seed == seed
+
+
+def test_tables_hold_every_run_and_the_audits_numbers(plan, out):
+    results = load_results(out)
+    for table in (results.metrics, results.disparities, results.curves):
+        assert set(zip(table["variant"], table["seed"], strict=True)) == set(plan.runs)
+    report = json.loads((out / "runs/erm-0/audit/opacity/audit.json").read_text())
+    rows = results.metrics.query("variant == 'erm' and seed == 0 and metric == 'auroc'")
+    overall = rows[rows["group"].isna()]["value"].item()
+    assert overall == pytest.approx(report["overall"]["auroc"]["value"], abs=1e-6)
+    gap = results.disparities.query("variant == 'erm' and seed == 0 and name == 'auroc_gap'")
+    assert gap["value"].item() == pytest.approx(
+        report["disparities"]["sex"]["auroc_gap"]["value"], abs=1e-6
+    )
+
+
+def test_finished_runs_and_audits_are_used_again(plan, out):
+    files = [
+        out / "runs/erm-0/predictions.parquet",
+        out / "runs/erm-0/audit/opacity/audit.json",
+    ]
+    before = [file.stat().st_mtime_ns for file in files]
+    experiment.run(plan, out, progress=False)
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_an_audit_is_made_again_when_its_settings_change(plan, out):
+    file = out / "runs/erm-0/audit/opacity/audit.json"
+    other = replace(plan, threshold="0.5")
+    experiment.audit_run(other, "erm", 0, out)
+    assert json.loads(file.read_text())["threshold"]["value"] == 0.5
+    experiment.audit_run(plan, "erm", 0, out)
+
+
+def test_compare_joins_by_key_and_not_by_position(out):
+    results = load_results(out)
+    shuffled = replace(
+        results,
+        metrics=results.metrics.sample(frac=1, random_state=0),
+        disparities=results.disparities.sample(frac=1, random_state=0),
+    )
+    table = compare(results, shuffled)
+    assert table["agrees"].all()
+    assert (table["difference"].fillna(0) == 0).all()
+
+
+def test_compare_finds_a_moved_a_missing_and_a_new_number(out):
+    results = load_results(out)
+    row = results.metrics.query("metric == 'auroc'").index[0]
+    moved = results.metrics.copy()
+    moved.loc[row, "value"] += 0.2
+    table = compare(results, replace(results, metrics=moved))
+    assert (~table["agrees"]).sum() == 1
+    table = compare(results, replace(results, metrics=results.metrics.drop(index=row)))
+    assert (~table["agrees"]).sum() == 1
+    table = compare(replace(results, metrics=results.metrics.drop(index=row)), results)
+    assert (~table["agrees"]).sum() == 1
+    counted = results.metrics.copy()
+    first = counted.query("metric == 'n'").index[0]
+    counted.loc[first, "value"] += 1
+    assert (~compare(results, replace(results, metrics=counted))["agrees"]).sum() == 1
+
+
+def test_summary_shows_every_seed_and_chance(out):
+    results = load_results(out)
+    table = headline(results)
+    assert len(table.query("number == 'AUROC'")) == 4
+    text = summary(results)
+    assert list(text.columns) == ["erm", "adversarial", "by chance"]
+    values = table.query("number == 'AUROC' and variant == 'erm'")["value"]
+    assert text.loc[("AUROC", "all"), "erm"].startswith(f"{values.mean():.3f} (")
+    assert "2 variants × 2 seeds" in origin(results)
+
+
+def levels(before, after):
+    rows = []
+    for variant, values in (("erm", before), ("ours", after)):
+        for group, value in values.items():
+            key = {"variant": variant, "seed": 0, "target": "t", "attribute": "sex", "group": group}
+            rows += [key | {"metric": "auroc", "value": value, "lo": 0, "hi": 1}]
+            rows += [key | {"metric": "n", "value": 50, "lo": None, "hi": None}]
+    empty = pd.DataFrame()
+    from fairthesis.archive import Results
+
+    return levelling(Results(pd.DataFrame(rows), empty, empty, {}, "made"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ({"F": 0.7, "M": 0.9}, {"F": 0.85, "M": 0.88}, False),  # the worse group rose
+        ({"F": 0.7, "M": 0.9}, {"F": 0.7, "M": 0.75}, True),  # only the better group fell
+        ({"F": 0.7, "M": 0.9}, {"F": 0.6, "M": 0.7}, True),  # both fell
+        ({"F": 0.7, "M": 0.9}, {"F": 0.6, "M": 0.9}, False),  # the gap grew
+    ],
+)
+def test_levelling_down_is_named(before, after, named):
+    table = levels(before, after)
+    assert set(table["levelled_down"]) == {named}
+    np.testing.assert_allclose(
+        table.set_index("group")["change"], [after[g] - before[g] for g in ("F", "M")]
+    )
+
+
+def test_unknown_names_are_refused(out, tmp_path):
+    with pytest.raises(InputError, match="Unknown data set with an experiment 'chexpert'"):
+        experiment.plan("chexpert")
+    with pytest.raises(InputError, match="Unknown profile of ham10000 'fast'"):
+        experiment.plan("ham10000", "fast")
+    with pytest.raises(InputError, match="No results in"):
+        load_results(tmp_path)
+    with pytest.raises(InputError, match="Unknown baseline variant"):
+        levelling(load_results(out), baseline="groupdro")
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "results").glob("*/")), ids=lambda p: p.name)
+def test_the_archive_is_whole(folder):
+    results = load_results(folder)
+    described = results.provenance
+    assert described["git_commit"] and described["packages"]["torch"]
+    asked = described["experiment"]
+    runs = {(v, s) for s in asked["seeds"] for v in asked["variants"]}
+    for table in (results.metrics, results.disparities, results.curves):
+        assert set(zip(table["variant"], table["seed"], strict=True)) == runs
+        assert table["value"].dtype == float
+    assert {f"{asked['dataset']}-{asked['profile']}"} == {folder.name}
+    assert set(described["tolerance"]) == {"metrics", "disparities"}
+
+
+def test_verify_says_whether_numbers_agree(plan, out, tmp_path, capsys, monkeypatch):
+    from fairthesis.cli import main
+
+    archive = tmp_path / "results" / "synthetic-cxr-quick"
+    archive.mkdir(parents=True)
+    for file in [*out.glob("*.csv"), out / "provenance.json"]:
+        (archive / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(experiment, "plan", lambda *a, **k: plan)
+    words = ["verify", "--quiet", "--results", str(archive.parent)]
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0, capsys.readouterr()
+    assert "numbers agree" in capsys.readouterr().out
+    metrics = pd.read_csv(archive / "metrics.csv")
+    metrics.loc[0, "value"] += 0.3
+    metrics.to_csv(archive / "metrics.csv", index=False)
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 1
+    said = capsys.readouterr().out
+    assert "archived" in said and "tolerance" in said
+    with pytest.raises(SystemExit) as end:
+        main([*words, "synthetic-xcr-quick"])
+    assert end.value.code == 2
+    assert "Did you mean 'synthetic-cxr-quick'?" in capsys.readouterr().err

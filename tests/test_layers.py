@@ -1,0 +1,77 @@
+"""The two halves of the house, and a command line that answers at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+TABLE_HALF = [
+    *("archive", "audit", "calibration", "cohort", "datasets", "figures", "images", "metrics"),
+    *("panels", "report", "resampling", "schema", "splits", "summaries"),
+]
+
+
+def fresh(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("module", TABLE_HALF)
+def test_tables_load_no_torch(module):
+    code = f"import fairthesis.{module}, sys; print('torch' in sys.modules)"
+    assert fresh(code) == "False"
+
+
+def test_help_loads_neither_torch_nor_pandas():
+    code = (
+        "import sys, click.testing as t, fairthesis.cli as c;"
+        "r = t.CliRunner().invoke(c.cli, ['--help']); assert r.exit_code == 0, r.output;"
+        "print(sorted({'torch', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert fresh(code) == "[]"
+
+
+def test_every_command_has_help_with_an_example():
+    import click
+    from click.testing import CliRunner
+
+    from fairthesis.cli import COMMANDS, cli
+
+    assert "fairthesis audit" in CliRunner().invoke(cli, ["--help"]).output
+    for name in COMMANDS:
+        result = CliRunner().invoke(cli, [name, "--help"])
+        assert result.exit_code == 0, result.output
+        command = cli.get_command(click.Context(cli), name)
+        assert f"fairthesis {name}" in result.output, name
+        assert command is not None and command.help
+
+
+def test_an_unknown_command_names_itself(capsys):
+    from fairthesis.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["adit"])
+    assert end.value.code == 2
+    assert "adit" in capsys.readouterr().err
+
+
+def test_audit_is_a_module_and_a_function():
+    code = (
+        "import fairthesis, fairthesis.audit; from fairthesis.audit import FairnessReport;"
+        "print(callable(fairthesis.audit), fairthesis.FairnessReport is FairnessReport)"
+    )
+    assert fresh(code) == "True True"
+
+
+def test_without_torch_the_training_command_says_what_to_install():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from fairthesis.cli import main\n"
+        "try: main(['train', '--out', 'x'])\n"
+        "except SystemExit as end: print(end.code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "2"
+    assert "pip install 'fairthesis[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
