@@ -1,0 +1,57 @@
+"""A Binder session opens the notebooks ready to run, as far as can be told without Docker."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def dockerfile(tmp_path_factory):
+    """What repo2docker would build from the tracked files (and no virtual environment)."""
+    clone = tmp_path_factory.mktemp("binder") / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    for name in (".binder", "requirements.txt", "pyproject.toml"):
+        subprocess.run(["cp", "-r", str(ROOT / name), str(clone)], check=True)
+    tool = Path(sys.executable).with_name("jupyter-repo2docker")
+    done = subprocess.run(
+        [str(tool), "--no-build", "--debug", str(clone)], capture_output=True, text=True, check=True
+    )
+    return done.stdout + done.stderr
+
+
+def test_repo2docker_finds_the_set_up(dockerfile):
+    assert '-r ".binder/requirements.txt"' in dockerfile
+    assert "./.binder/postBuild" in dockerfile
+    assert re.search(r"py-?3\.11|python-3\.11|3\.11", dockerfile)
+
+
+def test_whole_repository_is_there_before_the_requirements_are_installed(dockerfile):
+    # .binder/requirements.txt reads ../requirements.txt, postBuild installs the package.
+    assert dockerfile.index("COPY --chown=0:0 src/ ") < dockerfile.index(
+        '.binder/requirements.txt"'
+    )
+
+
+def test_binder_takes_the_cpu_build_of_the_pinned_torch():
+    pinned = dict(
+        line.split("==") for line in (ROOT / "requirements.txt").read_text().split() if "==" in line
+    )
+    binder = (ROOT / ".binder" / "requirements.txt").read_text()
+    for name in ("torch", "torchvision"):
+        assert f"{name}=={pinned[name]}+cpu" in binder
+    assert "-r ../requirements.txt" in binder
+    assert not (ROOT / "binder").exists()
+
+
+def test_post_build_is_a_script_that_runs():
+    script = ROOT / ".binder" / "postBuild"
+    assert script.stat().st_mode & 0o111
+    assert script.read_text().startswith("#!")
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    command = re.search(r'python -c "(.*)"', script.read_text())
+    assert command is not None
+    subprocess.run([sys.executable, "-W", "ignore", "-c", command.group(1)], check=True)

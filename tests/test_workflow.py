@@ -1,0 +1,121 @@
+"""The pipeline runs again what depends on a change, and nothing else."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "workflow"))
+from dependencies import notebook_modules, notebook_sources, sources
+
+BUILT = (ROOT / "_build" / "html" / "index.html").exists()
+needs_book = pytest.mark.skipif(not BUILT, reason="the book is not built: run `make book` first")
+
+
+def planned(folder: Path) -> set[str]:
+    """The steps that a build in ``folder`` would run, as rule or rule:chapter."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment["PYTHONPATH"] = str(folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--dry-run"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(re.findall(r"^Job \d+: (.*)$", done.stdout, re.MULTILINE))
+
+
+def test_a_module_depends_on_what_it_imports_directly_or_not():
+    found = sources("fairthesis.train")
+    assert "fairthesis/methods/critics.py" in found
+    assert "fairthesis/datasets/synthetic_cxr.py" in found  # imported by name only
+    assert "fairthesis/schema.py" in found
+    assert "fairthesis/report.py" not in found
+    assert "fairthesis/cli/__init__.py" not in found
+
+
+def test_a_notebook_depends_on_what_its_cells_import():
+    notebook = ROOT / "notebooks" / "02_synthetic.ipynb"
+    assert "fairthesis.experiment" in notebook_modules(notebook)
+    found = notebook_sources(notebook)
+    for name in ("panels.py", "summaries.py", "experiments.yml", "style.mplstyle", "audit.py"):
+        assert f"fairthesis/{name}" in found
+
+
+def test_every_source_of_the_package_is_somebodys_dependency():
+    everything = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "fairthesis").rglob("*.py")
+        if file.name not in ("__main__.py",) and "cli" not in file.parts
+    }
+    notebooks = (ROOT / "notebooks").glob("*.ipynb")
+    found = set(sources("fairthesis.train", "fairthesis.audit", "fairthesis.chapter"))
+    found = found.union(*(notebook_sources(notebook) for notebook in notebooks))
+    alone = everything - found - {"fairthesis/__init__.py"}
+    # Rooms of the command line and of readers' own scripts: no chapter reads them.
+    assert all(not name.startswith("fairthesis/methods") for name in alone), alone
+    assert all(not name.startswith("fairthesis/datasets") for name in alone), alone
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The built project, copied with its time stamps all made new."""
+    folder = tmp_path / "project"
+    ignored = shutil.ignore_patterns(
+        ".venv", ".git", ".mypy_cache", "shared", ".pytest_cache", "locks", "incomplete"
+    )
+    shutil.copytree(ROOT, folder, ignore=ignored, copy_function=shutil.copy2)
+    return folder
+
+
+@needs_book
+def test_nothing_runs_when_nothing_changed_and_time_stamps_do_not_count(copy):
+    assert planned(copy) == set()
+    for file in [
+        *copy.glob("fairthesis/**/*.py"),
+        *copy.glob("notebooks/*"),
+        *copy.glob("book/*.md"),
+    ]:
+        file.touch()
+    assert planned(copy) == set()
+
+
+@needs_book
+def test_a_changed_notebook_runs_that_chapter_and_the_book(copy):
+    notebook = copy / "notebooks" / "03_chest_xray.ipynb"
+    notebook.write_text(notebook.read_text().replace("# Chest X-rays", "# More chest X-rays"))
+    assert planned(copy) == {"chapter: 03_chest_xray", "book: the pages"}
+
+
+@needs_book
+def test_a_changed_page_runs_only_the_book(copy):
+    page = copy / "book" / "guidelines.md"
+    page.write_text(page.read_text() + "\nOne more word.\n")
+    assert planned(copy) == {"book: the pages"}
+
+
+@needs_book
+def test_a_changed_module_runs_what_imports_it(copy):
+    panels = copy / "fairthesis" / "panels.py"
+    panels.write_text(panels.read_text() + "\n# changed\n")
+    steps = planned(copy)
+    assert "chapter: 02_synthetic" in steps and "book: the pages" in steps
+    assert not any(step.startswith(("run:", "data:", "audit:")) for step in steps)
+
+
+@needs_book
+def test_a_changed_method_trains_again(copy):
+    critics = copy / "fairthesis" / "methods" / "critics.py"
+    critics.write_text(critics.read_text() + "\n# changed\n")
+    steps = planned(copy)
+    assert sum(step.startswith("run:") for step in steps) == 4
+    assert "book: the pages" in steps
+    assert not any(step.startswith("data:") for step in steps)
