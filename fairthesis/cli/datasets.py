@@ -208,3 +208,19 @@ def check_leaks(
     if len(found):
         raise click.exceptions.Exit(1)
     click.echo("nothing is shared between the parts")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to fill.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def fetch(name: str, out: Path, quiet: bool) -> None:
+    """Download a data set that needs neither account nor application.
+
+    \b
+    fairthesis datasets fetch fitzpatrick17k --out ~/fitzpatrick17k
+    """
+    from fairthesis.datasets.fetch import fetch as download
+
+    for path in download(name, out, progress=not quiet):
+        click.echo(str(path))

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from fairthesis.datasets.fetch import SOURCES, fetch
+from fairthesis.errors import InputError
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a server on this machine, and the folder that it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", folder
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def archive(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for name, data in members.items():
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+def test_files_are_fetched_checked_unpacked_and_kept(
+    served: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, folder = served
+    (folder / "t.csv").write_bytes(b"a,b\n1,2\n")
+    (folder / "i.zip").write_bytes(archive({"images/a.png": b"x"}))
+    digest = hashlib.sha256(b"a,b\n1,2\n").hexdigest()
+    sources = {"made": {"t.csv": (f"{address}/t.csv", digest), "i.zip": (f"{address}/i.zip", None)}}
+    out = tmp_path / "out"
+    paths = fetch("made", out, sources=sources)
+    assert [path.name for path in paths] == ["t.csv", "i.zip"]
+    assert (out / "images" / "a.png").read_bytes() == b"x"
+    (folder / "t.csv").unlink()
+    (folder / "i.zip").unlink()
+    assert fetch("made", out, sources=sources) == paths  # nothing is asked of the server again
+
+
+def test_another_file_than_expected_is_refused(served: tuple[str, Path], tmp_path: Path) -> None:
+    address, folder = served
+    (folder / "t.csv").write_bytes(b"other")
+    sources = {"made": {"t.csv": (f"{address}/t.csv", "0" * 64)}}
+    with pytest.raises(InputError, match="not the file that was expected"):
+        fetch("made", tmp_path / "out", sources=sources)
+    assert not (tmp_path / "out" / "t.csv").exists()
+
+
+def test_a_file_that_is_not_there_is_named(served: tuple[str, Path], tmp_path: Path) -> None:
+    sources = {"made": {"t.csv": (f"{served[0]}/none.csv", None)}}
+    with pytest.raises(InputError, match=r"Cannot download .*none\.csv"):
+        fetch("made", tmp_path / "out", sources=sources)
+
+
+def test_members_that_leave_the_folder_are_refused(
+    served: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, folder = served
+    (folder / "i.zip").write_bytes(archive({"../evil.txt": b"x"}))
+    with pytest.raises(InputError, match="leaves the folder"):
+        fetch("made", tmp_path / "out", sources={"made": {"i.zip": (f"{address}/i.zip", None)}})
+    assert not (tmp_path / "evil.txt").exists()
+
+
+def test_data_sets_behind_an_application_say_where_to_look() -> None:
+    with pytest.raises(InputError, match="describe"):
+        fetch("chexpert", "nowhere")
+    assert "chexpert" not in SOURCES
