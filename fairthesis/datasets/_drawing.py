@@ -109,8 +109,13 @@ def twin(cohort: Cohort, rows: ArrayLike, change: str) -> Cohort:
 
 def rise(edge: Field) -> Field:
     """A smooth step: 0 below -1, 1 above 1."""
-    t = np.clip(edge * np.float32(0.5) + np.float32(0.5), 0, 1)
-    return t * t * (np.float32(3) - np.float32(2) * t)
+    t = edge * np.float32(0.5) + np.float32(0.5)
+    np.clip(t, 0, 1, out=t)
+    step = t * np.float32(-2)
+    step += np.float32(3)
+    step *= t
+    step *= t
+    return step
 
 
 def bump(q: Field) -> Field:

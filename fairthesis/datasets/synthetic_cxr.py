@@ -26,11 +26,11 @@ __all__ = ["MECHANISMS", "SETTINGS", "CxrRender", "load", "twin"]
 # group and against it in the smaller one, and the group is hardly visible in the picture.
 SETTINGS: dict[str, dict[str, float]] = {
     "clean": {},
-    "reference": {"underrepresentation": 0.6, "shortcut": 0.6},
+    "reference": {"underrepresentation": 0.6, "shortcut": 0.65, "shortcut_minority": -0.9},
     "underrepresented": {"underrepresentation": 0.8},
     "prevalence": {"prevalence_difference": -0.25},
     "contrast": {"underrepresentation": 0.6, "contrast_loss": 0.5},
-    "shortcut": {"shortcut": 0.6},
+    "shortcut": {"shortcut": 0.65},
     "label-noise": {"underrepresentation": 0.6, "label_noise": 0.3},
 }
 
@@ -46,7 +46,7 @@ def load(
     oracle: bool = False,
     lesion_contrast: float = 0.16,
     noise: float = 0.09,
-    anatomy: float = 0.5,
+    anatomy: float = 0.35,
     **planted: float | None,
 ) -> Cohort:
     """A cohort of ``n_train + n_val + n_test`` images with 1 to 3 images per patient.
