@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 from test_cli_datasets import run
 
-from fairthesis import datasets
-from fairthesis.datasets import leaks
+from fairthesis import datasets, leaks
 from fairthesis.errors import InputError
 
 
@@ -33,7 +32,7 @@ def pictures(root: Path) -> list[Path]:
     paths = [root / f"{i}.png" for i in range(12)]
     for path, pixels in zip(paths, drawn, strict=True):
         Image.fromarray(pixels).save(path)
-    Image.fromarray(drawn[0]).resize((100, 100)).save(root / "copy.jpg", quality=70)
+    Image.fromarray(drawn[0]).resize((100, 100)).save(root / "copy.jpg", quality=90)
     Image.new("L", (64, 64), 9).save(root / "flat.png")
     return [*paths, root / "copy.jpg", root / "flat.png"]
 

@@ -154,7 +154,7 @@ def prepare(
 )
 @click.option("--image", help="Column of image files: looks for near-duplicates as well.")
 @click.option("--image-root", type=click.Path(path_type=Path), help="[default: the table's folder]")
-@click.option("--distance", default=12, show_default=True, help="Largest distance, of 256 bits.")
+@click.option("--distance", default=14, show_default=True, help="Largest distance, of 256 bits.")
 @click.option("--out", type=click.Path(path_type=Path), help="Table of all leaks to write.")
 def check_leaks(
     file: Path,
@@ -176,7 +176,7 @@ def check_leaks(
     """
     import pandas as pd
 
-    from fairthesis.datasets import leaks
+    from fairthesis import leaks
     from fairthesis.errors import InputError
     from fairthesis.schema import require_columns, write_table
 

@@ -14,7 +14,7 @@ from fairthesis.errors import InputError
 from fairthesis.images import decode
 from fairthesis.schema import require_columns
 
-DISTANCE = 12  # of 256 bits; copies saved again or resized differ by less
+DISTANCE = 14  # of 256 bits: copies saved again or resized differ by less, other pictures by more
 EDGE = 16
 COLUMNS = ("kind", "value", "splits", "rows")
 
