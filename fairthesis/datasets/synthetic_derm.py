@@ -7,7 +7,8 @@ tone changes the colour of the skin; the lesion's pigment is subtracted from it,
 on every tone. Tones of the two groups overlap.
 
 Groups: ``skin_tone`` (dark is the smaller group where one is smaller) and ``age_group``. Licence:
-as the package; nothing is downloaded. What is planted: `fairthesis.datasets._planting.Mechanisms`.
+as the package; nothing is downloaded. The settings are those of the made chest X-rays; how large
+a gap they give here was not tuned. What is planted: `fairthesis.datasets._planting.Mechanisms`.
 """
 
 from __future__ import annotations
