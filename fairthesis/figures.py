@@ -34,6 +34,9 @@ def use_style() -> None:
     """Set the package's matplotlib style for the session; a notebook calls this once."""
     with resources.as_file(resources.files("fairthesis").joinpath("style.mplstyle")) as path:
         plt.style.use(path)
+    # A notebook's backend registers itself with the first figure; inside a `with style()` block
+    # that would be undone at the block's end, and later figures would not be shown.
+    plt.switch_backend(plt.get_backend())
 
 
 def _axes(ax: Axes | None, **figure: Any) -> Axes:

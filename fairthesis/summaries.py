@@ -103,6 +103,35 @@ def levelling(results: Results, metric: str = "auroc", baseline: str = "erm") ->
     return mean
 
 
+def verdict(results: Results, name: str = "auroc_gap", level: float = 0.05) -> str:
+    """What the permutation tests allow to say of a gap, in a sentence for each attribute.
+
+    For each variant: the gap's mean over seeds, its mean by chance, and in how many of the seeds
+    it is larger than chance at ``level``; then the AUROC that was gained or lost.
+    """
+    known = results.disparities["name"].unique()
+    if name not in known:
+        raise unknown("disparity", name, known)
+    rows = results.disparities[results.disparities["name"] == name]
+    overall = results.metrics[
+        results.metrics["group"].isna() & (results.metrics["metric"] == "auroc")
+    ]
+    auroc = overall.groupby("variant", sort=False)["value"].mean()
+    lines = []
+    for (attribute, variant), part in rows.groupby(["attribute", "variant"], sort=False):
+        value, chance = part["value"].mean(), part["null_mean"].mean()
+        beyond, tested = int((part["p_value"] < level).sum()), int(part["p_value"].notna().sum())
+        said = (
+            f"no {name.replace('_', ' ')} can be computed"
+            if pd.isna(value)
+            else f"a mean {name.replace('_', ' ')} of {value:.3f} where chance alone gives "
+            f"{chance:.3f}; larger than chance (p < {level:g}) in {beyond} of {tested} seeds"
+        )
+        by = str(attribute).replace("_", " ")
+        lines.append(f"- `{variant}`, by {by}: AUROC {auroc.loc[str(variant)]:.3f}, {said}.")
+    return "\n".join(lines)
+
+
 def origin(results: Results) -> str:
     """Where the results came from, in one paragraph of Markdown."""
     described = results.provenance

@@ -11,7 +11,7 @@ from conftest import ROOT
 from fairthesis import experiment
 from fairthesis.archive import compare, load_results
 from fairthesis.errors import InputError
-from fairthesis.summaries import headline, levelling, origin, summary
+from fairthesis.summaries import headline, levelling, origin, summary, verdict
 
 TINY = {
     "dataset_options": {"n_train": 300, "n_val": 150, "n_test": 400},
@@ -127,6 +127,16 @@ def test_summary_shows_every_seed_and_chance(out):
     values = table.query("number == 'AUROC' and variant == 'erm'")["value"]
     assert text.loc[("AUROC", "all"), "erm"].startswith(f"{values.mean():.3f} (")
     assert "2 variants × 2 seeds" in origin(results)
+
+
+def test_verdict_counts_the_seeds_in_which_a_gap_is_beyond_chance(out):
+    results = load_results(out)
+    rows = results.disparities.query("name == 'auroc_gap' and variant == 'erm'")
+    beyond = (rows["p_value"] < 0.05).sum()
+    line = verdict(results).splitlines()[0]
+    assert f"in {beyond} of 2 seeds" in line and f"{rows['value'].mean():.3f}" in line
+    with pytest.raises(InputError, match="Unknown disparity 'gap'"):
+        verdict(results, "gap")
 
 
 def levels(before, after):
