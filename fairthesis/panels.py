@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from fairthesis.archive import Results
 from fairthesis.cohort import Cohort
-from fairthesis.summaries import HEADLINE, by_group, headline
 from fairthesis.errors import InputError
 from fairthesis.figures import CHANCE, style
+from fairthesis.summaries import HEADLINE, by_group, headline
 from fairthesis.wording import LABELS
 
 
