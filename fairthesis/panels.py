@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from fairthesis.archive import Results
 from fairthesis.cohort import Cohort
-from fairthesis.errors import InputError
+from fairthesis.errors import InputError, unknown
 from fairthesis.figures import CHANCE, style
 from fairthesis.summaries import HEADLINE, by_group, headline
 from fairthesis.wording import LABELS
+
+GAPS = ("AUROC gap", "equalized odds difference", "ECE gap")
 
 
 def pictures(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6) -> Figure:
@@ -63,6 +65,9 @@ def headlines(results: Results, numbers: Sequence[str] | None = None) -> Figure:
     """
     table = headline(results)
     chosen = list(numbers or list(HEADLINE)[:4])
+    for number in chosen:
+        if number not in HEADLINE:
+            raise unknown("headline number", number, HEADLINE)
     variants = list(dict.fromkeys(table["variant"]))
     with style():
         figure, grid = plt.subplots(1, len(chosen), figsize=(2.2 * len(chosen), 2.9), squeeze=False)
@@ -79,8 +84,15 @@ def headlines(results: Results, numbers: Sequence[str] | None = None) -> Figure:
         axes.set_title(title, fontsize=9)
         axes.set_xticks(range(len(variants)), variants, rotation=20)
         axes.set_xlim(-0.6, len(variants) - 0.4)
-        if "gap" in number or "difference" in number:
+        if number in GAPS:
             axes.set_ylim(bottom=0)
+    # Panels of the same scale share it: a small loss must not look like a large one.
+    same = [axes for axes, number in zip(grid[0], chosen, strict=True) if number not in GAPS]
+    if same:
+        low = min(axes.get_ylim()[0] for axes in same)
+        high = max(axes.get_ylim()[1] for axes in same)
+        for axes in same:
+            axes.set_ylim(low, high)
     return figure
 
 

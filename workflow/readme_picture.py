@@ -1,0 +1,25 @@
+"""Draw the README's picture from the archived quick experiment: book/assets/headlines.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from fairthesis.archive import load_results
+from fairthesis.figures import use_style
+from fairthesis.panels import headlines
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    use_style()
+    results = load_results(ROOT / "results" / "synthetic-cxr-quick")
+    headlines(results).savefig(ROOT / "book" / "assets" / "headlines.png", metadata={})
+
+
+if __name__ == "__main__":
+    main()
