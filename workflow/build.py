@@ -55,7 +55,8 @@ def main() -> int:
     if not total:
         print("Nothing changed since the last build.")
     page = ROOT / "_build" / "html" / "index.html"
-    print(f"The book: {page}")
+    if not args.targets:
+        print(f"The book: {page}")
     return 0
 
 
