@@ -107,20 +107,41 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
         )
     for axes, attribute in zip(grid[0], attributes, strict=True):
         part = table[table["attribute"] == attribute]
+        labels: dict[str, float] = {}
         for group, rows in part.groupby("group"):
             mean = rows.groupby("variant")[["value", "n"]].mean().reindex(variants)
             if mean["value"].isna().all():
                 continue
             axes.plot(range(len(variants)), mean["value"], "o-")
-            label = f"{group} (n = {mean['n'].iloc[-1]:.0f})"
-            end = (len(variants) - 1, float(mean["value"].iloc[-1]))
-            place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(label, end, fontsize=9, **place)
+            labels[f"{group} (n = {mean['n'].iloc[-1]:.0f})"] = float(mean["value"].iloc[-1])
+        apart = _apart(list(labels.values()), 0.07 * np.ptp(axes.get_ylim()))
+        for (label, value), height in zip(labels.items(), apart, strict=True):
+            axes.annotate(
+                label,
+                (len(variants) - 1, value),
+                xytext=(len(variants) - 0.94, height),
+                va="center",
+                fontsize=9,
+                arrowprops={"arrowstyle": "-", "color": CHANCE, "lw": 0.8},
+            )
         axes.set_xticks(range(len(variants)), variants)
         axes.set_xlim(-0.2, len(variants) - 0.4)
         axes.set_ylabel(LABELS.get(metric, metric))
         axes.set_title(f"by {attribute.replace('_', ' ')}")
     return figure
+
+
+def _apart(heights: Sequence[float], least: float) -> list[float]:
+    """The heights, each pushed up until it is ``least`` above the one below it.
+
+    >>> _apart([0.5, 0.1, 0.5], 0.1)
+    [0.5, 0.1, 0.6]
+    """
+    out = [0.0] * len(heights)
+    below = -np.inf
+    for place in np.argsort(heights, kind="stable"):
+        below = out[place] = max(heights[place], below + least)
+    return out
 
 
 def over_epochs(

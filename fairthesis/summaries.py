@@ -7,6 +7,7 @@ import pandas as pd
 
 from fairthesis.archive import Results
 from fairthesis.errors import unknown
+from fairthesis.wording import LABELS
 
 # What the thesis reports, in its order: column title -> (table, name of the number).
 HEADLINE = {
@@ -117,14 +118,14 @@ def verdict(results: Results, name: str = "auroc_gap", level: float = 0.05) -> s
         results.metrics["group"].isna() & (results.metrics["metric"] == "auroc")
     ]
     auroc = overall.groupby("variant", sort=False)["value"].mean()
-    lines = []
+    label, lines = LABELS.get(name, name.replace("_", " ")), []
     for (attribute, variant), part in rows.groupby(["attribute", "variant"], sort=False):
         value, chance = part["value"].mean(), part["null_mean"].mean()
         beyond, tested = int((part["p_value"] < level).sum()), int(part["p_value"].notna().sum())
         said = (
-            f"no {name.replace('_', ' ')} can be computed"
+            f"no {label} can be computed: fewer than two groups are large enough"
             if pd.isna(value)
-            else f"a mean {name.replace('_', ' ')} of {value:.3f} where chance alone gives "
+            else f"a mean {label} of {value:.3f} where chance alone gives "
             f"{chance:.3f}; larger than chance (p < {level:g}) in {beyond} of {tested} seeds"
         )
         by = str(attribute).replace("_", " ")

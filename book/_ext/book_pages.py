@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
+
+_EXECUTED = re.compile(r"tree/(?:book/)?executed/")
 
 
 def _launch_notebooks(value: Any) -> Any:
     """Links to executed copies, which the repository does not hold, lead to ``notebooks/``."""
     if isinstance(value, str):
-        return value.replace("book/executed/", "notebooks/").replace(
-            "book%2Fexecuted%2F", "notebooks%2F"
-        )
+        return _EXECUTED.sub("tree/notebooks/", value)
     if isinstance(value, list):
         return [_launch_notebooks(item) for item in value]
     if isinstance(value, dict):
@@ -33,6 +34,16 @@ def _mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctre
     ]
 
 
+def _link_short_names(app: Sphinx, env: Any, node: Any, text: Any) -> Any:
+    """Docstrings name the package's exceptions without their module: link them all the same."""
+    if node.get("reftype") != "exc" or "." in node["reftarget"]:
+        return None
+    target = f"fairthesis.errors.{node['reftarget']}"
+    domain = env.get_domain("py")
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "exc", target, node, text)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", _mend, priority=900)
+    app.connect("missing-reference", _link_short_names)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
