@@ -9,6 +9,7 @@ from fairthesis.archive import Results
 from fairthesis.errors import unknown
 from fairthesis.wording import LABELS
 
+FLOOR = 30  # positives and negatives that a group needs to enter a gap, as in an audit
 # What the thesis reports, in its order: column title -> (table, name of the number).
 HEADLINE = {
     "AUROC": ("metrics", "auroc"),
@@ -67,23 +68,28 @@ def summary(results: Results) -> pd.DataFrame:
 
 
 def by_group(results: Results, metric: str = "auroc") -> pd.DataFrame:
-    """A metric of every group and run: variant, seed, attribute, group, value, lo, hi, n."""
+    """A metric of every group and run: variant, seed, target, attribute, group, value, lo, hi, n,
+    ``n_positive``, ``n_negative`` (counts of test images)."""
     known = results.metrics["metric"].unique()
     if metric not in known:
         raise unknown("metric", metric, known)
     rows = results.metrics[results.metrics["group"].notna()]
     keys = ["variant", "seed", "target", "attribute", "group"]
-    counts = rows.query("metric == 'n'").set_index(keys)["value"].rename("n")
+    names = ["n", "n_positive", "n_negative"]
+    counts = rows[rows["metric"].isin(names)].pivot(index=keys, columns="metric", values="value")
     table = rows.query("metric == @metric")[[*keys, "value", "lo", "hi"]]
-    return table.join(counts, on=keys)
+    return table.join(counts[names], on=keys)
 
 
-def levelling(results: Results, metric: str = "auroc", baseline: str = "erm") -> pd.DataFrame:
+def levelling(
+    results: Results, metric: str = "auroc", baseline: str = "erm", floor: int = FLOOR
+) -> pd.DataFrame:
     """What each group gained or lost against plain training, and whether it was levelled down.
 
     Mean over seeds of the paired change of ``metric`` (higher is better) per variant, attribute
     and group. ``levelled_down`` is true for a variant and attribute whose gap shrank because the
-    group that was best fell by more than the group that was worst rose.
+    group that was best fell by more than the group that was worst rose; gap, best and worst are
+    taken in each seed over the groups with ``floor`` positives and negatives, and averaged.
     """
     table = by_group(results, metric)
     if baseline not in set(table["variant"]):
@@ -95,12 +101,17 @@ def levelling(results: Results, metric: str = "auroc", baseline: str = "erm") ->
     places = ["variant", "attribute", "group"]
     mean = rows.groupby(places, sort=False)[["baseline", "value", "change"]].mean().reset_index()
     mean["levelled_down"] = False
-    for _, part in mean.dropna().groupby(["variant", "attribute"]):
-        before, after = part["baseline"].to_numpy(float), part["value"].to_numpy(float)
-        best, worst = before.argmax(), before.argmin()
-        fell, rose = before[best] - after[best], after[worst] - before[worst]
-        shrank = np.ptp(after) < np.ptp(before)
-        mean.loc[part.index, "levelled_down"] = bool(shrank and fell > max(rose, 0))
+    large = rows[(rows["n_positive"] >= floor) & (rows["n_negative"] >= floor)].dropna()
+    for (variant, attribute), part in large.groupby(["variant", "attribute"]):
+        moves = []
+        for _, seed in part.groupby(["seed", "target"]):
+            before, after = seed["baseline"].to_numpy(float), seed["value"].to_numpy(float)
+            best, worst = before.argmax(), before.argmin()
+            fell, rose = before[best] - after[best], after[worst] - before[worst]
+            moves.append((np.ptp(before) - np.ptp(after), fell, rose))
+        shrank, fell, rose = np.mean(moves, axis=0)
+        here = (mean["variant"] == variant) & (mean["attribute"] == attribute)
+        mean.loc[here, "levelled_down"] = bool(shrank > 0 and fell > max(rose, 0))
     return mean
 
 

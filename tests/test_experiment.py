@@ -139,13 +139,15 @@ def test_verdict_counts_the_seeds_in_which_a_gap_is_beyond_chance(out):
         verdict(results, "gap")
 
 
-def levels(before, after):
+def levels(before, after, positives=None):
+    positives = positives or dict.fromkeys(before, 50)
     rows = []
     for variant, values in (("erm", before), ("ours", after)):
         for group, value in values.items():
             key = {"variant": variant, "seed": 0, "target": "t", "attribute": "sex", "group": group}
             rows += [key | {"metric": "auroc", "value": value, "lo": 0, "hi": 1}]
-            rows += [key | {"metric": "n", "value": 50, "lo": None, "hi": None}]
+            for count, size in (("n", 100), ("n_positive", positives[group]), ("n_negative", 50)):
+                rows += [key | {"metric": count, "value": size, "lo": None, "hi": None}]
     empty = pd.DataFrame()
     from fairthesis.archive import Results
 
@@ -167,6 +169,13 @@ def test_levelling_down_is_named(before, after, named):
     np.testing.assert_allclose(
         table.set_index("group")["change"], [after[g] - before[g] for g in ("F", "M")]
     )
+
+
+def test_a_group_too_small_for_a_gap_does_not_decide_who_was_levelled_down():
+    before, after = {"A": 0.6, "F": 0.7, "M": 0.9}, {"A": 0.4, "F": 0.7, "M": 0.75}
+    few = {"A": 8, "F": 50, "M": 50}
+    assert levels(before, after, few)["levelled_down"].all()
+    assert not levels(before, after)["levelled_down"].any()
 
 
 def test_unknown_names_are_refused(out, tmp_path):
