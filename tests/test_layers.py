@@ -75,3 +75,13 @@ def test_without_torch_the_training_command_says_what_to_install():
     assert done.stdout.strip() == "2"
     assert "pip install 'fairthesis[train]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_warnings_are_told_in_words():
+    code = (
+        "import warnings, fairthesis.cli as c, sys; sys.argv = ['fairthesis', '--version']\n"
+        "try: c.main()\n"
+        "except SystemExit: warnings.warn('two images were left out', UserWarning)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "fairthesis: two images were left out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -52,8 +53,15 @@ def cli() -> None:
     """
 
 
+def _tell(message: Warning | str, *where: Any) -> None:
+    """A warning as a user reads it: what happened, not the line of code that noticed."""
+    click.echo(f"fairthesis: {message}", err=True)
+
+
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line. Input that cannot be used ends with one message and exit code 2."""
+    if argv is None:  # the process is ours: a caller in Python keeps its own warnings
+        warnings.showwarning = _tell
     try:
         return cli.main(args=argv, prog_name="fairthesis", standalone_mode=True)
     except InputError as error:
