@@ -53,7 +53,7 @@ def cli() -> None:
     """
 
 
-def _tell(message: Warning | str, *where: Any) -> None:
+def _tell(message: Warning | str) -> None:
     """A warning as a user reads it: what happened, not the line of code that noticed."""
     click.echo(f"fairthesis: {message}", err=True)
 
@@ -61,7 +61,7 @@ def _tell(message: Warning | str, *where: Any) -> None:
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line. Input that cannot be used ends with one message and exit code 2."""
     if argv is None:  # the process is ours: a caller in Python keeps its own warnings
-        warnings.showwarning = _tell
+        warnings.showwarning = lambda message, *where, **more: _tell(message)
     try:
         return cli.main(args=argv, prog_name="fairthesis", standalone_mode=True)
     except InputError as error:
