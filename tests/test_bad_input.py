@@ -39,8 +39,9 @@ TEXT = HEADER + "é.png,p1,1,F\nb.png,p2,0,M\nc.png,p3,0,F\n"
         TEXT.encode("utf-8-sig"),
         TEXT.replace("\n", "\r\n").encode(),
         TEXT.replace("\n", "\r\n").encode("utf-8-sig"),
+        TEXT.replace(",", "\t").encode(),
     ],
-    ids=["latin-1", "bom", "crlf", "bom and crlf"],
+    ids=["latin-1", "bom", "crlf", "bom and crlf", "tabs"],
 )
 def test_a_table_reads_the_same_however_it_was_saved(text: bytes, tmp_path: Path) -> None:
     cohort = mine(tmp_path, text)

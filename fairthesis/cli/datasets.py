@@ -266,10 +266,23 @@ def check_leaks(
 def fetch(name: str, out: Path, quiet: bool) -> None:
     """Download a data set that needs neither account nor application.
 
+    For any other it prints the steps to get it, and ends with exit code 1.
+
     \b
     fairthesis datasets fetch fitzpatrick17k --out ~/fitzpatrick17k
     """
+    from fairthesis import datasets
+    from fairthesis.datasets.fetch import SOURCES, THEN, steps
     from fairthesis.datasets.fetch import fetch as download
 
+    if name in datasets.DATASETS and name not in SOURCES:
+        if not datasets.needs_root(name) or name == "csv":
+            raise InputError(
+                f"Nothing is to be fetched for {name}: see `fairthesis datasets list`."
+            )
+        click.echo(steps(name))
+        raise click.exceptions.Exit(1)
     for path in download(name, out, progress=not quiet):
         click.echo(str(path))
+    if name in THEN:
+        click.echo(THEN[name])

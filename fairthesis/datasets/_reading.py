@@ -36,8 +36,8 @@ def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
 def table(root: Path, names: Sequence[str], columns: Iterable[str], dataset: str) -> pd.DataFrame:
     """The first of the files ``names`` that is in ``root``, every value as text, empty as null.
 
-    CSV, also gzipped, in UTF-8 or, where it is not, in Latin-1; a name that ends with ``.xlsx`` is
-    the first sheet of a workbook.
+    CSV (or tabs between the columns), also gzipped, in UTF-8 or, where it is not, in Latin-1; a
+    name that ends with ``.xlsx`` is the first sheet of a workbook.
     """
     for name in names:
         for path in (root / name, root / f"{name}.gz"):
@@ -58,7 +58,10 @@ def table(root: Path, names: Sequence[str], columns: Iterable[str], dataset: str
 def _csv(path: Path) -> pd.DataFrame:
     """Text in UTF-8, with or without a mark of byte order; else Latin-1, if it is text at all."""
     try:
-        return pd.read_csv(path, dtype=str, encoding="utf-8-sig", index_col=False)
+        frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", index_col=False)
+        if len(frame.columns) == 1 and "\t" in str(frame.columns[0]):  # as Dataverse gives tables
+            frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", sep="\t", index_col=False)
+        return frame
     except UnicodeDecodeError:
         frame = pd.read_csv(path, dtype=str, encoding="latin-1", index_col=False)
         if any("\0" in str(name) or "\xff\xfe" in str(name) for name in frame.columns):
