@@ -55,7 +55,7 @@ def sheet(
     if not names:
         raise InputError(f"Expected dataset to name one of {', '.join(TITLES)}: got {dataset!r}.")
     n = SIZES[profile]
-    drawing = {} if noise is None else {"noise": noise}
+    drawing: dict[str, Any] = {} if noise is None else {"noise": noise}
     cohorts = [
         datasets.load(name, seed=seed, setting=setting, n_train=n, n_val=1, n_test=1, **drawing)
         for name in names
@@ -89,7 +89,11 @@ def bands(cohorts: list[Cohort]) -> Figure:
             width_ratios=[*([EDGE, EDGE, 0.14] * 3), EDGE, EDGE],
             height_ratios=tall * len(cohorts),
             left=left / (left + across),
-            **{"right": 1, "top": 1, "bottom": 0, "wspace": 0.0, "hspace": 0.0},
+            right=1,
+            top=1,
+            bottom=0,
+            wspace=0.0,
+            hspace=0.0,
         )
         for number, cohort in enumerate(cohorts):
             _band(figure, grid, number * len(tall), cohort)
@@ -224,7 +228,7 @@ def counts(cohort: Cohort, target: str | None = None) -> Figure:
             axes.set_yticks(range(len(table)), list(table.index))
             axes.tick_params(axis="y", length=0)
             axes.invert_yaxis()
-            axes.set_title("by " + table.index.name.replace("_", " "))
+            axes.set_title("by " + str(table.index.name).replace("_", " "))
             axes.set_xlim(0, most * 1.3)
             axes.margins(y=0.02)
         panels[-1, 0].set_xlabel("images")

@@ -32,7 +32,7 @@ def test_numbers_and_licences_agree_with_the_loaders(name: str) -> None:
         return
     about = " ".join(datasets.about(name).split())
     images, patients = WHAT[name][:2]
-    for number in re.findall(r"\d[\d,]+", f"{images} {patients}"):
+    for number in re.findall(r"\d+(?:,\d{3})*", f"{images} {patients}"):
         assert number in about, number
     licence = HOW[name][1]
     short = re.match(r"CC [A-Z-]+ [\d.]+|PhysioNet|PadChest|Stanford|no restrictions", licence)
