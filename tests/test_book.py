@@ -73,7 +73,9 @@ def test_formulas_are_set(address, browser):
     page.close()
 
 
-@pytest.mark.parametrize("chapter", ["02_synthetic", "03_chest_xray", "04_dermatology"])
+@pytest.mark.parametrize(
+    "chapter", ["02_synthetic", "03_chest_xray", "04_dermatology", "05_gallery"]
+)
 def test_chapters_show_their_figures_and_launch_the_notebook(chapter, address, browser):
     page = browser.new_page()
     page.goto(f"{address}/executed/{chapter}.html", wait_until="networkidle")

@@ -37,6 +37,20 @@ def test_describe_counts_rows_groups_and_what_is_left_out(
     assert datasets.load("ham10000", root, target="mel").fingerprint() in out
 
 
+def test_describe_draws_the_counts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    root, plot = ham10000(tmp_path), tmp_path / "deep" / "counts.png"
+    code, out, _ = run(capsys, "describe", "ham10000", "--data-root", root, "--plot", plot)
+    assert code == 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert str(plot) in out
+    assert len({len(line) for line in out.split("\n\n")[1].splitlines()}) == 1  # columns aligned
+    words = ["describe", "ham10000", "--plot", plot]
+    assert "--data-root" in run(capsys, *words)[2]
+    words += ["--data-root", root, "--plot", tmp_path / "counts.doc"]
+    code, _, err = run(capsys, *words)
+    assert code == 2 and ".png" in err
+
+
 def test_describe_without_a_folder_says_what_the_data_set_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

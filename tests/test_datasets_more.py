@@ -55,6 +55,19 @@ def test_fitzpatrick_minus_one_is_unknown(tmp_path: Path) -> None:
     assert cohort.frame["skin_type"].isna().sum() == 2
 
 
+@pytest.mark.parametrize("name", ["fitzpatrick17k", "pad-ufes-20"])
+def test_skin_types_stand_alone_or_in_three_groups(name: str, tmp_path: Path) -> None:
+    root = LAYOUTS[name](tmp_path)
+    single = datasets.load(name, root, skin_types="single")
+    assert set(single.groups("skin_type")) <= {"I", "II", "III", "IV", "V", "VI"}
+    grouped = datasets.load(name, root).frame.set_index("image_id")["skin_type"]
+    together = {"I": "I-II", "II": "I-II", "III": "III-IV", "IV": "III-IV", "V": "V-VI"}
+    again = single.frame.set_index("image_id")["skin_type"].map(together | {"VI": "V-VI"})
+    assert again.dropna().to_dict() == grouped.dropna().to_dict()
+    with pytest.raises(InputError, match="skin_types"):
+        datasets.load(name, root, skin_types="each")
+
+
 @pytest.mark.parametrize(
     ("policy", "counts"),
     [("ignore", (3, 3, 4)), ("zeros", (3, 5, 2)), ("ones", (5, 3, 2))],

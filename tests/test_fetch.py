@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fairthesis.datasets.fetch import SOURCES, fetch
+from fairthesis import datasets
+from fairthesis.cli import main
+from fairthesis.datasets.fetch import SOURCES, fetch, steps
 from fairthesis.errors import InputError
 
 
@@ -88,3 +90,42 @@ def test_data_sets_behind_an_application_say_where_to_look() -> None:
     with pytest.raises(InputError, match="describe"):
         fetch("chexpert", "nowhere")
     assert "chexpert" not in SOURCES
+
+
+def test_archives_in_an_archive_are_unpacked_beside_it(
+    served: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, folder = served
+    inner = archive({"imgs_part_1/a.png": b"x"})
+    outer = {"metadata.csv": b"img_id\n", "images/imgs_part_1.zip": inner}
+    (folder / "i.zip").write_bytes(archive(outer))
+    fetch("made", tmp_path / "out", sources={"made": {"i.zip": (f"{address}/i.zip", None)}})
+    assert (tmp_path / "out" / "images" / "imgs_part_1" / "a.png").read_bytes() == b"x"
+    bad = {"x/../../evil.txt": b"x"}
+    (folder / "j.zip").write_bytes(archive({"images/k.zip": archive(bad)}))
+    with pytest.raises(InputError, match="leaves the folder"):
+        fetch("made", tmp_path / "out", sources={"made": {"j.zip": (f"{address}/j.zip", None)}})
+
+
+def test_what_may_be_fetched_is_a_data_set_and_the_others_have_steps() -> None:
+    assert set(SOURCES) <= set(datasets.DATASETS)
+    assert {"ham10000", "pad-ufes-20", "nih-cxr14"} <= set(SOURCES)
+    assert len(SOURCES["nih-cxr14"]) == 12
+    rest = {name for name in datasets.DATASETS if datasets.needs_root(name)} - set(SOURCES)
+    for name in rest - {"csv"}:
+        said = steps(name)
+        assert "https://" in said and "Licence:" in said
+        assert f"describe {name} --data-root" in said
+
+
+def test_the_command_prints_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, code, words in (
+        ("chexpert", 1, "by registration"),
+        ("synthetic-cxr", 2, "Nothing is to be fetched"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["datasets", "fetch", name, "--out", "nowhere"])
+        assert end.value.code == code
+        said = capsys.readouterr()
+        assert words in said.out + said.err
+    assert not Path("nowhere").exists()

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 TABLE_HALF = [
-    *("archive", "audit", "calibration", "cohort", "datasets", "figures", "images", "metrics"),
-    *("panels", "report", "resampling", "schema", "splits", "summaries"),
+    *("archive", "audit", "calibration", "cohort", "datasets", "figures", "gallery", "images"),
+    *("metrics", "panels", "report", "resampling", "schema", "splits", "summaries"),
 ]
 
 

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairthesis.errors import InputError, unknown
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fairthesis.cohort import Cohort
+
+FIGURES = (".png", ".svg", ".pdf")
 
 
 @click.group(name="datasets", context_settings={"max_content_width": 100})
@@ -59,12 +65,16 @@ def list_() -> None:
 
 @command.command()
 @_chosen
-def describe(name: str, data_root: str | None, options: tuple[str, ...], seed: int) -> None:
+@click.option("--plot", type=click.Path(path_type=Path), help="Figure of the counts to write.")
+def describe(
+    name: str, data_root: str | None, options: tuple[str, ...], seed: int, plot: Path | None
+) -> None:
     """What a data set holds: rows kept and left out, labels by group, patients by split.
 
     \b
     fairthesis datasets describe synthetic-cxr --option setting=clean
     fairthesis datasets describe nih-cxr14 --data-root ~/nih --option target=effusion
+    fairthesis datasets describe ham10000 --data-root ~/ham --plot counts.png
 
     Without --data-root, where one is needed: its images, labels, pitfalls, licence and access.
     """
@@ -73,7 +83,11 @@ def describe(name: str, data_root: str | None, options: tuple[str, ...], seed: i
     if data_root is None and datasets.needs_root(name):
         click.echo(datasets.about(name).rstrip())
         click.echo(f"\nOptions: {', '.join(datasets.options(name))}")
+        if plot is not None:
+            raise InputError(f"Expected --data-root with --plot: {name} is counted from its files.")
         return
+    if plot is not None and plot.suffix.lower() not in FIGURES:
+        raise unknown("ending of a figure", plot.suffix, FIGURES)
     cohort = _load(name, data_root, options, seed)
     frame = cohort.frame
     patients = frame["patient_id"].nunique()
@@ -84,26 +98,62 @@ def describe(name: str, data_root: str | None, options: tuple[str, ...], seed: i
     by_split = frame.groupby("split").agg(
         images=("image_id", "size"), patients=("patient_id", "nunique")
     )
-    click.echo(f"\n{by_split.reindex(['train', 'val', 'test']).dropna().astype(int).to_string()}")
+    by_split = by_split.reindex(["train", "val", "test"]).dropna().astype(int)
+    click.echo(f"\n{_markdown(by_split)}")
     target = cohort.targets[0]
     for attribute in cohort.attributes:
         click.echo(f"\n{_counts(cohort, target, attribute)}")
     if len(cohort.targets) > 1:
         click.echo(f"\nOther targets: {', '.join(cohort.targets[1:])}")
+    if plot is not None:
+        _draw(cohort, plot)
+        click.echo(f"\n{plot}: images by label and group")
+
+
+def _draw(cohort: Cohort, plot: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from fairthesis.gallery import counts
+    from fairthesis.schema import write_atomically
+
+    figure = counts(cohort)
+    write_atomically(plot, lambda to: figure.savefig(to, dpi=160))
 
 
 def _counts(cohort: Cohort, target: str, attribute: str) -> str:
     """Images by group and label, with what is not stated in a row and a column of its own."""
-    import pandas as pd
+    from fairthesis.gallery import count_table
 
-    label = cohort.frame[target].map({1.0: f"{target}=1", 0.0: f"{target}=0"})
-    group = (
-        cohort.frame[attribute].astype(object).where(cohort.frame[attribute].notna(), "not stated")
+    table = count_table(cohort, target, attribute)
+    names = {
+        "present": f"{target}=1",
+        "absent": f"{target}=0",
+        "not stated": f"{target} not stated",
+    }
+    table = table.rename(columns=names)
+    table["all"] = table.sum(axis=1)
+    table.loc["all"] = table.sum()
+    return _markdown(table)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """A table of counts with aligned columns, that is Markdown as well."""
+    head = [str(table.index.name or ""), *map(str, table.columns)]
+    body = [
+        [str(k), *(f"{v:,}" for v in row)]
+        for k, row in zip(table.index, table.values.tolist(), strict=True)
+    ]
+    width = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+    lines = ["-" * width[0], *("-" * (w - 1) + ":" for w in width[1:])]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            [row[0].ljust(width[0]), *(c.rjust(w) for c, w in zip(row[1:], width[1:], strict=True))]
+        )
+        + " |"
+        for row in (head, lines, *body)
     )
-    table = pd.crosstab(
-        group, label.fillna(f"{target} not stated"), margins=True, margins_name="all"
-    )
-    return table.rename_axis(index=attribute, columns=None).to_string()
 
 
 @command.command()
@@ -177,7 +227,6 @@ def check_leaks(
     import pandas as pd
 
     from fairthesis import leaks
-    from fairthesis.errors import InputError
     from fairthesis.schema import require_columns, write_table
 
     if not file.is_file():
@@ -217,10 +266,23 @@ def check_leaks(
 def fetch(name: str, out: Path, quiet: bool) -> None:
     """Download a data set that needs neither account nor application.
 
+    For any other it prints the steps to get it, and ends with exit code 1.
+
     \b
     fairthesis datasets fetch fitzpatrick17k --out ~/fitzpatrick17k
     """
+    from fairthesis import datasets
+    from fairthesis.datasets.fetch import SOURCES, THEN, steps
     from fairthesis.datasets.fetch import fetch as download
 
+    if name in datasets.DATASETS and name not in SOURCES:
+        if not datasets.needs_root(name) or name == "csv":
+            raise InputError(
+                f"Nothing is to be fetched for {name}: see `fairthesis datasets list`."
+            )
+        click.echo(steps(name))
+        raise click.exceptions.Exit(1)
     for path in download(name, out, progress=not quiet):
         click.echo(str(path))
+    if name in THEN:
+        click.echo(THEN[name])

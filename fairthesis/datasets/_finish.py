@@ -16,6 +16,10 @@ from fairthesis.splits import by_patient
 
 UNCERTAIN = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
 FITZPATRICK = {1: "I-II", 2: "I-II", 3: "III-IV", 4: "III-IV", 5: "V-VI", 6: "V-VI"}
+SKIN_TYPES = {
+    "grouped": FITZPATRICK,
+    "single": {1: "I", 2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI"},
+}
 
 
 def stated(labels: pd.Series, uncertain: str = "ignore") -> NDArray[np.float64]:
@@ -28,9 +32,14 @@ def stated(labels: pd.Series, uncertain: str = "ignore") -> NDArray[np.float64]:
     return np.where(np.isin(plain, (0.0, 1.0)), plain, np.nan)
 
 
-def skin_type(values: pd.Series) -> pd.Series:
-    """Fitzpatrick types 1 to 6 as the groups I-II, III-IV, V-VI; anything else is null."""
-    return pd.to_numeric(values, errors="coerce").map(FITZPATRICK).astype("str")
+def skin_type(values: pd.Series, skin_types: str = "grouped") -> pd.Series:
+    """Fitzpatrick types 1 to 6 as I-II, III-IV, V-VI, or each by itself as I to VI (``single``).
+
+    Anything else is null.
+    """
+    if skin_types not in SKIN_TYPES:
+        raise unknown("choice of skin_types", skin_types, SKIN_TYPES)
+    return pd.to_numeric(values, errors="coerce").map(SKIN_TYPES[skin_types]).astype("str")
 
 
 def chosen(dataset: str, target: str, targets: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 Images: JPEG, grey, from Stanford Hospital, 2002 to 2017. Labels: 14 observations mined from the
 reports: 1 present, 0 absent, -1 uncertain, empty not mentioned. Groups: sex, age, view, and race
-where ``CHEXPERT DEMO.csv`` (the demographics workbook saved as CSV) lies beside the table.
+where the demographics workbook ``CHEXPERT DEMO.xlsx``, or its copy as CSV, lies beside the table.
 
 Pitfalls: uncertain labels are up to 15 % of a finding, so the policy (``uncertain``) changes
 results; empty is NOT absent, though many papers count it so (``not_mentioned="zeros"`` does);
@@ -43,6 +43,7 @@ RACES = {
     "asian": "Asian",
     r"(?<!non-)(?<!non )(?:hispanic|latino)": "Hispanic",
 }
+PEOPLE = ("CHEXPERT DEMO.xlsx", "CHEXPERT DEMO.csv")  # the first that is there
 EMPTY = ("ignore", "zeros")
 
 
@@ -89,8 +90,8 @@ def load(
     frame["age_group"] = age_group(frame["age"], age_cuts)
     frame["view"] = named(source["AP/PA"], {"ap": "AP", "pa": "PA"})
     attributes: tuple[str, ...] = ("sex", "age_group", "view")
-    if (home / "CHEXPERT DEMO.csv").is_file():
-        people = table(home, ["CHEXPERT DEMO.csv"], ["PATIENT", "PRIMARY_RACE"], "chexpert")
+    if any((home / name).is_file() for name in PEOPLE):
+        people = table(home, PEOPLE, ["PATIENT", "PRIMARY_RACE"], "chexpert")
         race = people.drop_duplicates("PATIENT").set_index("PATIENT")["PRIMARY_RACE"]
         frame["race"] = race_group(patient.map(race))
         attributes = (*attributes, "race")

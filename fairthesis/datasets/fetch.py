@@ -11,12 +11,36 @@ from fairthesis.errors import InputError, unknown
 # file name -> (address, sha256 or None where the source publishes none); only sources that ask for
 # neither account nor application. The addresses are as published and may have moved since: a
 # failure names the address. The others say under "Access" how to get them.
+_NIH = (
+    *("vfk49d74nhbxq3nqjg0900w5nvkorp5c", "i28rlmbvmfjbl8p2n3ril0pptcmcu9d1"),
+    *("f1t00wrtdk94satdfb9olcolqx20z2jp", "0aowwzs5lhjrceb3qp67ahp0rd1l1etg"),
+    *("v5e3goj22zr6h8tzualxfsqlqaygfbsn", "asi7ikud9jwnkrnkj99jnpfkjdes7l6l"),
+    *("jn1b4mw4n6lnh74ovmcjb8y48h8xj07n", "tvpxmn7qyrgl0w8wfh9kqfjskv6nmm1j"),
+    *("upyy3ml7qdumlgk2rfcvlb9k6gvqq2pj", "l6nilvfa9cg3s28tqv1qc1olm3gnz54p"),
+    *("hhq8fkdgvcari67vfhs7ppg2w6ni4jze", "ioqwiy20ihqwyr8pf4c24eazhh281pbu"),
+)
+_DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile"
 SOURCES: dict[str, dict[str, tuple[str, str | None]]] = {
     "fitzpatrick17k": {
         "fitzpatrick17k.csv": (
             "https://raw.githubusercontent.com/mattgroh/fitzpatrick17k/main/fitzpatrick17k.csv",
             None,
         ),
+    },
+    "ham10000": {
+        "HAM10000_metadata.csv": (f"{_DATAVERSE}/3172582", None),
+        "HAM10000_images_part_1.zip": (f"{_DATAVERSE}/3172585", None),
+        "HAM10000_images_part_2.zip": (f"{_DATAVERSE}/3172584", None),
+    },
+    "pad-ufes-20": {
+        "zr7vgbcyr2-1.zip": (
+            "https://prod-dcd-datasets-cache-zipfiles.s3.eu-west-1.amazonaws.com/zr7vgbcyr2-1.zip",
+            None,
+        ),
+    },
+    "nih-cxr14": {
+        f"images_{number:03d}.tar.gz": (f"https://nihcc.box.com/shared/static/{key}.gz", None)
+        for number, key in enumerate(_NIH, 1)
     },
     "isic2019": {
         name: (f"https://isic-challenge-data.s3.amazonaws.com/2019/{name}", None)
@@ -27,6 +51,32 @@ SOURCES: dict[str, dict[str, tuple[str, str | None]]] = {
         )
     },
 }
+
+# what is left to do by hand after a download
+THEN = {
+    "nih-cxr14": "Lay Data_Entry_2017_v2020.csv (and train_val_list.txt and test_list.txt, for the "
+    "official split) from https://nihcc.app.box.com/v/ChestXray-NIHCC beside images/.",
+    "fitzpatrick17k": "The images are at the addresses in the table: save each as "
+    "images/<md5hash>.jpg.",
+}
+
+
+def steps(name: str) -> str:
+    """How to get a data set that cannot be fetched: its access, its licence, where files go."""
+    from fairthesis import datasets
+
+    text = " ".join(datasets.about(name).split())
+    access = text[text.index("Access:") : text.index(" Citation:")]
+    try:
+        datasets.load(name)
+    except InputError as error:
+        layout = str(error).partition("that holds ")[2].rstrip(".")
+    return (
+        f"{name} is not fetched by this command.\n\n"
+        f"1. {access}\n"
+        f"2. Lay it in one folder with {layout}, unpacked as it came.\n"
+        f"3. fairthesis datasets describe {name} --data-root FOLDER\n"
+    )
 
 
 def fetch(
@@ -79,21 +129,28 @@ def fetch(
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Unpack an archive once; members that would leave the folder are refused."""
-    done = folder / f"{path.name}.unpacked"
+    """Unpack an archive once, and the zip files in it; what would leave the folder is refused."""
+    done = path.parent / f"{path.name}.unpacked"
     if done.is_file():
         return
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                parts = PurePosixPath(name.replace("\\", "/"))
-                if parts.is_absolute() or ".." in parts.parts:
-                    raise InputError(f"{path.name} holds {name!r}, which leaves the folder.")
-            archive.extractall(folder)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+                for name in names:
+                    parts = PurePosixPath(name.replace("\\", "/"))
+                    if parts.is_absolute() or ".." in parts.parts:
+                        raise InputError(f"{path.name} holds {name!r}, which leaves the folder.")
+                archive.extractall(folder)
+        except zipfile.BadZipFile as error:
+            raise InputError(f"{path.name} is no zip file: {error}") from error
+        for name in names:
+            if name.endswith(".zip"):
+                _unpack(folder / name, (folder / name).parent)
     else:
-        with tarfile.open(path) as archive:
-            try:
+        try:
+            with tarfile.open(path) as archive:
                 archive.extractall(folder, filter="data")
-            except tarfile.TarError as error:
-                raise InputError(f"{path.name} cannot be unpacked safely: {error}") from error
+        except tarfile.TarError as error:
+            raise InputError(f"{path.name} cannot be unpacked safely: {error}") from error
     done.touch()

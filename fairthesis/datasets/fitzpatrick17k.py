@@ -38,9 +38,13 @@ def load(
     *,
     seed: int = 0,
     target: str = "malignant",
+    skin_types: str = "grouped",
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Cohort:
-    """The images at hand, ``target`` first: one of the three classes against the others."""
+    """The images at hand, ``target`` first: one of the three classes against the others.
+
+    ``skin_types`` is ``grouped`` (I-II, III-IV, V-VI) or ``single`` (I to VI).
+    """
     home = folder(root, "fitzpatrick17k", "fitzpatrick17k.csv and images/")
     targets = chosen("fitzpatrick17k", target, tuple(CLASSES))
     columns = ("md5hash", "label", "three_partition_label")
@@ -58,7 +62,7 @@ def load(
     value = source["three_partition_label"]
     for name, label in CLASSES.items():
         frame[name] = np.where(value.notna(), (value == label).astype(float), np.nan)
-    frame["skin_type"] = skin_type(source[scales[0]])
+    frame["skin_type"] = skin_type(source[scales[0]], skin_types)
     return finish(
         "fitzpatrick17k",
         home,

@@ -64,7 +64,7 @@ def load(
     targets = ("malignant", *DIAGNOSES)
     if target not in targets:
         raise unknown("target of ham10000", target, targets)
-    names = ["HAM10000_metadata.csv", "HAM10000_metadata"]  # the Dataverse file has no ending
+    names = ["HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab"]
     source = table(home, names, COLUMNS, "ham10000")
 
     left_out: Counter[str] = Counter()

@@ -50,10 +50,14 @@ def load(
     *,
     seed: int = 0,
     target: str = "malignant",
+    skin_types: str = "grouped",
     age_cuts: Sequence[int] = AGE_CUTS,
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Cohort:
-    """The images at hand, ``target`` first: ``malignant`` (BCC, SCC, MEL) or one diagnosis."""
+    """The images at hand, ``target`` first: ``malignant`` (BCC, SCC, MEL) or one diagnosis.
+
+    ``skin_types`` is ``grouped`` (I-II, III-IV, V-VI) or ``single`` (I to VI).
+    """
     home = folder(root, "pad-ufes-20", "metadata.csv and images/")
     targets = chosen("pad-ufes-20", target, TARGETS)
     source = table(home, ["metadata.csv"], COLUMNS, "pad-ufes-20")
@@ -68,7 +72,7 @@ def load(
     stated = diagnosis.isin(DIAGNOSES)
     for name, label in zip(TARGETS, [MALIGNANT, *((d,) for d in DIAGNOSES)], strict=True):
         frame[name] = np.where(stated, diagnosis.isin(label).astype(float), np.nan)
-    frame["skin_type"] = skin_type(source["fitspatrick"])
+    frame["skin_type"] = skin_type(source["fitspatrick"], skin_types)
     frame["sex"] = named(source["gender"], {"female": "F", "male": "M"})
     frame["age"] = years(source["age"], left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
