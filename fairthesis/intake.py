@@ -195,7 +195,7 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
 def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
     parts = [name] if name in rows.columns else [part.strip() for part in name.split("*")]
     require_columns(rows, parts, WHAT)
-    columns = [_names(rows[part]) for part in parts]
+    columns = [group_names(rows[part]) for part in parts]
     text = columns[0]
     for column in columns[1:]:
         text = text + " * " + column
@@ -216,7 +216,7 @@ def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorica
     return values
 
 
-def _names(column: pd.Series) -> pd.Series:
+def group_names(column: pd.Series) -> pd.Series:
     """Values as text; a float that is whole (as pandas reads integers beside nulls) without .0."""
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")

@@ -7,7 +7,8 @@ import pytest
 
 TABLE_HALF = [
     *("archive", "audit", "calibration", "cohort", "datasets", "figures", "images", "metrics"),
-    *("panels", "report", "resampling", "schema", "splits", "summaries"),
+    *("leakage", "panels", "probes"),
+    *("report", "resampling", "schema", "splits", "summaries"),
 ]
 
 

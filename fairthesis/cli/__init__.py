@@ -17,6 +17,7 @@ COMMANDS = {
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
+    "probe": ("probe", "Measure how well an attribute can be read from embeddings."),
     "train": ("train", "Train an encoder and write a run directory."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
 }
