@@ -120,7 +120,7 @@ def measure(
     >>> labels = table.assign(target="t", y_true=rng.integers(0, 2, 400), sex=sex)
     >>> read = table.assign(disease_000=rng.normal(size=400) + 5 * (sex == "m"))
     >>> found = measure(read, labels, attribute="sex", names=["logistic"], n_boot=50, n_shuffles=2)
-    >>> found.table()["auroc"].min() > 0.95
+    >>> bool(found.table()["auroc"][0] > 0.95)
     True
     """
     for key, number in (("n_boot", n_boot), ("n_shuffles", n_shuffles), ("seed", seed)):

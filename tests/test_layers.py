@@ -7,7 +7,7 @@ import pytest
 
 TABLE_HALF = [
     *("archive", "audit", "calibration", "cohort", "datasets", "figures", "images", "metrics"),
-    *("leakage", "panels", "probes"),
+    *("leakage", "paired", "panels", "probes"),
     *("report", "resampling", "schema", "splits", "summaries"),
 ]
 

@@ -15,6 +15,7 @@ from fairthesis.errors import InputError
 COMMANDS = {
     "audit": ("audit", "Audit a model's predictions for differences between groups."),
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
+    "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
     "probe": ("probe", "Measure how well an attribute can be read from embeddings."),
