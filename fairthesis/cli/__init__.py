@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
+    "power": ("power", "The smallest gap that a study of this size could see."),
     "probe": ("probe", "Measure how well an attribute can be read from embeddings."),
     "train": ("train", "Train an encoder and write a run directory."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
