@@ -7,7 +7,7 @@ import pytest
 
 TABLE_HALF = [
     *("archive", "audit", "calibration", "cohort", "datasets", "figures", "images", "metrics"),
-    *("leakage", "paired", "panels", "power", "probes"),
+    *("erasure", "leakage", "paired", "panels", "postprocess", "power", "probes"),
     *("report", "resampling", "schema", "splits", "summaries"),
 ]
 
