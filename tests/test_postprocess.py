@@ -1,11 +1,12 @@
 """Thresholds and recalibration are fitted on val; LEACE keeps its theorems."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from test_audit import table
 
-from fairthesis import erasure, metrics, postprocess
+from fairthesis import cli, erasure, metrics, postprocess
 from fairthesis.errors import InputError
 
 
@@ -157,3 +158,36 @@ def test_leace_with_columns_that_hang_together():
     np.testing.assert_allclose(erased[:, 9], 1)
     with pytest.raises(InputError, match="constant"):
         erasure.fit_leace(x, np.zeros(len(x)))
+
+
+def run(*argv):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["postprocess", *map(str, argv)])
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    "method", ["equalized_odds", "demographic_parity", "level_up", "logistic", "isotonic"]
+)
+def test_the_command_writes_the_test_rows(tmp_path, method):
+    frame = table()
+    file, out = tmp_path / "p.csv", tmp_path / "out.parquet"
+    frame.to_csv(file, index=False)
+    assert run(file, "--group", "sex", "--method", method, "--out", out) == 0
+    found = pd.read_parquet(out)
+    assert len(found) == (frame["split"] == "test").sum()
+    assert ("y_pred" in found.columns) == (method not in postprocess.CALIBRATIONS)
+
+
+def test_the_command_refuses_in_one_line(tmp_path, capsys):
+    file, out = tmp_path / "p.csv", tmp_path / "out.csv"
+    table().to_csv(file, index=False)
+    for argv, message in (
+        (["--group", "sx", "--out", out], "Did you mean 'sex'"),
+        (["--group", "sex", "--out", tmp_path / "out.txt"], "ending in .csv or .parquet"),
+        (["--group", "sex", "--out", out, "--threshold", "3"], "threshold is 3"),
+    ):
+        assert run(file, "--method", "level_up", *argv) == 2
+        error = capsys.readouterr().err
+        assert message in error and len(error.splitlines()) == 1
+        assert not out.exists()
