@@ -28,13 +28,16 @@ def compare(
     thresholds: tuple[float, float] = (0.5, 0.5),
     n_boot: int = 2000,
     seed: int = 0,
+    floor: int = 0,
 ) -> pd.DataFrame:
     """Changes from ``reference`` to ``other``, with paired intervals over resampled patients.
 
     The tables are joined by ``key``, never by position, and must hold the same cases with the
     same labels. Rows of the result: each metric for all rows and each group, each disparity
-    between groups; columns ``group, metric, reference, other, change, ci_low, ci_high``, where
-    change is other minus reference.
+    between groups; columns ``group, metric, reference, other, change, ci_low, ci_high, p_value``,
+    where change is other minus reference. The p value is two-sided, from the same replicates as
+    the interval (``resampling.bootstrap_p_value``). Groups with fewer than ``floor`` positives or
+    negatives are given, but kept out of the disparities.
     """
     columns = [*key, label, score, patient, group]
     for frame, what in ((reference, "the reference table"), (other, "the other table")):
@@ -61,8 +64,10 @@ def compare(
         for k, metric in enumerate(metrics.METRICS)
     ]
     place = {metric: k for k, metric in enumerate(metrics.METRICS)}
+    fewest = [min(y[m].sum(), (1 - y[m]).sum()) for m in masks[1:]]
+    kept = [1 + k for k, number in enumerate(fewest) if number >= floor]
     before, after = (
-        disparity.disparities({m: block[:, 1:, place[m]] for m in disparity.NEEDED})
+        disparity.disparities({m: block[:, kept, place[m]] for m in disparity.NEEDED})
         for block in (first, second)
     )
     rows += [_row(BETWEEN, name, before[name], after[name]) for name in before]
@@ -91,7 +96,9 @@ def _row(group: str, metric: str, before: np.ndarray, after: np.ndarray) -> dict
     interval = resampling.percentile_interval(change[1:]) if np.isfinite(change[0]) else None
     low, high = interval or (np.nan, np.nan)
     values = {"reference": before[0], "other": after[0], "change": change[0]}
-    return {"group": group, "metric": metric, **values, "ci_low": low, "ci_high": high}
+    p = resampling.bootstrap_p_value(change[1:]) if interval else np.nan
+    row = {"group": group, "metric": metric, **values, "ci_low": low, "ci_high": high}
+    return {**row, "p_value": p}
 
 
 @dataclass(frozen=True)

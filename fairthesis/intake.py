@@ -56,8 +56,8 @@ def take_in(
     require_columns(frame, [label, score, *([patient] if patient else [])], WHAT)
     rule, rate = thresholds.parse(threshold)
     warnings: list[str] = []
-    frame, target = _of_target(frame.reset_index(drop=True), target)
-    rows, split = _of_split(frame, split)
+    frame, target = of_target(frame.reset_index(drop=True), target)
+    rows, split = of_split(frame, split)
     if rows.empty:
         raise InputError(f"No rows in {WHAT} for the chosen split and target.")
     if patient and split is not None:
@@ -95,7 +95,8 @@ def take_in(
     )
 
 
-def _of_target(frame: pd.DataFrame, target: str | None) -> tuple[pd.DataFrame, str | None]:
+def of_target(frame: pd.DataFrame, target: str | None) -> tuple[pd.DataFrame, str | None]:
+    """The rows of one target, and its name; refuses to choose among several."""
     if target is None:
         if "target" not in frame.columns:
             return frame, None
@@ -113,7 +114,8 @@ def _of_target(frame: pd.DataFrame, target: str | None) -> tuple[pd.DataFrame, s
     return frame[(names == target).fillna(False).to_numpy(bool)], target
 
 
-def _of_split(frame: pd.DataFrame, split: str | None) -> tuple[pd.DataFrame, str | None]:
+def of_split(frame: pd.DataFrame, split: str | None) -> tuple[pd.DataFrame, str | None]:
+    """The rows of one part and its name: ``test`` where the table has a ``split`` column."""
     if "split" not in frame.columns:
         if split is not None:
             raise InputError(f"No column split in {WHAT}: cannot take the part {split!r}.")
@@ -195,7 +197,7 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
 def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
     parts = [name] if name in rows.columns else [part.strip() for part in name.split("*")]
     require_columns(rows, parts, WHAT)
-    columns = [_names(rows[part]) for part in parts]
+    columns = [group_names(rows[part]) for part in parts]
     text = columns[0]
     for column in columns[1:]:
         text = text + " * " + column
@@ -216,7 +218,7 @@ def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorica
     return values
 
 
-def _names(column: pd.Series) -> pd.Series:
+def group_names(column: pd.Series) -> pd.Series:
     """Values as text; a float that is whole (as pandas reads integers beside nulls) without .0."""
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")

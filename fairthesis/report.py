@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from fairthesis import __version__, curves, wording
 from fairthesis.intake import Intake
@@ -49,9 +50,7 @@ def render(
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    page = environment.from_string(
-        resources.files("fairthesis").joinpath("report.html").read_text(encoding="utf-8")
-    )
+    page = _template(environment, "report.html")
     attributes = [
         _attribute(found, name, (chance or {}).get(name, {}), settings.get("floor", 0), data, k)
         for k, name in enumerate(found["groups"])
@@ -63,6 +62,11 @@ def render(
         summary=wording.summary(found),
         limits=wording.limits(found),
         overall=[_cells(found["overall"], [*TABLE, *CALIBRATION])],
+        card=Markup(
+            _template(environment, "card.html").render(
+                asked=wording.CARD, measured=wording.card(found)
+            )
+        ),
         labels=wording.LABELS,
         table=TABLE,
         calibration=CALIBRATION,
@@ -78,6 +82,11 @@ def render(
             "pandas": pd.__version__,
         },
     )
+
+
+def _template(environment: jinja2.Environment, name: str) -> jinja2.Template:
+    text = resources.files("fairthesis").joinpath(name).read_text(encoding="utf-8")
+    return environment.from_string(text)
 
 
 def _cells(metrics: Mapping[str, Any], names: list[str]) -> dict[str, tuple[str, str]]:

@@ -143,3 +143,48 @@ def limits(found: Mapping[str, Any]) -> list[str]:
     if found["n_patients"] is None:
         told.append("Without patient keys the intervals may be too narrow.")
     return told
+
+
+# What only people can say, asked for in the report (Mitchell et al. 2019, "Model cards").
+CARD = (
+    "Model and version",
+    "Intended use, and by whom",
+    "Uses that are out of scope",
+    "Training data",
+    "Evaluation data, and how groups were recorded",
+    "Decisions taken because of this audit",
+    "Who answers for it",
+)
+
+
+def card(found: Mapping[str, Any]) -> str:
+    """The measured part of a model card, as Markdown.
+
+    >>> card({"n_rows": 5, "overall": {}, "groups": {}, "disparities": {}, "warnings": []})
+    '## Measured\\n\\n5 rows.\\n'
+    """
+    lines = ["## Measured", "", f"{found['n_rows']} rows."]
+    shown = ("auroc", "tpr", "fpr", "ece_debiased")
+    for attribute, groups in found["groups"].items():
+        heads = [_cell(attribute), *(LABELS[m] for m in shown)]
+        lines += ["", f"| {' | '.join(heads)} |", f"|---|{'---:|' * len(shown)}"]
+        everyone = {"all rows": {"metrics": found["overall"]}}
+        for name, group in {**groups, **everyone}.items():
+            cells = [
+                f"{number(group['metrics'][m]['value'])}"
+                + (f" ({interval(group['metrics'][m]['ci'])})" if group["metrics"][m]["ci"] else "")
+                for m in shown
+            ]
+            lines.append(f"| {_cell(name)} | {' | '.join(cells)} |")
+    if found["groups"]:
+        told = [sentence for _, sentences in summary(found) for sentence in sentences]
+        lines += ["", *(f"- {_cell(sentence)}" for sentence in [*told, *found["warnings"]])]
+        lines += ["", "## Limits", "", *(f"- {sentence}" for sentence in limits(found))]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that stays text within a Markdown table."""
+    for mark in "\\|<>*_`[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text.replace("\n", " ")

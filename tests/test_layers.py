@@ -6,8 +6,19 @@ import sys
 import pytest
 
 TABLE_HALF = [
-    *("archive", "audit", "calibration", "cohort", "datasets", "figures", "gallery", "images"),
-    *("metrics", "panels", "report", "resampling", "schema", "splits", "summaries"),
+    *(
+        "archive",
+        "audit",
+        "calibration",
+        "cohort",
+        "datasets",
+        "figures",
+        "gallery",
+        "images",
+        "metrics",
+    ),
+    *("erasure", "leakage", "paired", "panels", "postprocess", "power", "probes"),
+    *("report", "resampling", "schema", "splits", "summaries"),
 ]
 
 

@@ -16,8 +16,12 @@ from fairthesis.errors import InputError
 COMMANDS = {
     "audit": ("audit", "Audit a model's predictions for differences between groups."),
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
+    "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
+    "postprocess": ("postprocess", "Thresholds or recalibration by group, from table to table."),
+    "power": ("power", "The smallest gap that a study of this size could see."),
+    "probe": ("probe", "Measure how well an attribute can be read from embeddings."),
     "train": ("train", "Train an encoder and write a run directory."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
 }

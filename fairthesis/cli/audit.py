@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairthesis.cli import _layout
+
 if TYPE_CHECKING:
     from fairthesis.findings import Estimate, FairnessReport, Gap
 
@@ -97,7 +99,7 @@ def summary(report: FairnessReport) -> str:
     patients = "" if report.n_patients is None else f" of {report.n_patients} patients"
     rule = "" if report.rule == "fixed" else f" ({report.rule}, chosen on split = val)"
     lines = [f"{report.n_rows} rows{patients}; threshold {report.threshold:.4g}{rule}", ""]
-    lines += _table(
+    lines += _layout.table(
         ["overall", "value", "95 % interval"],
         [[m, _number(report.overall[m].value), _ci(report.overall[m])] for m in OVERALL],
     )
@@ -107,12 +109,12 @@ def summary(report: FairnessReport) -> str:
             + [_number(group.metrics[m].value) for m in BY_GROUP]
             for name, group in members.items()
         ]
-        lines += ["", *_table([attribute, "n", "positive", *BY_GROUP], rows)]
+        lines += ["", *_layout.table([attribute, "n", "positive", *BY_GROUP], rows)]
         gaps = report.disparities[attribute]
         rows = [[n, _number(g.value), _ci(g), _chance(g), _p(g)] for n, g in gaps.items()]
         lines += [
             "",
-            *_table([f"gaps by {attribute}", "value", "95 % interval", "chance", "p"], rows),
+            *_layout.table([f"gaps by {attribute}", "value", "95 % interval", "chance", "p"], rows),
         ]
     lines += ["", "chance: mean of the gap, and its 95 % point, when groups are permuted over"]
     lines += ["patients. p: corrected for all gaps of the audit (Holm)."]
@@ -138,14 +140,3 @@ def _chance(gap: Gap) -> str:
 def _p(gap: Gap) -> str:
     p = gap.p_value_holm
     return "-" if p != p else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
-    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-
-    def line(cells: list[str]) -> str:
-        rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([cells[0].ljust(widths[0]), *rest]).rstrip()
-
-    return [line(head), "-" * len(line(head)), *map(line, rows)]

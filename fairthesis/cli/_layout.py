@@ -1,0 +1,32 @@
+"""Plain-text tables for the terminal."""
+
+from __future__ import annotations
+
+
+def table(head: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
+    """Lines of a table: the first ``left`` columns to the left, the others to the right."""
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        padded = (
+            cell.ljust(width) if k < left else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "  ".join(padded).rstrip()
+
+    return [line(head), "-" * len(line(head)), *map(line, rows)]
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with fixed decimals; a dash where it is not known."""
+    return "-" if value != value else f"{value:.{digits}f}"
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """``low to high``; a dash where it is not known."""
+    return "-" if low != low else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def p_value(p: float) -> str:
+    """A p value; below 0.001 as such."""
+    return "-" if p != p else "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,68 @@
+"""``fairthesis postprocess``: thresholds or recalibration by group, from a table to a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fairthesis.errors import InputError
+
+METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isotonic")
+
+
+@click.command(name="postprocess", context_settings={"max_content_width": 100})
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--group", required=True, help="Column of the attribute.")
+@click.option("--method", required=True, type=click.Choice(METHODS), help="What is done.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="A .csv or .parquet file."
+)
+@click.option("--target", help="The target, where the table has several.")
+@click.option(
+    "--threshold", default=0.5, show_default=True, help="level_up: the threshold it starts from."
+)
+@click.option("--seed", default=0, show_default=True, help="Of decisions drawn at random.")
+def command(
+    file: Path,
+    group: str,
+    method: str,
+    out: Path,
+    target: str | None,
+    threshold: float,
+    seed: int,
+) -> None:
+    """Fit thresholds or a recalibration by group on the val rows of FILE, apply them to test.
+
+    equalized_odds and demographic_parity are fairlearn's ThresholdOptimizer; level_up lowers the
+    thresholds of groups whose true positive rate lags, and raises none. These write a column
+    y_pred. logistic and isotonic recalibrate y_score in each group. The group must be known
+    wherever the result is used.
+
+    \b
+    Examples:
+      fairthesis postprocess predictions.parquet --group sex --method level_up --out up.csv
+      fairthesis postprocess predictions.csv --group age_group --method logistic \\
+          --out recalibrated.parquet
+    """
+    from fairthesis import postprocess
+    from fairthesis.schema import read_table, write_table
+
+    if out.suffix not in (".csv", ".parquet"):
+        raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
+    frame = read_table(file)
+    if method == "level_up":
+        cut = postprocess.level_up_thresholds(
+            frame, group=group, threshold=threshold, target=target
+        )
+        found = postprocess.apply_thresholds(frame, cut, group=group, target=target)
+        for name, value in cut.items():
+            click.echo(f"{group} = {name}: threshold {value:.4g}")
+    elif method in postprocess.CALIBRATIONS:
+        found = postprocess.recalibrate(frame, group=group, method=method, target=target)
+    else:
+        found = postprocess.equalize(
+            frame, group=group, constraint=method, target=target, seed=seed
+        )
+    write_table(found, out)
+    click.echo(f"{len(found)} test rows written: {out}")

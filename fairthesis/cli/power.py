@@ -1,0 +1,173 @@
+"""``fairthesis power``: the smallest gap that a study of this size could see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fairthesis.cli import _layout
+from fairthesis.errors import InputError
+
+if TYPE_CHECKING:
+    from fairthesis.power import Size
+
+
+@click.command(name="power", context_settings={"max_content_width": 100})
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--group", help="Column of the attribute in FILE.")
+@click.option("--label", default="y_true", show_default=True, help="Column of 0/1 labels in FILE.")
+@click.option("--patient", help="Column of patient keys in FILE: gives the images per patient.")
+@click.option("--split", help="The part of FILE that counts.  [default: test]")
+@click.option("--target", help="The target, where FILE has several.")
+@click.option(
+    "--size",
+    "given",
+    multiple=True,
+    metavar="NAME=POSITIVE,NEGATIVE",
+    help="A group's cases in place of FILE; once per group.",
+)
+@click.option("--auroc", default=0.85, show_default=True, help="AUROC of the better group.")
+@click.option("--tpr", default=0.8, show_default=True, help="True positive rate of that group.")
+@click.option("--images-per-patient", type=float, help="[default: from FILE, else 1]")
+@click.option(
+    "--correlation",
+    default=0.5,
+    show_default=True,
+    help="Of outcomes within a patient; matters with several images per patient.",
+)
+@click.option("--alpha", default=0.05, show_default=True, help="Two-sided level of the test.")
+@click.option("--power", "wanted", default=0.8, show_default=True, help="Chance to see the gap.")
+@click.option("--gap", type=float, help="Also give the patients that this gap would need.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the table to this .csv file.")
+def command(
+    file: Path | None,
+    group: str | None,
+    label: str,
+    patient: str | None,
+    split: str | None,
+    target: str | None,
+    given: tuple[str, ...],
+    auroc: float,
+    tpr: float,
+    images_per_patient: float | None,
+    correlation: float,
+    alpha: float,
+    wanted: float,
+    gap: float | None,
+    out: Path | None,
+) -> None:
+    """The smallest gap in AUROC and in true positive rate that could be seen between groups.
+
+    From a table of predictions (FILE), or from numbers of cases (--size). A gap that is smaller
+    will more often than not be missed: "no gap was found" then says little.
+
+    \b
+    Examples:
+      fairthesis power predictions.parquet --group sex --patient patient_id
+      fairthesis power --size f=100,900 --size m=150,1200 --auroc 0.9 --gap 0.05
+    """
+    from fairthesis import power
+
+    images = 1.0
+    if (file is None) == (not given):
+        raise InputError("Expected either a FILE with --group, or --size for each group.")
+    if file is not None:
+        if group is None:
+            raise InputError("Expected --group: the column of the attribute in the table.")
+        sizes, images = _from_table(file, group, label, patient, split, target)
+    else:
+        sizes = _from_numbers(given)
+    images = images if images_per_patient is None else images_per_patient
+    design = power.design_effect(images, correlation)
+    references = {"auroc": auroc, "tpr": tpr}
+    table = power.smallest_gaps(sizes, references, alpha=alpha, wanted=wanted, design=design)
+    lines = [
+        f"{name}: {size.positive} positive and {size.negative} negative cases"
+        for name, size in sizes.items()
+    ]
+    lines += [
+        f"{images:.2f} images per patient, correlation {correlation:g}: design effect {design:.2f}",
+        f"Smallest gap seen with power {wanted:g} at a two-sided level of {alpha:g}:",
+        "",
+    ]
+    head = ["metric", "between", "reference", "smallest gap"]
+    rows = [
+        [
+            row["metric"],
+            f"{row['first']} and {row['second']}",
+            _layout.number(row["reference"]),
+            _layout.number(row["gap"]),
+        ]
+        for row in table.to_dict("records")
+    ]
+    lines += _layout.table(head, rows, left=2)
+    if gap is not None:
+        (a, first), (b, second) = list(sizes.items())[:2]
+        totals = [size.positive + size.negative for size in (first, second)]
+        for metric, reference in references.items():
+            n = power.patients_needed(
+                metric,
+                gap,
+                reference,
+                (first.positive / totals[0], second.positive / totals[1]),
+                share=totals[0] / sum(totals),
+                images_per_patient=images,
+                correlation=correlation,
+                alpha=alpha,
+                wanted=wanted,
+            )
+            lines.append(f"A gap of {gap:g} in {metric} between {a} and {b} needs {n:,} patients.")
+    if out is not None:
+        from fairthesis.schema import write_table
+
+        write_table(table, out)
+        lines += ["", f"Written: {out}"]
+    click.echo("\n".join(lines))
+
+
+def _from_numbers(given: tuple[str, ...]) -> dict[str, Size]:
+    from fairthesis.power import Size
+
+    sizes = {}
+    for text in given:
+        name, _, numbers = text.partition("=")
+        try:
+            positive, negative = (int(number) for number in numbers.split(","))
+        except ValueError as error:
+            raise InputError(
+                f"--size {text!r}: expected NAME=POSITIVE,NEGATIVE, such as f=100,900."
+            ) from error
+        sizes[name] = Size(positive, negative)
+    if len(sizes) < 2:
+        raise InputError("Expected --size for at least two groups of different names.")
+    return sizes
+
+
+def _from_table(
+    file: Path,
+    group: str,
+    label: str,
+    patient: str | None,
+    split: str | None,
+    target: str | None,
+) -> tuple[dict[str, Size], float]:
+    from fairthesis.intake import group_names, of_split, of_target
+    from fairthesis.power import Size
+    from fairthesis.schema import read_table, require_columns
+
+    frame = read_table(file)
+    require_columns(frame, [label, group, *([patient] if patient else [])], str(file))
+    rows, _ = of_split(of_target(frame, target)[0], split)
+    rows = rows[rows[label].notna()]
+    if not rows[label].isin([0, 1]).all():
+        raise InputError(f"{label} in {file}: expected 0, 1 or empty.")
+    rows = rows.assign(**{group: group_names(rows[group])}).dropna(subset=[group])
+    sizes = {
+        str(name): Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
+        for name, part in rows.groupby(group)
+    }
+    if len(sizes) < 2:
+        raise InputError(f"{group} has {len(sizes)} value in {file}: expected two groups or more.")
+    return sizes, len(rows) / rows[patient].nunique() if patient else 1.0

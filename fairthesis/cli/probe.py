@@ -1,0 +1,123 @@
+"""``fairthesis probe``: how well an attribute can be read from embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fairthesis.cli import _layout
+
+if TYPE_CHECKING:
+    from fairthesis.leakage import Leakage
+
+NAMES = ("logistic", "mlp", "knn", "boosting")
+
+
+@click.command(name="probe", context_settings={"max_content_width": 100})
+@click.argument("file", metavar="EMBEDDINGS", type=click.Path(path_type=Path))
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Table with image_id, target, y_true and the attribute: predictions.parquet of the run.",
+)
+@click.option("--attribute", required=True, help="Column of the attribute to read.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
+@click.option("--target", help="The target for 'given the target', where the table has several.")
+@click.option(
+    "--prefix", default="disease_", show_default=True, help="Columns of the embedding to probe."
+)
+@click.option(
+    "--random",
+    type=click.Path(path_type=Path),
+    help="Embeddings of the same images by a randomly initialised encoder, as a floor.",
+)
+@click.option(
+    "--probe",
+    "names",
+    multiple=True,
+    type=click.Choice(NAMES),
+    help="A probe; repeat for several.  [default: all four]",
+)
+@click.option("--n-boot", default=2000, show_default=True, help="Resamples for the intervals.")
+@click.option("--n-shuffles", default=20, show_default=True, help="Refits, attribute shuffled.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
+@click.option("--quiet", is_flag=True, help="Print the paths written only.")
+def command(
+    file: Path,
+    labels: Path,
+    attribute: str,
+    out: Path,
+    target: str | None,
+    prefix: str,
+    random: Path | None,
+    names: tuple[str, ...],
+    n_boot: int,
+    n_shuffles: int,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Measure how well an attribute can be read from the table EMBEDDINGS by fresh probes.
+
+    Probes are fitted on the val part and judged on the test part: on patients that the encoder
+    was not trained on. Writes leakage.json and leakage.csv into --out. Beside each AUROC stand
+    its floors: the target alone, a randomly initialised encoder, the attribute shuffled.
+
+    \b
+    Examples:
+      fairthesis probe runs/first/embeddings.parquet \\
+          --labels runs/first/predictions.parquet --attribute sex --out leakage/
+      fairthesis probe embeddings.parquet --labels predictions.parquet --attribute age_group \\
+          --prefix sensitive_ --probe logistic --probe mlp --out leakage/
+    """
+    from fairthesis.leakage import measure
+    from fairthesis.schema import read_table
+
+    found = measure(
+        read_table(file),
+        read_table(labels),
+        attribute=attribute,
+        target=target,
+        prefix=prefix,
+        random=None if random is None else read_table(random),
+        names=names or NAMES,
+        n_boot=n_boot,
+        n_shuffles=n_shuffles,
+        seed=seed,
+    )
+    written = found.write(out)
+    if not quiet:
+        click.echo(summary(found) + "\n\nWritten:")
+    for path in written:
+        click.echo(str(path) if quiet else f"  {path}")
+
+
+def summary(found: Leakage) -> str:
+    """The readings as plain text."""
+    rows = [
+        [
+            reading.source,
+            reading.probe,
+            reading.scope,
+            _layout.number(reading.auroc),
+            _layout.interval(reading.ci_low, reading.ci_high),
+            f"{_layout.number(reading.shuffled_mean)} / {_layout.number(reading.shuffled_q95)}",
+        ]
+        for reading in found.readings
+    ]
+    head = ["source", "probe", "scope", "AUROC", "95 % interval", "shuffled"]
+    lines = [
+        f"{found.attribute} ({', '.join(found.groups)}): fitted on {found.n_fit} images, judged "
+        f"on {found.n_test} of {found.n_test_patients} patients",
+        "",
+        *_layout.table(head, rows, left=3),
+        "",
+        "shuffled: mean and 95 % point when the attribute is shuffled over patients.",
+        f"Online code of the attribute: {found.code.bits:.0f} bits with the embedding, "
+        f"{found.code.without:.0f} without it (of {found.code.uniform:.0f} for equal groups).",
+    ]
+    lines += [f"Left out, {reason}: {n}." for reason, n in found.left_out.items() if n]
+    lines += [f"Warning: {warning}" for warning in found.warnings]
+    return "\n".join(lines)

@@ -1,0 +1,123 @@
+"""Embeddings joined with labels: what a probe is fitted on (``val``) and judged on (``test``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fairthesis import resampling
+from fairthesis.errors import InputError, unknown
+from fairthesis.intake import group_names
+from fairthesis.probes import Array, Codes
+from fairthesis.schema import EMBEDDING_KEYS, require_columns
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cases of one part: embedding (n, d), group, target and patient codes of shape (n,)."""
+
+    x: Array
+    group: Codes
+    target: Codes
+    patient: Codes
+
+
+def join(
+    embeddings: pd.DataFrame,
+    predictions: pd.DataFrame,
+    attribute: str,
+    target: str | None,
+    prefix: str,
+) -> tuple[pd.DataFrame, list[str], list[str], dict[str, int], str | None]:
+    """Rows with embedding, target and attribute; embedding columns; groups; what is left out."""
+    what = "the embeddings table"
+    require_columns(embeddings, EMBEDDING_KEYS, what)
+    require_columns(predictions, ["image_id", "y_true", attribute], "the predictions table")
+    columns = [c for c in embeddings.columns if c.startswith(prefix) and c != prefix]
+    if not columns:
+        found = sorted({str(c).rstrip("0123456789") for c in embeddings.columns})
+        raise unknown(f"prefix of columns in {what}", prefix, set(found) - set(EMBEDDING_KEYS))
+    if "target" in predictions.columns:
+        targets = sorted(predictions["target"].dropna().astype(str).unique())
+        if target is None and len(targets) > 1:
+            raise InputError(
+                f"The predictions table holds {len(targets)} targets: {', '.join(targets[:30])}. "
+                "Choose one (--target, target=...)."
+            )
+        target = targets[0] if target is None and targets else target
+        if target not in targets:
+            raise unknown("target", target, targets)
+        predictions = predictions[predictions["target"].astype(str) == target]
+    elif target is not None:
+        raise InputError(f"No column target in the predictions table: cannot take {target!r}.")
+    labels = predictions[["image_id", "y_true", attribute]].copy()
+    labels[attribute] = group_names(labels[attribute])
+    rows = embeddings[[*EMBEDDING_KEYS, *columns]].copy()
+    for frame, name in ((rows, what), (labels, "the predictions table")):
+        frame["image_id"] = frame["image_id"].astype("string")
+        if frame["image_id"].duplicated().any():
+            raise InputError(f"An image_id appears twice in {name}: expected one row per image.")
+    shared = rows.groupby("patient_id")["split"].nunique()
+    if (shared > 1).any():
+        raise InputError(
+            f"{int((shared > 1).sum())} patients of {what} are in more than one split, the first "
+            f"is {shared.index[shared > 1][0]!r}: a probe is judged on patients that neither the "
+            "encoder nor the probe has seen. Split by patient."
+        )
+    rows = rows[rows["split"].isin(["val", "test"])]
+    joined = rows.merge(labels, on="image_id", how="left", indicator=True)
+    left_out = {
+        "not in the predictions table": int((joined["_merge"] != "both").sum()),
+        f"no {attribute}": int((joined[attribute].isna() & (joined["_merge"] == "both")).sum()),
+    }
+    joined = joined[joined[attribute].notna()]
+    left_out["target not stated"] = int(joined["y_true"].isna().sum())
+    joined = joined[joined["y_true"].notna()]
+    if joined.empty:
+        raise InputError(
+            f"No image of the val and test parts has an embedding, a {attribute} and a target: "
+            "do the tables belong together?"
+        )
+    if not np.isfinite(joined[columns].to_numpy(np.float64)).all():
+        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    groups = sorted(joined[attribute].unique())
+    if len(groups) < 2:
+        raise InputError(f"{attribute} has only {groups[0]!r}: expected at least two groups.")
+    return joined, columns, groups, left_out, target
+
+
+def of_random(
+    rows: pd.DataFrame, random: pd.DataFrame, prefix: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """``rows`` with the random encoder's columns in place of the encoder's, and their names."""
+    what = "the random encoder's table"
+    require_columns(random, ["image_id"], what)
+    columns = [c for c in random.columns if c.startswith(prefix)]
+    other = random[["image_id", *columns]].assign(image_id=random["image_id"].astype("string"))
+    keys = rows.drop(columns=[c for c in rows.columns if c.startswith(prefix)])
+    if not columns or not set(keys["image_id"]) <= set(other["image_id"]):
+        raise InputError(
+            f"Expected {what} to hold columns {prefix}... for the same images, but it does not."
+        )
+    if not np.isfinite(other[columns].to_numpy(np.float64)).all():
+        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    return keys.merge(other.drop_duplicates("image_id"), on="image_id", how="left"), columns
+
+
+def part(
+    rows: pd.DataFrame, columns: list[str], groups: list[str], split: str, attribute: str
+) -> Part:
+    """The cases of one split; refuses a split that lacks a group."""
+    own = rows[rows["split"] == split]
+    group = pd.Categorical(own[attribute], categories=groups).codes.astype(np.intp)
+    if len(np.unique(group)) < len(groups):
+        lacking = sorted(set(groups) - set(own[attribute]))
+        raise InputError(f"The {split} part has no {attribute} = {lacking[0]!r}: cannot probe it.")
+    return Part(
+        own[columns].to_numpy(np.float64),
+        group,
+        (own["y_true"].to_numpy(np.float64) > 0).astype(np.intp),
+        resampling.patient_index(own["patient_id"]),
+    )

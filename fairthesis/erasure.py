@@ -1,0 +1,68 @@
+"""LEACE: the least change to an embedding after which no linear probe reads the attribute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fairthesis.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Eraser:
+    """x -> x - P (x - mean): an affine map, fitted once and applied to any rows."""
+
+    mean: Array  # (d,)
+    projection: Array  # (d, d), of rank at most the number of groups less one
+
+    def __call__(self, embedding: ArrayLike) -> Array:
+        """The erased embedding, shape (n, d)."""
+        x = np.asarray(embedding, np.float64)
+        if x.ndim != 2 or x.shape[1] != len(self.mean):
+            raise InputError(
+                f"Expected an embedding of shape (n, {len(self.mean)}), but got {x.shape}."
+            )
+        return x - (x - self.mean) @ self.projection.T
+
+
+def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> Eraser:
+    """Least-squares concept erasure (Belrose et al. 2023, "LEACE", theorem 4.3).
+
+    r(x) = x - W⁺ Π W (x - E x), with W = Cov(X)^(-1/2) (pseudo-inverse) and Π the orthogonal
+    projection onto the columns of W Cov(X, Z), Z the one-hot attribute. On the fitting data the
+    groups then have one mean, so no linear probe does better than a constant one; and no other
+    affine map with that property moves the embedding less in squares. Curved probes may still
+    read the attribute.
+
+    ``embedding`` has shape (n, d), ``attribute`` (n,).
+
+    >>> x = np.array([[0.0, 1.0], [1.0, 0.0], [4.0, 1.0], [5.0, 0.0]])
+    >>> erased = fit_leace(x, [0, 0, 1, 1])(x)
+    >>> bool(np.allclose(erased[:2].mean(0), erased[2:].mean(0)))
+    True
+    """
+    x, a = np.asarray(embedding, np.float64), np.asarray(attribute)
+    if x.ndim != 2 or len(x) != len(a):
+        raise InputError(
+            f"Expected an embedding of shape (n, d) and n attribute values, but got {x.shape} and "
+            f"{a.shape}."
+        )
+    values, codes = np.unique(a, return_inverse=True)
+    if len(values) < 2:
+        raise InputError("The attribute is constant: there is nothing to erase.")
+    mean = x.mean(0)
+    centred = x - mean
+    z = np.eye(len(values))[codes]
+    z = z - z.mean(0)
+    size, axes = np.linalg.eigh(centred.T @ centred / len(x))
+    kept = size > 1e-12 * size.max()
+    root = np.sqrt(size[kept])
+    axes = axes[:, kept]
+    whiten, unwhiten = axes / root @ axes.T, axes * root @ axes.T
+    left, strength, _ = np.linalg.svd(whiten @ (centred.T @ z / len(x)), full_matrices=False)
+    left = left[:, strength > 1e-9]  # correlations: below this they are rounding
+    return Eraser(mean, unwhiten @ left @ left.T @ whiten)

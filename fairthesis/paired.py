@@ -1,0 +1,225 @@
+"""Several models on the same images: paired changes from the first, corrected; levelling down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairthesis import comparison, disparity, metrics, resampling, thresholds
+from fairthesis.errors import InputError, unknown
+from fairthesis.intake import group_names, of_split, of_target
+from fairthesis.schema import require_columns, write_table, write_text
+
+# What is tested, and corrected for together; everything else is in the table without a correction.
+TESTED = (
+    *("auroc", "tpr", "fpr", "brier"),
+    *("auroc_gap", "worst_group_auroc", "equalized_odds_difference"),
+)
+LEVELLED = ("auroc", "tpr", "tnr")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models against a reference on the same images.
+
+    ``changes`` has a row per model, group and metric: ``reference, other, change, ci_low,
+    ci_high, p_value`` and, for the tested ones, ``p_holm`` and ``p_bh``. ``levelling`` has a row
+    per model and metric, as ``comparison.Levelling``.
+    """
+
+    reference: str
+    group: str
+    n_images: int
+    n_patients: int
+    thresholds: dict[str, float]
+    changes: pd.DataFrame
+    levelling: pd.DataFrame
+    warnings: tuple[str, ...]
+    settings: dict[str, Any]
+
+    def write(self, out: str | Path) -> list[Path]:
+        """Write ``comparison.json``, ``changes.csv``, ``levelling.csv``; return their paths."""
+        names = ("comparison.json", "changes.csv", "levelling.csv")
+        paths = [Path(out) / name for name in names]
+        write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", paths[0])
+        write_table(self.changes, paths[1])
+        write_table(self.levelling, paths[2])
+        return paths
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: NaN becomes null."""
+        tables = {
+            name: json.loads(getattr(self, name).to_json(orient="records", double_precision=15))
+            for name in ("changes", "levelling")
+        }
+        plain = {
+            key: getattr(self, key)
+            for key in ("reference", "group", "n_images", "n_patients", "thresholds", "settings")
+        }
+        return {"schema": "fairthesis.comparison/1", **plain, **tables} | {
+            "warnings": list(self.warnings)
+        }
+
+
+def compare_all(
+    models: Mapping[str, pd.DataFrame],
+    *,
+    group: str,
+    patient: str = "patient_id",
+    key: Sequence[str] = ("image_id",),
+    label: str = "y_true",
+    score: str = "y_score",
+    split: str | None = None,
+    target: str | None = None,
+    threshold: float | str = 0.5,
+    tested: Sequence[str] = TESTED,
+    n_boot: int = 2000,
+    seed: int = 0,
+    floor: int = 30,
+) -> Comparison:
+    """Compare all further ``models`` with the first one, on the same images.
+
+    A threshold rule (``fpr=0.2``) is applied to each model's own rows with ``split == "val"``.
+    p values of the ``tested`` metrics are corrected together, over models, groups and metrics,
+    by Holm (the chance of any false claim) and by Benjamini and Hochberg (the share of them).
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"image_id": range(400), "sex": ["f", "m"] * 200})
+    >>> table["patient_id"] = table["image_id"]
+    >>> table["y_true"] = rng.integers(0, 2, 400)
+    >>> good = table.assign(y_score=(table["y_true"] + rng.random(400)) / 2)
+    >>> poor = table.assign(y_score=rng.random(400))
+    >>> found = compare_all({"good": good, "poor": poor}, group="sex", n_boot=50)
+    >>> bool((found.changes.query("metric == 'auroc'")["ci_high"] < 0).all())
+    True
+    """
+    if len(models) < 2:
+        raise InputError("Expected at least two models to compare, but got one.")
+    for name, number in (("n_boot", n_boot), ("seed", seed)):
+        if number < 0:
+            raise InputError(f"{name} is {number}: expected 0 or more.")
+    known = [*metrics.METRICS, *disparity.DISPARITIES]
+    for metric in tested:
+        if metric not in known:
+            raise unknown("metric", metric, known)
+    needed = [*key, label, score, patient, group]
+    parts = {
+        name: _prepare(frame, name, needed, split, target, threshold, label, score)
+        for name, frame in models.items()
+    }
+    reference, *others = parts
+    first, cut = parts[reference]
+    first = first.assign(**{group: group_names(first[group])})
+    _check_groups(first, group)
+    tables, levels = [], []
+    for other in others:
+        try:
+            changes = comparison.compare(
+                first,
+                parts[other][0],
+                group=group,
+                key=key,
+                label=label,
+                score=score,
+                patient=patient,
+                thresholds=(cut, parts[other][1]),
+                n_boot=n_boot,
+                seed=seed,
+                floor=floor,
+            )
+        except InputError as error:
+            raise InputError(f"{reference} and {other}: {error}") from error
+        tables.append(changes.assign(model=other)[["model", *changes.columns]])
+        levels += [_level(other, metric, changes) for metric in LEVELLED]
+    changes = _corrected(pd.concat(tables, ignore_index=True), tested)
+    return Comparison(
+        reference=reference,
+        group=group,
+        n_images=len(first),
+        n_patients=first[patient].nunique(),
+        thresholds={name: cut for name, (_, cut) in parts.items()},
+        changes=changes,
+        levelling=pd.DataFrame(levels),
+        warnings=tuple(_small(first, group, label, floor)),
+        settings={
+            **{"label": label, "score": score, "patient": patient, "split": split},
+            **{"target": target, "threshold": threshold, "tested": list(tested)},
+            **{"n_boot": n_boot, "seed": seed, "floor": floor},
+        },
+    )
+
+
+def _prepare(
+    frame: pd.DataFrame,
+    name: str,
+    needed: list[str],
+    split: str | None,
+    target: str | None,
+    threshold: float | str,
+    label: str,
+    score: str,
+) -> tuple[pd.DataFrame, float]:
+    """The rows of one model that are compared, and its threshold."""
+    require_columns(frame, needed, name)
+    frame, _ = of_target(frame, target)
+    rows, _ = of_split(frame, split)
+    values = rows[score].dropna()
+    if not pd.api.types.is_numeric_dtype(values) or not values.between(0, 1).all():
+        raise InputError(f"{score} of {name}: expected probabilities from 0 to 1.")
+    labels = rows[label].dropna()
+    if not labels.isin([0, 1]).all() or labels.nunique() < 2:
+        raise InputError(f"{label} of {name}: expected 0 and 1, both of them, or empty.")
+    rule, rate = thresholds.parse(threshold)
+    if rule == "fixed":
+        return rows, float(rate if rate is not None else 0.5)
+    if "split" not in frame.columns or not (frame["split"] == "val").any():
+        raise InputError(
+            f"The threshold rule {threshold!r} is applied to rows with split == 'val', and {name} "
+            "has none: give a number such as 0.5."
+        )
+    held = frame[frame["split"] == "val"].dropna(subset=[label, score])
+    return rows, thresholds.choose(held[label], held[score], rule, rate)
+
+
+def _check_groups(rows: pd.DataFrame, group: str) -> None:
+    found = rows[group].dropna().unique()
+    if len(found) < 2:
+        raise InputError(
+            f"{group} has {len(found)} value in the compared rows: expected at least two groups."
+        )
+
+
+def _small(rows: pd.DataFrame, group: str, label: str, floor: int) -> list[str]:
+    """A warning for each group that is kept out of the gaps."""
+    told = []
+    for name, part in rows.groupby(group):
+        positive, negative = int((part[label] == 1).sum()), int((part[label] == 0).sum())
+        if min(positive, negative) < floor:
+            told.append(
+                f"{group} = {name} has {positive} positive and {negative} negative cases, fewer "
+                f"than {floor} of each: shown, but left out of the gaps."
+            )
+    return told
+
+
+def _level(model: str, metric: str, changes: pd.DataFrame) -> dict[str, object]:
+    return {"model": model, "metric": metric, **asdict(comparison.levelling(changes, metric))}
+
+
+def _corrected(changes: pd.DataFrame, tested: Sequence[str]) -> pd.DataFrame:
+    """With columns ``p_holm`` and ``p_bh`` over all tested rows with a p value."""
+    family = changes["metric"].isin(list(tested)) & changes["p_value"].notna()
+    p = [float(value) for value in changes.loc[family, "p_value"]]
+    for column, correct in (
+        ("p_holm", resampling.holm),
+        ("p_bh", resampling.benjamini_hochberg),
+    ):
+        changes[column] = np.nan
+        changes.loc[family, column] = correct(p)
+    return changes

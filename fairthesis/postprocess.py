@@ -1,0 +1,198 @@
+"""Tables in, tables out: thresholds and recalibration by group, fitted on ``val``.
+
+Each function takes a predictions table and gives its ``test`` rows with a new column. All of them
+need the patient's group when they are used, which is a decision of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.isotonic import IsotonicRegression
+
+from fairthesis import calibration
+from fairthesis.errors import InputError, unknown
+from fairthesis.intake import group_names, of_target
+from fairthesis.metrics import Array
+from fairthesis.schema import require_columns
+
+CONSTRAINTS = (
+    "equalized_odds",
+    "demographic_parity",
+    "true_positive_rate_parity",
+    "false_positive_rate_parity",
+)
+CALIBRATIONS = ("logistic", "isotonic")
+
+
+class Scores(BaseEstimator):  # type: ignore[misc]
+    """fairlearn's idea of an estimator for scores that are there already: it hands them through."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Scores:
+        self.fitted_ = True
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        return np.asarray(X, np.float64).reshape(len(np.asarray(X)), -1)[:, 0]
+
+
+def equalize(
+    frame: pd.DataFrame,
+    *,
+    group: str,
+    constraint: str = "equalized_odds",
+    objective: str = "balanced_accuracy_score",
+    target: str | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Test rows with ``y_pred`` by fairlearn's ThresholdOptimizer (Hardt, Price, Srebro 2016).
+
+    Thresholds by group, drawn at random between two where the constraint needs it: the seed
+    decides the draw. Fitted on ``val``.
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"split": ["val", "test"] * 200, "sex": rng.choice(["f", "m"], 400)})
+    >>> table["y_true"] = rng.integers(0, 2, 400)
+    >>> table["y_score"] = (table["y_true"] + rng.random(400)) / 2
+    >>> sorted(equalize(table, group="sex")["y_pred"].unique().tolist())
+    [0, 1]
+    """
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    if constraint not in CONSTRAINTS:
+        raise unknown("constraint", constraint, CONSTRAINTS)
+    val, test = _parts(frame, group, target)
+    optimizer = ThresholdOptimizer(
+        estimator=Scores().fit([], []),
+        constraints=constraint,
+        objective=objective,
+        prefit=True,
+        predict_method="predict",
+    )
+    scores = val[["y_score"]].to_numpy(np.float64)
+    optimizer.fit(scores, val["y_true"].astype(int).to_numpy(), sensitive_features=val[group])
+    called = optimizer.predict(
+        test[["y_score"]].to_numpy(np.float64),
+        sensitive_features=test[group],
+        random_state=seed,
+    )
+    return test.assign(y_pred=np.asarray(called, np.int64))
+
+
+def level_up_thresholds(
+    frame: pd.DataFrame, *, group: str, threshold: float, target: str | None = None
+) -> dict[str, float]:
+    """A threshold per group that raises the worst group's TPR to the best one's; none is lowered.
+
+    From one ``threshold`` for all, every group's threshold goes down until its true positive rate
+    on ``val`` is at least the highest among groups; it never goes up, so no group's TPR falls
+    below what the single threshold gives, on any data. The price is paid in false positives:
+    look at them (Mittelstadt, Wachter and Russell 2023, on levelling up).
+
+    >>> table = pd.DataFrame({"split": ["val", "val", "test"] * 2, "sex": list("fffmmm")})
+    >>> table["y_true"], table["y_score"] = 1, [0.6, 0.7, 0.6, 0.4, 0.3, 0.4]
+    >>> level_up_thresholds(table, group="sex", threshold=0.5)
+    {'f': 0.5, 'm': 0.3}
+    """
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold is {threshold:g}: expected a number from 0 to 1.")
+    val, _ = _parts(frame, group, target)
+    positive = val[val["y_true"] == 1]
+    scores = {str(g): np.sort(rows["y_score"])[::-1] for g, rows in positive.groupby(group)}
+    for name in sorted(val[group].unique()):
+        if name not in scores:
+            raise InputError(f"{group} = {name} has no positive case in the val part.")
+    best = max(float((s >= threshold).mean()) for s in scores.values())
+    found = {}
+    for name, descending in scores.items():
+        needed = int(np.ceil(best * len(descending) - 1e-9))
+        found[name] = min(threshold, float(descending[needed - 1]) if needed else threshold)
+    return found
+
+
+def apply_thresholds(
+    frame: pd.DataFrame, cut: dict[str, float], *, group: str, target: str | None = None
+) -> pd.DataFrame:
+    """Test rows with ``y_pred``: 1 where the score is at least the threshold of the row's group.
+
+    >>> table = pd.DataFrame({"split": ["test"] * 2, "sex": ["f", "m"], "y_true": [1, 0]})
+    >>> table["y_score"] = 0.4
+    >>> apply_thresholds(table, {"f": 0.5, "m": 0.3}, group="sex")["y_pred"].tolist()
+    [0, 1]
+    """
+    rows = _stated(frame, group, target)
+    test = rows[rows["split"] == "test"]
+    for name in test[group].unique():
+        if name not in cut:
+            raise unknown(f"{group} without a threshold", name, cut)
+    return test.assign(y_pred=(test["y_score"] >= test[group].map(cut)).astype(np.int64))
+
+
+def recalibrate(
+    frame: pd.DataFrame, *, group: str, method: str = "logistic", target: str | None = None
+) -> pd.DataFrame:
+    """Test rows with ``y_score`` recalibrated in each group by a map fitted on its ``val`` rows.
+
+    ``logistic`` is the line of ``calibration.recalibration_line`` on the logit (Platt 1999; Cox
+    1958), ``isotonic`` the monotone step function (Zadrozny and Elkan 2002), which wants some
+    hundreds of cases per group. The order of scores within a group is kept, up to ties. Between
+    groups it changes, and with it the overall AUROC.
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"split": ["val", "test"] * 500, "sex": ["f", "f", "m", "m"] * 250})
+    >>> table["y_true"] = rng.integers(0, 2, 1000)
+    >>> table["y_score"] = 0.8 + 0.1 * rng.random(1000) + 0.02 * table["y_true"]
+    >>> bool(abs(recalibrate(table, group="sex")["y_score"].mean() - 0.5) < 0.05)
+    True
+    """
+    if method not in CALIBRATIONS:
+        raise unknown("calibration", method, CALIBRATIONS)
+    val, test = _parts(frame, group, target)
+    made = pd.Series(np.nan, index=test.index)
+    for name, rows in test.groupby(group):
+        held = val[val[group] == name]
+        y, s = held["y_true"].to_numpy(np.float64), held["y_score"].to_numpy(np.float64)
+        if not 0 < y.sum() < len(y):
+            raise InputError(
+                f"{group} = {name} has {int(y.sum())} positive of {len(y)} cases in the val part: "
+                "expected both classes to recalibrate on."
+            )
+        made[rows.index] = _map(method, y, s, rows["y_score"].to_numpy(np.float64), str(name))
+    return test.assign(y_score=made)
+
+
+def _map(method: str, y: Array, s: Array, new: Array, name: str) -> NDArray[np.float64]:
+    if method == "isotonic":
+        line = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(s, y)
+        return np.asarray(line.predict(new), np.float64)
+    a, b = calibration.recalibration_line(calibration.logit(s), np.ones(len(y)), y)
+    if not np.isfinite(a) or b <= 0:
+        raise InputError(
+            f"No rising calibration line can be fitted for {name}: the classes are separated, all "
+            "scores are equal, or higher scores are less often positive."
+        )
+    return np.asarray(1 / (1 + np.exp(-(a + b * calibration.logit(new)))), np.float64)
+
+
+def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
+    """Rows of the target with score, label and group known."""
+    require_columns(frame, ["split", "y_true", "y_score", group], "the predictions table")
+    rows, _ = of_target(frame.reset_index(drop=True), target)
+    rows = rows.assign(**{group: group_names(rows[group]).astype(object)})
+    return rows.dropna(subset=["y_true", "y_score", group])
+
+
+def _parts(
+    frame: pd.DataFrame, group: str, target: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows = _stated(frame, group, target)
+    val, test = (rows[rows["split"] == part] for part in ("val", "test"))
+    for part, name in ((val, "val"), (test, "test")):
+        if part.empty:
+            raise InputError(f"No row of the {name} part has a label, a score and a {group}.")
+    strange = set(test[group]) - set(val[group])
+    if strange:
+        raise unknown(f"{group} in the test part", sorted(strange)[0], set(val[group]))
+    return val, test

@@ -1,0 +1,253 @@
+"""What a study of a given size can see: the smallest gap, and the patients that a gap needs.
+
+Normal approximations for two independent groups, two-sided. Several images of a patient say less
+than as many patients: every variance is multiplied by a design effect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+
+from fairthesis.errors import InputError
+
+
+@dataclass(frozen=True)
+class Size:
+    """A group's positive and negative cases."""
+
+    positive: int
+    negative: int
+
+    def __post_init__(self) -> None:
+        for name in ("positive", "negative"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"The number of {name} cases is {getattr(self, name)}: expected 1 or more."
+                )
+
+
+def auroc_variance(auroc: float, positive: float, negative: float) -> float:
+    """Hanley and McNeil's variance of an AUROC (1982), exponential scores.
+
+    [A(1-A) + (P-1)(Q1 - A²) + (N-1)(Q2 - A²)] / (P N), Q1 = A/(2-A), Q2 = 2A²/(1+A).
+
+    >>> round(auroc_variance(0.5, 50, 50), 5)
+    0.00337
+    """
+    _check_rate("auroc", auroc)
+    a, q1, q2 = auroc, auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
+    total = a * (1 - a) + (positive - 1) * (q1 - a**2) + (negative - 1) * (q2 - a**2)
+    return total / (positive * negative)
+
+
+def rate_variance(rate: float, n: float) -> float:
+    """The binomial variance of a rate over ``n`` cases, r (1 - r) / n.
+
+    >>> rate_variance(0.5, 100)
+    0.0025
+    """
+    _check_rate("rate", rate)
+    return rate * (1 - rate) / n
+
+
+def design_effect(images_per_patient: float, correlation: float) -> float:
+    """Kish's design effect (1965), 1 + (m - 1) rho: how much clustering inflates a variance.
+
+    >>> design_effect(3, 0.5)
+    2.0
+    """
+    if images_per_patient < 1:
+        raise InputError(f"images_per_patient is {images_per_patient}: expected 1 or more.")
+    if not 0 <= correlation <= 1:
+        raise InputError(f"correlation is {correlation}: expected a number from 0 to 1.")
+    return 1 + (images_per_patient - 1) * correlation
+
+
+Variance = Callable[[float, Size], float]
+# What a gap can be in -> variance of one group's value at that value.
+VARIANCES: dict[str, Variance] = {
+    "auroc": lambda value, size: auroc_variance(value, size.positive, size.negative),
+    "tpr": lambda value, size: rate_variance(value, size.positive),
+    "fpr": lambda value, size: rate_variance(value, size.negative),
+}
+
+
+def power(
+    metric: str,
+    gap: float,
+    reference: float,
+    first: Size,
+    second: Size,
+    *,
+    alpha: float = 0.05,
+    design: float = 1.0,
+) -> float:
+    """The chance that a gap is seen: the two-sided z test between two groups rejects.
+
+    ``first`` has the value ``reference``, ``second`` that less the gap. The test's own standard
+    error is that of no gap, both groups at the mean of the two values; the estimate's spread is
+    that of the two values (Fleiss, Levin and Paik 2003, 4.2).
+
+    >>> round(power("tpr", 0.1, 0.8, Size(300, 1), Size(300, 1)), 2)
+    0.81
+    """
+    variance = _variance(metric)
+    other = reference - gap
+    if not 0 < other <= 1 or not 0 < reference <= 1:
+        raise InputError(
+            f"{metric} {reference:g} less a gap of {gap:g} is {other:g}: expected both between 0 "
+            "and 1."
+        )
+    middle = (reference + other) / 2
+    null = math.sqrt(design * (variance(middle, first) + variance(middle, second)))
+    spread = math.sqrt(design * (variance(reference, first) + variance(other, second)))
+    if spread == 0:
+        return float(gap != 0)
+    z = float(ndtri(1 - alpha / 2))
+    return float(ndtr((gap - z * null) / spread) + ndtr((-gap - z * null) / spread))
+
+
+def smallest_gap(
+    metric: str,
+    reference: float,
+    first: Size,
+    second: Size,
+    *,
+    alpha: float = 0.05,
+    wanted: float = 0.8,
+    design: float = 1.0,
+) -> float:
+    """The smallest gap that is seen with power ``wanted``; NaN where even the largest is not.
+
+    Solves ``power(gap) = wanted`` for gaps between 0 and the reference value (for AUROC, down to
+    an AUROC of 0.5 in the second group).
+
+    >>> round(smallest_gap("auroc", 0.85, Size(100, 400), Size(100, 400)), 3)
+    0.111
+    """
+    _check_options(alpha, wanted, design)
+    _check_rate(metric, reference)
+    top = reference - (0.5 if metric == "auroc" else 0.0)
+    if top <= 0:
+        raise InputError(f"auroc is {reference:g}: expected more than 0.5.")
+
+    def short(gap: float) -> float:
+        return power(metric, gap, reference, first, second, alpha=alpha, design=design) - wanted
+
+    top *= 1 - 1e-9
+    return float(brentq(short, 0.0, top, xtol=1e-10)) if short(top) >= 0 else math.nan
+
+
+def patients_needed(
+    metric: str,
+    gap: float,
+    reference: float,
+    prevalences: tuple[float, float],
+    *,
+    share: float = 0.5,
+    images_per_patient: float = 1.0,
+    correlation: float = 0.0,
+    alpha: float = 0.05,
+    wanted: float = 0.8,
+) -> int:
+    """Patients, both groups together, that are needed to see ``gap`` with power ``wanted``.
+
+    ``prevalences`` are the two groups' shares of positive cases, ``share`` the first group's
+    share of patients; each patient has ``images_per_patient`` images whose outcomes correlate.
+
+    >>> patients_needed("tpr", 0.1, 0.8, (0.5, 0.5))
+    1176
+    """
+    design = design_effect(images_per_patient, correlation)
+    _check_options(alpha, wanted, design)
+    for name, value in (("share", share), *(("prevalence", p) for p in prevalences)):
+        if not 0 < value < 1:
+            raise InputError(f"The {name} is {value:g}: expected a number between 0 and 1.")
+    if gap <= 0:
+        raise InputError(f"gap is {gap:g}: expected more than 0.")
+
+    def reached(patients: int) -> bool:
+        sizes = []
+        for part, prevalence in zip((share, 1 - share), prevalences, strict=True):
+            images = patients * part * images_per_patient
+            cases = [math.floor(images * p) for p in (prevalence, 1 - prevalence)]
+            if min(cases) < 2:
+                return False
+            sizes.append(Size(*cases))
+        found = power(metric, gap, reference, *sizes, alpha=alpha, design=design)
+        return found >= wanted
+
+    high = 8
+    while not reached(high):
+        high *= 2
+        if high > 10**9:
+            raise InputError(f"A gap of {gap:g} needs more than a thousand million patients.")
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
+
+
+def smallest_gaps(
+    sizes: dict[str, Size],
+    references: dict[str, float],
+    *,
+    alpha: float = 0.05,
+    wanted: float = 0.8,
+    design: float = 1.0,
+) -> pd.DataFrame:
+    """The smallest gap in each metric of ``references`` for each pair of groups, a row each.
+
+    >>> smallest_gaps({"f": Size(90, 90), "m": Size(90, 90)}, {"tpr": 0.8})["gap"].round(2).tolist()
+    [0.19]
+    """
+    names = list(sizes)
+    rows = [
+        {
+            "metric": metric,
+            "first": first,
+            "second": second,
+            "reference": reference,
+            "gap": smallest_gap(
+                metric,
+                reference,
+                sizes[first],
+                sizes[second],
+                alpha=alpha,
+                wanted=wanted,
+                design=design,
+            ),
+        }
+        for metric, reference in references.items()
+        for k, first in enumerate(names)
+        for second in names[k + 1 :]
+    ]
+    return pd.DataFrame(rows)
+
+
+def _variance(metric: str) -> Variance:
+    if metric not in VARIANCES:
+        raise InputError(f"Unknown metric {metric!r}: expected one of {', '.join(VARIANCES)}.")
+    return VARIANCES[metric]
+
+
+def _check_rate(name: str, value: float) -> None:
+    if not 0 <= value <= 1 or np.isnan(value):
+        raise InputError(f"{name} is {value:g}: expected a number from 0 to 1.")
+
+
+def _check_options(alpha: float, wanted: float, design: float) -> None:
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha is {alpha:g}: expected a number between 0 and 1.")
+    if not alpha < wanted < 1:
+        raise InputError(f"power is {wanted:g}: expected a number between alpha and 1.")
+    if design < 1:
+        raise InputError(f"The design effect is {design:g}: expected 1 or more.")

@@ -1,0 +1,157 @@
+"""``fairthesis compare``: same images, paired, corrected; what does not match is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from test_audit import table
+from test_comparison import two
+
+from fairthesis import cli, paired, resampling
+from fairthesis.errors import InputError
+
+QUICK = {"group": "sex", "n_boot": 200}
+
+
+def worse(frame, where):
+    """Scores of the rows ``where`` replaced by noise."""
+    noise = np.random.default_rng(3).random(len(frame))
+    return frame.assign(y_score=np.where(where, noise, frame["y_score"]))
+
+
+def test_benjamini_hochberg_is_scipys():
+    p = np.random.default_rng(0).random(40) ** 2
+    np.testing.assert_allclose(resampling.benjamini_hochberg(p), stats.false_discovery_control(p))
+    assert resampling.benjamini_hochberg([]) == []
+
+
+def test_the_p_value_agrees_with_the_interval_and_with_a_z_test():
+    rng = np.random.default_rng(1)
+    for shift in (0.5, 1.5, 1.9, 2.1, 3.0):
+        drawn = rng.normal(shift, 1, 20_000)
+        low, high = resampling.percentile_interval(drawn)
+        p = resampling.bootstrap_p_value(drawn)
+        assert (p < 0.05) == (not low < 0 < high)
+        assert p == pytest.approx(2 * stats.norm.sf(shift), rel=0.25, abs=1e-3)
+    assert resampling.bootstrap_p_value(np.zeros(99)) == 1.0
+    assert np.isnan(resampling.bootstrap_p_value([]))
+
+
+def test_levelling_down_is_named_and_p_values_are_corrected():
+    first = table(2400)
+    # The better group is M: its scores are blurred, the other's stay.
+    other = worse(first, (first["sex"] == "M") & (np.arange(2400) % 2 == 0))
+    found = paired.compare_all({"plain": first, "blurred": other, "same": first}, **QUICK)
+    levels = found.levelling.set_index(["model", "metric"])
+    assert levels.loc[("blurred", "auroc"), "levelled_down"]
+    assert not levels.loc[("same", "auroc"), "levelled_down"]
+    rows = found.changes.set_index(["model", "group", "metric"])
+    row = rows.loc[("blurred", "M", "auroc")]
+    assert row["change"] < -0.05 and row["p_holm"] < 0.5
+    assert rows.loc[("blurred", "F", "auroc"), "change"] == 0
+    assert rows.loc[("same", "M", "auroc"), "p_value"] == 1
+    family = found.changes.dropna(subset="p_holm")
+    assert set(family["metric"]) == set(paired.TESTED)
+    assert (family["p_holm"] >= family["p_bh"]).all()
+    assert (family["p_bh"] >= family["p_value"] - 1e-12).all()
+    assert family["p_holm"].tolist() == resampling.holm(family["p_value"].tolist())
+    assert set(family["model"]) == {"blurred", "same"}  # one family over all models
+
+
+def test_only_the_test_part_counts_and_rules_see_validation_only():
+    first, second = two()
+    moved = second.copy()
+    moved.loc[moved["split"] == "val", "y_score"] = 0.5
+    options = QUICK | {"n_boot": 20}
+    a = paired.compare_all({"a": first, "b": second}, **options)
+    b = paired.compare_all({"a": first, "b": moved}, **options)
+    pd.testing.assert_frame_equal(a.changes, b.changes)
+    assert a.n_images == (first["split"] == "test").sum()
+    rule = paired.compare_all({"a": first, "b": second}, threshold="fpr=0.2", **options)
+    changed = second.copy()
+    changed.loc[changed["split"] == "test", "y_score"] **= 2
+    again = paired.compare_all({"a": first, "b": changed}, threshold="fpr=0.2", **options)
+    assert rule.thresholds == again.thresholds
+    assert rule.thresholds["a"] != rule.thresholds["b"]
+
+
+def test_a_small_group_is_shown_but_not_in_the_gaps():
+    first, second = two()
+    rare = first["patient_id"].isin(first.loc[first["split"] == "test", "patient_id"].unique()[:9])
+    first = first.assign(sex=first["sex"].mask(rare, "X"))
+    found = paired.compare_all({"a": first, "b": second}, **QUICK)
+    assert "X" in set(found.changes["group"])
+    assert any("sex = X" in warning for warning in found.warnings)
+    without = {"a": first[first["sex"] != "X"]}
+    without["b"] = second.loc[without["a"].index]
+    expected = paired.compare_all(without, **QUICK)
+    for result in (found, expected):
+        rows = result.changes.set_index(["group", "metric"])
+        assert rows.loc[("between groups", "auroc_gap"), "reference"] == pytest.approx(
+            expected.changes.set_index(["group", "metric"]).loc[
+                ("between groups", "auroc_gap"), "reference"
+            ]
+        )
+
+
+def run(*argv):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["compare", *map(str, argv)])
+    return ended.value.code
+
+
+def files(tmp_path, *frames):
+    paths = [tmp_path / f"{name}.parquet" for name in "abc"[: len(frames)]]
+    for path, frame in zip(paths, frames, strict=True):
+        frame.to_parquet(path)
+    return paths
+
+
+def test_the_command(tmp_path, capsys):
+    first, second = two()
+    paths = files(tmp_path, first, second.sample(frac=1, random_state=0))
+    out = tmp_path / "out"
+    assert run(*paths, "--group", "sex", "--n-boot", 50, "--out", out) == 0
+    text = capsys.readouterr().out
+    for words in ("reference a", "worst_group_auroc", "Holm", "Levelling", "changes.csv"):
+        assert words in text
+    found = json.loads((out / "comparison.json").read_text())
+    assert found["reference"] == "a" and len(found["levelling"]) == 3
+    assert len(found["changes"]) == len(pd.read_csv(out / "changes.csv"))
+    named = ["--name", "plain", "--name", "other"]
+    assert run(*paths, "--group", "sex", "--n-boot", 9, *named, "--out", out) == 0
+    assert set(pd.read_csv(out / "changes.csv")["model"]) == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda f: f.iloc[5:], [], "in one table only"),
+        (lambda f: f.assign(image_id="x" + f["image_id"]), [], "in one table only"),
+        (lambda f: f.assign(y_true=1 - f["y_true"]), [], "disagree on y_true"),
+        (lambda f: pd.concat([f, f]), [], "appears twice"),
+        (lambda f: f.assign(y_score=f["y_score"] * 3), [], "probabilities from 0 to 1"),
+        (lambda f: f, ["--name", "one"], "1 names for 2 files"),
+        (lambda f: f, ["--threshold", "yuden"], "Did you mean 'youden'"),
+        (lambda f: f, ["--split", "tst"], "Did you mean 'test'"),
+        (lambda f: f.drop(columns="sex"), [], "column in b"),
+    ],
+)
+def test_the_command_refuses_in_one_line(tmp_path, capsys, change, options, message):
+    first, second = two()
+    paths = files(tmp_path, first, change(second))
+    out = tmp_path / "out"
+    assert run(*paths, "--group", "sex", "--n-boot", 9, *options, "--out", out) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_one_model_and_one_group_are_refused():
+    first, second = two()
+    with pytest.raises(InputError, match="at least two models"):
+        paired.compare_all({"a": first}, **QUICK)
+    with pytest.raises(InputError, match="at least two groups"):
+        paired.compare_all({"a": first.assign(sex="F"), "b": second}, **QUICK)

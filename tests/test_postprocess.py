@@ -1,0 +1,193 @@
+"""Thresholds and recalibration are fitted on val; LEACE keeps its theorems."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from test_audit import table
+
+from fairthesis import cli, erasure, metrics, postprocess
+from fairthesis.errors import InputError
+
+
+def rates(frame, name):
+    return {
+        g: float(metrics.RATES[name](*metrics.counts(rows["y_true"], rows["y_pred"])))
+        for g, rows in frame.groupby("sex")
+    }
+
+
+def gap(values):
+    return max(values.values()) - min(values.values())
+
+
+def single(frame, threshold=0.5):
+    test = frame[frame["split"] == "test"]
+    return test.assign(y_pred=(test["y_score"] >= threshold).astype(int))
+
+
+def test_equalized_odds_come_closer_and_the_seed_decides():
+    frame = table(12_000)
+    plain = single(frame)
+    found = postprocess.equalize(frame, group="sex", seed=1)
+    assert len(found) == len(plain)
+    for rate in ("tpr", "fpr"):
+        assert gap(rates(found, rate)) < 0.05 < gap(rates(plain, rate))
+    again = postprocess.equalize(frame, group="sex", seed=1)
+    other = postprocess.equalize(frame, group="sex", seed=2)
+    assert found["y_pred"].equals(again["y_pred"])
+    assert not found["y_pred"].equals(other["y_pred"])
+
+
+def test_nothing_is_learned_from_test_labels():
+    frame = table(3000)
+    flipped = frame.copy()
+    held = flipped["split"] == "test"
+    flipped.loc[held, "y_true"] = 1 - flipped.loc[held, "y_true"]
+    for method in postprocess.CALIBRATIONS:
+        a, b = (postprocess.recalibrate(f, group="sex", method=method) for f in (frame, flipped))
+        assert a["y_score"].equals(b["y_score"])
+    a, b = (postprocess.equalize(f, group="sex")["y_pred"] for f in (frame, flipped))
+    assert a.equals(b)
+    a, b = (postprocess.level_up_thresholds(f, group="sex", threshold=0.5)
+            for f in (frame, flipped))  # fmt: skip
+    assert a == b
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_levelling_up_lowers_no_groups_tpr(seed):
+    frame = table(3000, seed=seed)
+    cut = postprocess.level_up_thresholds(frame, group="sex", threshold=0.5)
+    before = rates(single(frame), "tpr")
+    after = rates(postprocess.apply_thresholds(frame, cut, group="sex"), "tpr")
+    assert all(after[g] >= before[g] for g in before)
+    assert gap(after) < gap(before)
+    assert min(cut.values()) < 0.5 == max(cut.values())
+    # On the fitting part the worst group reaches the best one.
+    held = frame[frame["split"] == "val"]
+    reached = rates(held.assign(y_pred=held["y_score"] >= held["sex"].map(cut)), "tpr")
+    best = max(rates(held.assign(y_pred=held["y_score"] >= 0.5), "tpr").values())
+    assert min(reached.values()) >= best - 1e-12
+
+
+@pytest.mark.parametrize("method", postprocess.CALIBRATIONS)
+def test_recalibration_mends_each_group_and_keeps_its_order(method):
+    frame = table(12_000)
+    shifted = frame["y_score"].where(frame["sex"] == "M", frame["y_score"] ** 3)
+    frame = frame.assign(y_score=shifted)
+    found = postprocess.recalibrate(frame, group="sex", method=method)
+    for name, rows in found.groupby("sex"):
+        was = frame.loc[(frame["split"] == "test") & (frame["sex"] == name)]
+        after, before = (metrics.evaluate(f["y_true"], f["y_score"]) for f in (rows, was))
+        assert after["ece_debiased"] < 0.04
+        assert after["auroc"] == pytest.approx(before["auroc"], abs=0.01)
+        assert after["calibration_slope"] == pytest.approx(1, abs=0.2)
+        order = was["y_score"].argsort().to_numpy()
+        assert (np.diff(rows["y_score"].to_numpy()[order]) >= -1e-12).all()
+        if name == "F":
+            assert before["ece_debiased"] > 0.1
+
+
+def test_what_cannot_be_fitted_is_refused():
+    frame = table(600)
+    with pytest.raises(InputError, match="Did you mean 'equalized_odds'"):
+        postprocess.equalize(frame, group="sex", constraint="equalised_odds")
+    with pytest.raises(InputError, match="No row of the val part"):
+        postprocess.recalibrate(frame[frame["split"] == "test"], group="sex")
+    lost = frame.assign(y_score=1 - frame["y_score"])
+    with pytest.raises(InputError, match="No rising calibration line"):
+        postprocess.recalibrate(lost, group="sex")
+    healthy = frame[(frame["split"] == "test") | (frame["y_true"] == 0) | (frame["sex"] == "M")]
+    with pytest.raises(InputError, match="sex = F has 0 positive"):
+        postprocess.recalibrate(healthy, group="sex")
+    with pytest.raises(InputError, match="sex = F has no positive"):
+        postprocess.level_up_thresholds(healthy, group="sex", threshold=0.5)
+
+
+def embedded(k=3, n=900, d=8, seed=0):
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, k, n)
+    x = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 1.5 * rng.normal(size=(k, d))[a]
+    return x, a
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_leace_keeps_its_theorems(k):
+    x, a = embedded(k)
+    eraser = erasure.fit_leace(x, a)
+    erased = eraser(x)
+    before = LogisticRegression(C=1e4, max_iter=5000).fit(x, a).score(x, a)
+    chance = np.bincount(a).max() / len(a)
+    assert before > chance + 0.15
+    # No linear probe beats the constant one: the means agree, so the loss has no slope there.
+    means = np.stack([erased[a == g].mean(0) for g in range(k)])
+    np.testing.assert_allclose(means, np.tile(x.mean(0), (k, 1)), atol=1e-9)
+    probe = LogisticRegression(C=1e4, max_iter=5000, tol=1e-9).fit(erased, a)
+    share = np.bincount(a) / len(a)
+    loss = -np.log(probe.predict_proba(erased)[np.arange(len(a)), a]).mean()
+    assert loss >= -(share * np.log(share)).sum() - 1e-7
+    # A projection of rank k - 1: a second application changes nothing.
+    np.testing.assert_allclose(eraser(erased), erased, atol=1e-9)
+    assert np.linalg.matrix_rank(eraser.projection) == k - 1
+    np.testing.assert_allclose(erasure.fit_leace(erased, a)(erased), erased, atol=1e-6)
+
+
+def test_leace_moves_no_more_than_it_must():
+    # Any linear map that makes the means agree moves the embedding at least as much.
+    x, a = embedded(2)
+    eraser = erasure.fit_leace(x, a)
+    least = ((eraser(x) - x) ** 2).sum()
+    step = x[a == 1].mean(0) - x[a == 0].mean(0)
+    centred = x - x.mean(0)
+    rng = np.random.default_rng(1)
+    orthogonal = np.outer(step, step) / (step @ step)
+    assert ((centred @ orthogonal.T) ** 2).sum() > 1.01 * least
+    for scale in (0.01, 0.1, 1.0):
+        for _ in range(20):
+            # I - P - E (1 - s s'/|s|²) still sends the difference of means to 0.
+            other = eraser.projection + scale * rng.normal(size=(8, 8)) @ (np.eye(8) - orthogonal)
+            assert np.abs(step - other @ step).max() < 1e-9
+            assert ((centred @ other.T) ** 2).sum() >= least
+
+
+def test_leace_with_columns_that_hang_together():
+    x, a = embedded(2)
+    x = np.concatenate([x, x[:, :2] @ np.ones((2, 1)), np.ones((len(x), 1))], axis=1)
+    erased = erasure.fit_leace(x, a)(x)
+    np.testing.assert_allclose(erased[a == 0].mean(0), erased[a == 1].mean(0), atol=1e-8)
+    np.testing.assert_allclose(erased[:, 9], 1)
+    with pytest.raises(InputError, match="constant"):
+        erasure.fit_leace(x, np.zeros(len(x)))
+
+
+def run(*argv):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["postprocess", *map(str, argv)])
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    "method", ["equalized_odds", "demographic_parity", "level_up", "logistic", "isotonic"]
+)
+def test_the_command_writes_the_test_rows(tmp_path, method):
+    frame = table()
+    file, out = tmp_path / "p.csv", tmp_path / "out.parquet"
+    frame.to_csv(file, index=False)
+    assert run(file, "--group", "sex", "--method", method, "--out", out) == 0
+    found = pd.read_parquet(out)
+    assert len(found) == (frame["split"] == "test").sum()
+    assert ("y_pred" in found.columns) == (method not in postprocess.CALIBRATIONS)
+
+
+def test_the_command_refuses_in_one_line(tmp_path, capsys):
+    file, out = tmp_path / "p.csv", tmp_path / "out.csv"
+    table().to_csv(file, index=False)
+    for argv, message in (
+        (["--group", "sx", "--out", out], "Did you mean 'sex'"),
+        (["--group", "sex", "--out", tmp_path / "out.txt"], "ending in .csv or .parquet"),
+        (["--group", "sex", "--out", out, "--threshold", "3"], "threshold is 3"),
+    ):
+        assert run(file, "--method", "level_up", *argv) == 2
+        error = capsys.readouterr().err
+        assert message in error and len(error.splitlines()) == 1
+        assert not out.exists()
