@@ -18,8 +18,8 @@ import yaml
 
 from fairthesis.archive import TABLES, TOLERANCE, Results, archive, load_results
 from fairthesis.errors import unknown
-from fairthesis.provenance import AUDITING, code_fingerprint, provenance, write_json
-from fairthesis.schema import write_atomically, write_table
+from fairthesis.provenance import AUDITING, PROBING, code_fingerprint, provenance, write_json
+from fairthesis.schema import attribute_columns, write_atomically, write_table
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,47 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
 
 
 def _audit_key(plan: Plan, folder: Path, seed: int) -> str:
-    """Changes whenever the predictions, the settings or the code of an audit do."""
-    digest = hashlib.sha256((folder / "predictions.parquet").read_bytes())
-    digest.update(json.dumps([plan.audit_settings, seed, code_fingerprint(AUDITING)]).encode())
+    return _digest(folder / "predictions.parquet", [plan.audit_settings, seed], AUDITING)
+
+
+def _digest(table: Path, settings: list[Any], modules: tuple[str, ...]) -> str:
+    """Changes whenever a run's table, the settings or the code that reads it do."""
+    digest = hashlib.sha256(table.read_bytes())
+    digest.update(json.dumps([settings, code_fingerprint(modules)]).encode())
     return digest.hexdigest()
+
+
+def leakage(
+    plan: Plan, out: str | Path, seed: int, *, n_boot: int = 200, n_shuffles: int = 3
+) -> pd.DataFrame:
+    """How well fresh probes read the first attribute from every variant's disease embedding.
+
+    The finished runs of one seed are probed (``fairthesis.leakage.measure``): the probes are
+    fitted on validation patients and judged on test patients. One row per variant, probe and
+    scope (marginal, or given the target), with ``auroc``, its interval, and what refits with the
+    attribute shuffled over patients reach. Kept in ``leakage.csv`` of the run.
+    """
+    from fairthesis.leakage import measure
+
+    parts = []
+    for variant in plan.variants:
+        folder = plan.folder(Path(out), variant, seed)
+        key = _digest(folder / "embeddings.parquet", [n_boot, n_shuffles], PROBING)
+        kept = folder / f"leakage-{key[:16]}.csv"
+        if not kept.exists():
+            predictions = pd.read_parquet(folder / "predictions.parquet")
+            found = measure(
+                pd.read_parquet(folder / "embeddings.parquet"),
+                predictions,
+                attribute=attribute_columns(predictions)[0],
+                target=str(predictions["target"].iloc[0]),
+                n_boot=n_boot,
+                n_shuffles=n_shuffles,
+                seed=seed,
+            )
+            write_table(found.table(), kept)
+        parts.append(pd.read_csv(kept).assign(variant=variant))
+    return pd.concat(parts, ignore_index=True)
 
 
 def collect(plan: Plan, out: Path) -> Results:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -128,6 +129,32 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
         axes.set_xlim(-0.2, len(variants) - 0.4)
         axes.set_ylabel(LABELS.get(metric, metric))
         axes.set_title(f"by {attribute.replace('_', ' ')}")
+    return figure
+
+
+def leakage(table: pd.DataFrame) -> Figure:
+    """How well each fresh probe reads the attribute, marginally and given the target.
+
+    ``table`` is that of ``experiment.leakage``: a dot with its interval per variant and probe; the
+    grey bar is what the same probe reaches when the attribute is shuffled over patients.
+    """
+    rows = table[table["source"] == "encoder"]
+    probes, scopes = list(rows["probe"].unique()), list(rows["scope"].unique())
+    variants = list(rows["variant"].unique())
+    with style():
+        figure, grid = plt.subplots(1, len(scopes), figsize=(7, 3), squeeze=False, sharey=True)
+    for axes, scope in zip(grid[0], scopes, strict=True):
+        for place, variant in enumerate(variants):
+            part = rows[(rows["scope"] == scope) & (rows["variant"] == variant)]
+            part = part.set_index("probe").loc[probes]
+            x = np.arange(len(probes)) + 0.16 * (place - (len(variants) - 1) / 2)
+            spread = np.abs(part[["ci_low", "ci_high"]].to_numpy().T - part["auroc"].to_numpy())
+            axes.errorbar(x, part["auroc"], yerr=spread, fmt="o", label=variant)
+            axes.hlines(part["shuffled_mean"], x - 0.08, x + 0.08, color=CHANCE, lw=5, zorder=0)
+        axes.set_xticks(range(len(probes)), probes, rotation=20)
+        axes.set_title(scope, loc="left")
+    grid[0, 0].set_ylabel("AUROC of the probe")
+    grid[0, 0].legend(loc="upper right")
     return figure
 
 

@@ -28,6 +28,7 @@ AUDITING = (
     *("audit.py", "calibration.py", "disparity.py", "intake.py", "metrics.py", "replicates.py"),
     *("resampling.py", "thresholds.py"),
 )
+PROBING = ("embeddings.py", "leakage.py", "metrics.py", "probes.py", "resampling.py")
 
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:

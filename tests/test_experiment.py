@@ -228,3 +228,16 @@ def test_verify_says_whether_numbers_agree(plan, out, tmp_path, capsys, monkeypa
         main([*words, "synthetic-xcr-quick"])
     assert end.value.code == 2
     assert "Did you mean 'synthetic-cxr-quick'?" in capsys.readouterr().err
+
+
+def test_leakage_is_probed_once_per_run_and_kept(plan, out):
+    table = experiment.leakage(plan, out, 0, n_boot=20, n_shuffles=1)
+    read = table[table["source"] == "encoder"]
+    assert set(read["variant"]) == {"erm", "adversarial"}
+    assert read["auroc"].between(0, 1).all()
+    kept = sorted(out.glob("runs/*-0/leakage-*.csv"))
+    before = [file.stat().st_mtime_ns for file in kept]
+    assert len(kept) == 2
+    again = experiment.leakage(plan, out, 0, n_boot=20, n_shuffles=1)
+    pd.testing.assert_frame_equal(table, again)
+    assert [file.stat().st_mtime_ns for file in kept] == before

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 
@@ -59,3 +60,16 @@ def test_examples_are_drawn_only_for_made_cohorts(tmp_path):
 def test_titles_and_pictures_are_as_many():
     with pytest.raises(InputError, match="2 titles for 1"):
         panels.pictures(np.zeros((1, 8, 8, 1), np.uint8), ["a", "b"])
+
+
+def test_leakage_shows_a_dot_per_variant_and_probe():
+    rows = [
+        {"source": "encoder", "probe": p, "scope": s, "variant": v, "auroc": 0.6, "ci_low": 0.5,
+         "ci_high": 0.7, "shuffled_mean": 0.5}
+        for p in ("logistic", "mlp") for s in ("marginal", "given the target") for v in "ab"
+    ]  # fmt: skip
+    figure = panels.leakage(pd.DataFrame(rows))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["marginal", "given the target"]
+    for axes in figure.axes:
+        assert len(axes.containers) == 2
+        assert all(len(container.lines[0].get_xdata()) == 2 for container in axes.containers)
