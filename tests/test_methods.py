@@ -335,6 +335,8 @@ def test_fresh_probe_reads_a_planted_attribute_from_erm_and_not_from_ours():
         found[name] = (fresh_probe(z, a, y, parts), roc_auc_score(y[test], scores[test]))
     assert found["erm"][0] > 0.65, found  # it is there to be read
     assert abs(found["adversarial"][0] - 0.5) < 0.05, found  # and is gone, to within the floor
+    # With the default hsic_weight the probe stays well above the floor on this cohort, and even
+    # here the disease costs more than the 0.05 below ERM that one would wish for.
     # An observer who knows the spot's place and brightness reaches Phi(10 / 6.25 / sqrt 2) = 0.87.
     assert found["adversarial"][1] > 0.75, found
 
