@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from fairthesis import datasets, images
 from fairthesis._callable import make_callable
-from fairthesis.batches import AUGMENTATIONS, Table, augment, make_table, shuffled
+from fairthesis.batches import AUGMENTATIONS, Table, augment, in_batches, make_table
 from fairthesis.cohort import Cohort
 from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError, unknown
@@ -157,7 +157,7 @@ def train(
         line["seconds"] = round(time.perf_counter() - started, 3)
         state.epoch, state.log = epoch + 1, [*state.log, line]
         score = RULES[config.selection](line)
-        chosen = method.eligible(epoch, method.options) or epoch == config.epochs - 1
+        chosen = method.selectable(epoch) or epoch == config.epochs - 1
         if chosen and (score > state.best_score or state.best_epoch < 0):
             state.best_score, state.best_epoch = score, epoch
             state.best_state = {k: v.detach().cpu().clone() for k, v in method.state_dict().items()}
@@ -210,21 +210,35 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         cell_probabilities(table.targets[rows], codes, len(groups))
         for codes, groups in zip(table.attributes[rows].T, table.groups, strict=True)
     )
-    setting = Setting(config.learning_rate, config.weight_decay, config.epochs, config.seed, cells)
+    setting = Setting(
+        config.learning_rate,
+        config.weight_decay,
+        config.epochs,
+        config.seed,
+        cells,
+        table.targets[rows],
+        table.attributes[rows],
+        table.patients[rows],
+    )
     return METHODS[config.method](model, config.options(), setting)
 
 
 def _epoch(
     config: TrainConfig, method: Method, table: Table, epoch: int, device: torch.device
 ) -> dict[str, Any]:
-    """One pass over the training part; the mean of every loss."""
+    """One pass over the training part, in the method's order; the mean of every loss."""
     rows = table.rows["train"]
-    steps = max(1, math.ceil(len(rows) / config.batch_size))
+    method.begin(
+        epoch,
+        lambda: torch.from_numpy(infer(method, table, rows, 4 * config.batch_size, device)[0]),
+    )
+    order = rows[method.order(epoch)]
+    steps = max(1, math.ceil(len(order) / config.batch_size))
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
     sums: dict[str, list[float]] = {}
-    for step, part in enumerate(shuffled(rows, config.batch_size, config.seed, epoch)):
+    for step, part in enumerate(in_batches(order, config.batch_size)):
         position = epoch + step / steps
-        method.at(position, _rate(position / config.epochs))
+        method.at(position, _rate(method.done(position)))
         batch = table.batch(part, device)
         batch = batch._replace(images=augment(config.augmentation, batch.images, generator))
         for name, value in method.update(batch).items():
