@@ -232,7 +232,7 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"method": "emr"}, "Unknown method 'emr': expected one of erm, adversarial"),
+        ({"method": "emr"}, "Unknown method 'emr': expected one of erm, balanced"),
         ({"dataset": "nih"}, "Unknown dataset 'nih'"),
         ({"selection": "best"}, "Unknown selection 'best'"),
         ({"augmentation": "heavy"}, "Unknown augmentation 'heavy'"),
