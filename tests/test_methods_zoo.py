@@ -256,6 +256,7 @@ def test_adversary_step_lowers_its_loss_and_leaves_the_encoder(name, shape):
     losses = [method.adversary_step(embed(method, batch), batch) for _ in range(120)]
     assert losses[-1] < losses[0] - 0.01
     assert not changed(before, method.model)
+    assert all(p.grad is None for p in method.model.shared_encoder.parameters())
     assert changed(own, method.adversary)
 
 

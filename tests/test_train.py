@@ -309,3 +309,18 @@ def test_bad_words_on_the_command_line_end_with_one_message(words, message, tmp_
 
 def test_loading_is_by_name():
     assert "synthetic-cxr" in datasets.DATASETS
+
+
+def test_the_weight_on_the_command_line_is_the_methods_own_strength(tmp_path, capsys):
+    from fairthesis.cli import main
+
+    words = ["train", "--quiet", "--out", str(tmp_path / "r"), "--adversary-weight", "-3"]
+    for method, said in (
+        ("dann", "Expected weight to be 0 or larger, but got -3.0"),
+        ("adversarial", "Expected adversary_weight to be 0 or larger, but got -3.0"),
+        ("groupdro", "Method groupdro has no weight that --adversary-weight could set"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--method", method])
+        assert end.value.code == 2
+        assert said in capsys.readouterr().err

@@ -45,6 +45,22 @@ def read_config(file: str) -> dict[str, Any]:
     return values
 
 
+def _strength(method: str) -> str:
+    """The option that --adversary-weight sets: each method's name for its strength."""
+    from fairthesis.methods import METHODS
+
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    name = METHODS[method].strength
+    if name is None:
+        given = [known for known, kind in METHODS.items() if kind.strength]
+        raise InputError(
+            f"Method {method} has no weight that --adversary-weight could set: leave it out, or "
+            f"choose one of {', '.join(given)}."
+        )
+    return name
+
+
 @click.command()
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
 @click.option("--config", "config_file", help="YAML or JSON file; the options below override it.")
@@ -53,8 +69,8 @@ def read_config(file: str) -> dict[str, Any]:
 @click.option("--dataset-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--target", "targets", multiple=True, help="Disease to predict; repeatable.")
 @click.option("--attribute", "attributes", multiple=True, help="Sensitive attribute; repeatable.")
-@click.option("--method", help="erm, adversarial, ...  [default: erm]")
-@click.option("--adversary-weight", type=float, help="Weight against the attribute; 0 is ERM.")
+@click.option("--method", help="erm, adversarial, dann, ...: see below.  [default: erm]")
+@click.option("--adversary-weight", type=float, help="The method's strength; 0 is ERM.")
 @click.option("--method-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--backbone", help="resnet50, resnet18, small.  [default: resnet50]")
 @click.option("--weights", help="Pretrained weights: torchvision's name or a file.")
@@ -84,6 +100,12 @@ def command(
     A killed run goes on where it stopped when the same command is given again.
 
     \b
+    Methods:
+      erm, balanced, reweighted, groupdro, domain_independent, jtt, last_layer
+      alternating, dann, cdann, laftr, projection, fairdisco, adversarial
+      hsic, mmd, orthogonal
+
+    \b
     Examples:
       fairthesis train --dataset synthetic-cxr --backbone small --size 48 --out runs/erm
       fairthesis train --dataset nih-cxr14 --data-root data/nih --target pneumonia \\
@@ -98,7 +120,7 @@ def command(
         method_option, "--method-option"
     )
     if adversary_weight is not None:
-        method_options["adversary_weight"] = adversary_weight
+        method_options[_strength(values.get("method", "erm"))] = adversary_weight
     values["method_options"] = method_options
     values["dataset_options"] = dict(values.get("dataset_options", {})) | settings(
         dataset_option, "--dataset-option"

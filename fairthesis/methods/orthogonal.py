@@ -92,10 +92,11 @@ class Orthogonal(Penalised):
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
         size = model.sensitive_norm.num_features
-        if self.options.weight and size > model.disease_norm.num_features:
+        width = model.disease_classifier.in_features
+        if self.options.weight and size > width:
             raise InputError(
-                f"sensitive_dim is {size} and disease_dim {model.disease_norm.num_features}: "
-                "expected sensitive_dim to be no larger for method orthogonal."
+                f"sensitive_dim is {size} and disease_dim {width}: expected sensitive_dim to be "
+                "no larger for method orthogonal."
             )
         device = model.disease_classifier.weight.device
         self.register_buffer("moment", torch.zeros(size, size, device=device))
