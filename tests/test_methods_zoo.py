@@ -500,6 +500,28 @@ def test_reading_agrees_with_scikit_learn():
 # Penalties
 
 
+@pytest.mark.parametrize("name", ["hsic", "mmd", "orthogonal", "laftr", "fairdisco"])
+def test_the_step_of_the_method_itself_lowers_its_penalty(name):
+    """``oppose`` with no disease in the way and, where there is one, the adversary held."""
+    batch = make_batch(n=256)
+    method = ready(name, batch)
+    if hasattr(method, "adversary"):
+        teach(method, batch)
+    held = {k: v.clone() for k, v in method.state_dict().items() if "model" not in k}
+
+    def penalty():
+        features = method.model.features(batch.images)
+        z, s = method.model.embed_disease(features), method.model.embed_sensitive(features)
+        return z, s.detach(), method.penalty(z, s.detach(), batch).item()
+
+    start = penalty()[2]
+    for _ in range(8):
+        z, s, _ = penalty()
+        method.oppose(z.sum() * 0.0, 1.0, z, s, batch)
+        method.load_state_dict(held, strict=False)
+    assert penalty()[2] < start - 0.02 * abs(start)
+
+
 @pytest.mark.parametrize("name", ["hsic", "mmd", "orthogonal"])
 @pytest.mark.parametrize("shape", [{"n": 256}, SHAPE | {"n": 256}], ids=["plain", "many"])
 def test_a_penalty_goes_down_where_the_encoder_follows_it(name, shape):

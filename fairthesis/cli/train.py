@@ -79,7 +79,12 @@ def _strength(method: str) -> str:
 @click.option("--batch-size", type=int, help="[default: 128]")
 @click.option("--learning-rate", type=float, help="[default: 0.001]")
 @click.option("--augmentation", help="none, light, mirrored.  [default: light]")
-@click.option("--selection", help="overall, worst_group, last.  [default: overall]")
+@click.option(
+    "--selection",
+    help="overall, worst_group, last, pareto, min_leakage, oracle.  [default: overall]",
+)
+@click.option("--reference-auroc", type=float, help="ERM's validation AUROC, for min_leakage.")
+@click.option("--averaging", help="Of weights: none, ema, swad.  [default: none]")
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option("--device", help="auto, cpu, cuda.  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads; 0: torch's choice.")
