@@ -186,21 +186,21 @@ class SWAD(Averager):
         self.epochs.append(epoch)
         start, end = valley(self.losses)
         if start is None:
-            keep = CONVERGED - 1  # the next start can be no earlier
+            keep = (
+                CONVERGED - 1
+            )  # the next start can be no earlier, so none before it is ever taken
             self.sums, self.counts = self.sums[-keep:], self.counts[-keep:]
             self.epochs = self.epochs[-keep:]
             return
         certain = end if end is not None else len(self.losses) - TOLERATED
         while self.epochs and self.epochs[0] - self.first <= certain:
-            self._take(start)
+            self._take()
         if end is not None:  # beyond the valley
             self.sums, self.counts, self.epochs = [], [], []
 
-    def _take(self, start: int) -> None:
-        """Move the oldest epoch's sum into the total, if it is in the valley."""
-        sums, count, epoch = self.sums.pop(0), self.counts.pop(0), self.epochs.pop(0)
-        if epoch - self.first < start:
-            return
+    def _take(self) -> None:
+        """Move the oldest epoch's sum into the total."""
+        sums, count, _ = self.sums.pop(0), self.counts.pop(0), self.epochs.pop(0)
         for name, value in sums.items():
             self.total[name] = self.total[name] + value if name in self.total else value
         self.number += count
@@ -215,10 +215,10 @@ class SWAD(Averager):
     def average(self) -> Weights | None:
         if not self.losses:
             return None
-        start, end = self.interval()
+        start, _ = self.interval()
         total, number = {k: v.clone() for k, v in self.total.items()}, self.number
         for sums, count, epoch in zip(self.sums, self.counts, self.epochs, strict=True):
-            if start <= epoch <= end:
+            if epoch >= start:
                 number += count
                 for name, value in sums.items():
                     total[name] = total[name] + value if name in total else value.clone()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,18 @@ import pandas as pd
 import yaml
 
 from fairthesis.archive import TABLES, TOLERANCE, Results, archive, load_results
-from fairthesis.errors import unknown
+from fairthesis.errors import InputError, unknown
 from fairthesis.provenance import AUDITING, PROBING, code_fingerprint, provenance, write_json
 from fairthesis.schema import attribute_columns, write_atomically, write_table
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment runs: ``config(variant, seed)`` for each of ``runs``."""
+    """What an experiment runs: ``config(variant, seed)`` for each of ``runs``.
+
+    A variant is what it changes in ``base``, or ``{posthoc: NAME, of: VARIANT}``: a method of
+    ``fairthesis.posthoc`` on the finished run of another variant with the same seed.
+    """
 
     dataset: str
     profile: str
@@ -50,12 +55,24 @@ class Plan:
         return [(variant, seed) for seed in self.seeds for variant in self.variants]
 
     def config(self, variant: str, seed: int) -> Any:
-        """The ``TrainConfig`` of one run."""
+        """The ``TrainConfig`` of one run; that of its parent for a post-hoc variant."""
         from fairthesis.train import TrainConfig
 
         if variant not in self.variants:
             raise unknown("variant", variant, self.variants)
-        return TrainConfig(**{**self.base, **self.variants[variant], "seed": seed})
+        trained = self.parent(variant) or variant
+        return TrainConfig(**{**self.base, **self.variants[trained], "seed": seed})
+
+    def parent(self, variant: str) -> str | None:
+        """The variant whose runs a post-hoc variant starts from; None for a trained one."""
+        changes = self.variants[variant]
+        if "posthoc" not in changes:
+            return None
+        of = changes.get("of")
+        trained = [name for name, other in self.variants.items() if "posthoc" not in other]
+        if of not in trained:
+            raise unknown(f"trained variant, which {variant} is to be of,", of, trained)
+        return str(of)
 
     def folder(self, out: Path, variant: str, seed: int) -> Path:
         """Where the run directory of one run lies."""
@@ -110,10 +127,19 @@ def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
 
 
 def train_run(plan: Plan, variant: str, seed: int, out: Path, progress: bool = True) -> Path:
-    """Train one run unless it is finished; gives its run directory."""
+    """Train one run unless it is finished; gives its run directory.
+
+    For a post-hoc variant the parent is trained first, unless it is finished.
+    """
+    folder = plan.folder(out, variant, seed)
+    parent = plan.parent(variant)
+    if parent is not None:
+        from fairthesis.posthoc import apply
+
+        trained = train_run(plan, parent, seed, out, progress)
+        return apply(plan.variants[variant]["posthoc"], trained, folder, overwrite=True)
     from fairthesis.train import train
 
-    folder = plan.folder(out, variant, seed)
     return train(plan.config(variant, seed), folder, overwrite=True, progress=progress)
 
 
@@ -129,6 +155,12 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
         (folder / "audit" / "key.txt").unlink()
     frame = pd.read_parquet(folder / "predictions.parquet")
     groups = list(json.loads((folder / "provenance.json").read_text())["groups"])
+    if json.loads((folder / "provenance.json").read_text()).get("uses_test_labels"):
+        warnings.warn(
+            f"{folder.name}: the epoch was chosen on TEST LABELS (selection: oracle). These "
+            "numbers show what choosing could gain; they are no result and cannot be collected.",
+            stacklevel=2,
+        )
     for target in frame["target"].unique():
         report = audit(
             frame,
@@ -196,6 +228,11 @@ def collect(plan: Plan, out: Path) -> Results:
         folder = plan.folder(out, variant, seed)
         key = {"variant": variant, "seed": seed}
         origin = json.loads((folder / "provenance.json").read_text())
+        if origin.get("uses_test_labels"):
+            raise InputError(
+                f"The run {folder.name} was selected on test labels (selection: oracle) and cannot "
+                "be collected: leave the variant out of the experiment, or choose another rule."
+            )
         runs.append(key | {name: origin[name] for name in _OF_RUN})
         for file in sorted(folder.glob("audit/*/audit.json")):
             report = json.loads(file.read_text())

@@ -17,7 +17,7 @@ TABLE_HALF = [
         "images",
         "metrics",
     ),
-    *("erasure", "leakage", "paired", "panels", "postprocess", "power", "probes"),
+    *("erasure", "leakage", "paired", "panels", "posthoc", "postprocess", "power", "probes"),
     *("report", "resampling", "schema", "splits", "summaries"),
 ]
 

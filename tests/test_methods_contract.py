@@ -68,10 +68,10 @@ def test_a_stopped_run_of_many_targets_groups_and_gaps_ends_as_if_it_had_not(
     assert all(math.isfinite(value) for line in lines for value in line.values()), lines
     real = module._epoch
 
-    def dies(settings, method, table, epoch, device):
+    def dies(settings, method, table, epoch, *more):
         if epoch == 2:
             raise KeyboardInterrupt
-        return real(settings, method, table, epoch, device)
+        return real(settings, method, table, epoch, *more)
 
     monkeypatch.setattr(module, "_epoch", dies)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,334 @@
+"""Methods on a finished run: its embeddings or predictions in, a run directory of its own out.
+
+Nothing is trained but a linear head. What is fitted is fitted on rows of the ``train`` part (or
+``val``, where a method says so), never on ``test``. The result has the layout of a run, so that
+audit, probes and tables take it like any other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fairthesis.erasure import Eraser, fit_leace
+from fairthesis.errors import InputError, unknown
+from fairthesis.postprocess import Scores
+from fairthesis.provenance import code_fingerprint, peak_memory_mb, provenance, write_json
+from fairthesis.schema import write_atomically, write_table
+from fairthesis.selection import validation_scores
+
+Array = NDArray[np.float64]
+CODE = ("erasure.py", "postprocess.py", "posthoc.py", "schema.py")
+PREFIX = "disease_"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The tables of a run, by image: rows of ``keys`` and of the arrays belong together.
+
+    ``z`` (n, d) is the disease embedding, ``y_true`` and ``y_score`` (n, targets), NaN unknown,
+    ``group`` (n,) the joint group of all attributes, None where any of them is unknown.
+    """
+
+    keys: pd.DataFrame
+    z: Array
+    y_true: Array
+    y_score: Array
+    group: NDArray[np.object_]
+    targets: tuple[str, ...]
+    seed: int
+
+    def part(self, name: str) -> NDArray[np.bool_]:
+        """Which rows are of a split."""
+        return (self.keys["split"] == name).to_numpy()
+
+    def known(self, name: str) -> NDArray[np.bool_]:
+        """Rows of a split whose group is known."""
+        return self.part(name) & np.array([group is not None for group in self.group])
+
+
+def _logistic() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=1000))
+
+
+def refit(run: Run, z: Array) -> Run:
+    """The run with embedding ``z`` and a fresh logistic head per target, fitted on ``train``."""
+    scores = np.empty_like(run.y_score)
+    for t, y in enumerate(run.y_true.T):
+        rows = run.part("train") & ~np.isnan(y)
+        if len(np.unique(y[rows])) < 2:
+            raise InputError(f"Target {run.targets[t]!r} has one class in the train part.")
+        scores[:, t] = _logistic().fit(z[rows], y[rows]).predict_proba(z)[:, 1]
+    return dataclasses.replace(run, z=z, y_score=scores)
+
+
+def leace(run: Run) -> Run:
+    """LEACE on the disease embedding: no linear probe reads the groups (on the fitting rows).
+
+    The eraser is fitted on train rows with a known group and applied to all rows; marginal, so
+    that what the target says of the group goes, too. A logistic head is fitted anew.
+
+    Reference: Belrose et al., NeurIPS 2023.
+    """
+    rows = run.known("train")
+    return refit(run, fit_leace(run.z[rows], run.group[rows])(run.z))
+
+
+def mean_differences(z: Array, group: NDArray[np.object_], y_true: Array) -> Array:
+    """Group mean less class mean, for every class of every target, shape (directions, d).
+
+    >>> z = np.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]])
+    >>> mean_differences(z, np.array(["f", "m", "f"], object), np.array([[0.0], [0.0], [1.0]]))
+    array([[-1.,  0.],
+           [ 1.,  0.],
+           [ 0.,  0.]])
+    """
+    found = []
+    for y in y_true.T:
+        for c in (0, 1):
+            inside = y == c
+            if inside.any():
+                middle = z[inside].mean(0)
+                for value in sorted(set(group[inside])):
+                    found.append(z[inside & (group == value)].mean(0) - middle)
+    return np.array(found).reshape(-1, z.shape[1])
+
+
+def orthogonalised(run: Run) -> Run:
+    """The disease embedding less the directions in which group means differ, given the target.
+
+    z - Q Q' (z - mean), Q an orthonormal basis of ``mean_differences`` on train rows with known
+    group: within each class of each target all groups then have one mean (on the fitting rows),
+    and differences that come from the target alone stay. An orthogonal projection removes more than
+    LEACE needs to. A logistic head is fitted anew.
+
+    Reference: mean-difference projection as in Bolukbasi et al., NeurIPS 2016, within classes.
+    """
+    rows = run.known("train")
+    directions = mean_differences(run.z[rows], run.group[rows], run.y_true[rows])
+    _, size, axes = np.linalg.svd(directions, full_matrices=False)
+    basis = axes[size > 1e-6 * run.z[rows].std()]  # below this they are rounding
+    return refit(run, Eraser(run.z[rows].mean(0), basis.T @ basis)(run.z))
+
+
+def exponentiated_gradient(run: Run) -> Run:
+    """fairlearn's ExponentiatedGradient with EqualizedOdds on the disease embedding.
+
+    The reduction of Agarwal et al. (ICML 2018) with logistic regression, fitted on train rows with
+    known label and group; per target. It gives a mixture of classifiers: the score is the mixture's
+    mean probability, sum_k w_k p_k(z), which can be ranked and thresholded, where the guarantee
+    is for a classifier drawn at random for each case. The embedding stays; no group is needed in
+    use.
+    """
+    from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
+
+    scores = np.empty_like(run.y_score)
+    for t, y in enumerate(run.y_true.T):
+        rows = run.known("train") & ~np.isnan(y)
+        scale = StandardScaler().fit(run.z[rows])
+        reduction = ExponentiatedGradient(
+            LogisticRegression(C=1.0, max_iter=1000), EqualizedOdds(), eps=0.01
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # fairlearn's own use of pandas; its fits that stop early
+            reduction.fit(
+                scale.transform(run.z[rows]),
+                y[rows].astype(int),
+                sensitive_features=run.group[rows].astype(str),
+            )
+        z = scale.transform(run.z)
+        scores[:, t] = sum(
+            weight * _probability(reduction.predictors_[k], z)
+            for k, weight in reduction.weights_.items()
+            if weight > 0
+        )
+    return dataclasses.replace(run, y_score=scores.clip(0, 1))
+
+
+def _probability(predictor: Any, z: Array) -> Array:
+    """P(1 | z); a step of the reduction may have met one class only."""
+    if not hasattr(predictor, "predict_proba"):
+        return np.asarray(predictor.predict(z), np.float64)
+    return np.asarray(predictor.predict_proba(z)[:, list(predictor.classes_).index(1)], np.float64)
+
+
+def threshold_optimizer(run: Run) -> Run:
+    """fairlearn's ThresholdOptimizer on the scores: thresholds by group for equalized odds.
+
+    Fitted on **val** rows with known label and group (thresholds are chosen there, as everywhere),
+    per target; needs the group in use. The score is the decision, 0 or 1, drawn with the run's seed
+    where a threshold is randomised: any threshold between gives that decision, and an AUROC of it
+    is no AUROC of scores. Rows of unknown group, or of one that val lacks, keep no score.
+
+    Reference: Hardt, Price and Srebro, NeurIPS 2016.
+    """
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    scores = np.full_like(run.y_score, np.nan)
+    for t, y in enumerate(run.y_true.T):
+        rows = run.known("val") & ~np.isnan(y)
+        optimizer = ThresholdOptimizer(
+            estimator=Scores().fit([], []),
+            constraints="equalized_odds",
+            objective="balanced_accuracy_score",
+            prefit=True,
+            predict_method="predict",
+        )
+        optimizer.fit(
+            run.y_score[rows, t : t + 1],
+            y[rows].astype(int),
+            sensitive_features=run.group[rows].astype(str),
+        )
+        seen = np.isin(run.group.astype(str), run.group[rows].astype(str))
+        scores[seen, t] = optimizer.predict(
+            run.y_score[seen, t : t + 1],
+            sensitive_features=run.group[seen].astype(str),
+            random_state=run.seed,
+        )
+    return dataclasses.replace(run, y_score=scores)
+
+
+POSTHOC: dict[str, Callable[[Run], Run]] = {
+    "leace": leace,
+    "orthogonalised": orthogonalised,
+    "exponentiated_gradient": exponentiated_gradient,
+    "threshold_optimizer": threshold_optimizer,
+}
+
+
+def read(folder: Path) -> tuple[Run, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """A finished run, its two tables as they are, and its provenance."""
+    if not (folder / "DONE").exists():
+        raise InputError(f"No finished run in {str(folder)!r}: expected a run directory with DONE.")
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    embeddings = pd.read_parquet(folder / "embeddings.parquet")
+    origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    targets = tuple(dict.fromkeys(predictions["target"]))
+    attributes = list(origin["groups"])
+    keys = embeddings[["image_id", "patient_id", "split"]]
+    wide = predictions.pivot(index="image_id", columns="target", values=["y_true", "y_score"])
+    wide = wide.reindex(keys["image_id"])
+    first = predictions.drop_duplicates("image_id").set_index("image_id")
+    labels = first.loc[keys["image_id"], attributes]
+    joint = labels.astype(object).fillna("").agg(" / ".join, axis=1).to_numpy(object)
+    joint[labels.isna().any(axis=1).to_numpy()] = None
+    columns = [column for column in embeddings if str(column).startswith(PREFIX)]
+    run = Run(
+        keys,
+        embeddings[columns].to_numpy(np.float64),
+        wide["y_true"][list(targets)].to_numpy(np.float64),
+        wide["y_score"][list(targets)].to_numpy(np.float64),
+        joint,
+        targets,
+        int(origin["seed"]),
+    )
+    return run, predictions, embeddings, origin
+
+
+def apply(name: str, parent: str | Path, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Apply the method ``name`` of ``POSTHOC`` to the run in ``parent``; write the run ``out``.
+
+    A finished result of the same parent, method and code is left as it is.
+
+    Raises:
+        InputError: for an unknown name, a parent that is not finished, and where ``out`` holds
+            anything else and ``overwrite`` is false.
+    """
+    if name not in POSTHOC:
+        raise unknown("post-hoc method", name, POSTHOC)
+    parent, out = Path(parent), Path(out)
+    run, predictions, embeddings, origin = read(parent)
+    config = {
+        "posthoc": name,
+        "parent": {
+            "run": parent.name,
+            "config": json.loads((parent / "config.json").read_text(encoding="utf-8")),
+            "tables": _digest(parent),
+        },
+        "code_fingerprint": code_fingerprint(CODE),
+    }
+    if _claimed(config, out, overwrite):
+        return out
+    started = time.perf_counter()
+    made = POSTHOC[name](run)
+    origin |= provenance(
+        posthoc=name,
+        parent=parent.name,
+        wall_seconds=round(time.perf_counter() - started, 1),
+        peak_memory_mb=round(peak_memory_mb()),
+    )
+    write_json(config, out / "config.json")
+    _write(made, predictions, embeddings, out)
+    line = {"epoch": origin["selected_epoch"]} | _validated(
+        made, predictions, list(origin["groups"])
+    )
+    write_atomically(out / "log.jsonl", lambda to: to.write_text(json.dumps(line) + "\n"))
+    write_json(origin, out / "provenance.json")
+    write_atomically(out / "DONE", lambda to: to.write_text(f"{origin['data_fingerprint']}\n"))
+    return out
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for table in ("predictions", "embeddings"):
+        digest.update((folder / f"{table}.parquet").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _claimed(config: Mapping[str, Any], out: Path, overwrite: bool) -> bool:
+    """Whether ``out`` is this very result; else it is made ready, or refused."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    described = out / "config.json"
+    if not described.exists():
+        raise InputError(f"{str(out)!r} holds no run: choose another folder for the result.")
+    same = json.loads(described.read_text(encoding="utf-8")) == config
+    if same and (out / "DONE").exists():
+        return True
+    if not same and not overwrite:
+        raise InputError(
+            f"The folder {str(out)!r} holds another run: choose another folder, or overwrite it."
+        )
+    shutil.rmtree(out)
+    return False
+
+
+def _write(made: Run, predictions: pd.DataFrame, embeddings: pd.DataFrame, out: Path) -> None:
+    scores = {
+        (image, target): score
+        for target, column in zip(made.targets, made.y_score.T, strict=True)
+        for image, score in zip(made.keys["image_id"], column, strict=True)
+    }
+    keys = zip(predictions["image_id"], predictions["target"], strict=True)
+    changed = predictions.assign(y_score=np.array([scores[key] for key in keys], np.float32))
+    write_table(changed, out / "predictions.parquet")
+    moved = embeddings.copy()
+    columns = [name for name in map(str, embeddings) if name.startswith(PREFIX)]
+    moved[columns] = made.z.astype(np.float32)
+    write_table(moved, out / "embeddings.parquet")
+
+
+def _validated(made: Run, predictions: pd.DataFrame, attributes: Sequence[str]) -> dict[str, float]:
+    """AUROC on the validation part, as the log of a trained run has it."""
+    rows = made.part("val") & ~np.isnan(made.y_score).any(axis=1)
+    first = predictions.drop_duplicates("image_id").set_index("image_id")
+    labels = first.loc[made.keys["image_id"], list(attributes)]
+    codes = np.stack([pd.Categorical(labels[a]).codes for a in attributes], axis=1)
+    return validation_scores(made.y_true[rows], made.y_score[rows], codes[rows])
