@@ -185,8 +185,8 @@ def main() -> None:
         f"{platform.system()}, Python {platform.python_version()}, {versions}. {WORKERS} workers, "
         f"{files}, medians of {given.repeats}. Other programs were running: the load "
         f"was {at_first:.1f} before and {load:.1f} at the end, 2 of it from this program: seconds "
-        "of the clock are longer than on a quiet machine, seconds of a core are not. What is compared "
-        "took turns.",
+        "of the clock are longer than on a quiet machine, seconds of a core are not. "
+        "What is compared took turns.",
         "",
         "| what | limit | measured | ratio |",
         "|---|---|---|--:|",
