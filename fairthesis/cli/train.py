@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ def read_config(file: str) -> dict[str, Any]:
 @click.option("--data-root", help="Folder of the data set's official release.")
 @click.option("--dataset-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--target", "targets", multiple=True, help="Disease to predict; repeatable.")
-@click.option("--attribute", "attributes", multiple=True, help="Sensitive attribute; repeatable.")
+@click.option(
+    "--attribute", "attributes", multiple=True, help="Sensitive attribute, or a*b; repeatable."
+)
 @click.option("--method", help="erm, adversarial, ...  [default: erm]")
 @click.option("--adversary-weight", type=float, help="Weight against the attribute; 0 is ERM.")
 @click.option("--method-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
@@ -115,7 +118,7 @@ def command(
         f"(validation AUROC {chosen['val_auroc']:.3f}, "
         f"worst group {chosen['val_worst_auroc']:.3f})."
     )
-    groups = " ".join(f"--group {name}" for name in attributes)
+    groups = " ".join(f"--group {shlex.quote(name)}" for name in attributes)
     click.echo(
         f"Next: fairthesis audit {folder}/predictions.parquet {groups} --patient patient_id "
         f"--threshold youden --out {folder}/audit"
