@@ -30,7 +30,7 @@ class Table:
     """What training reads: all images of a cohort and their labels, by row position.
 
     ``images`` is uint8 (n, height, width, channels), in memory or memory-mapped; ``rows`` maps a
-    split to the row positions of its readable images.
+    split to the row positions of its readable images; ``patients`` numbers the patients.
     """
 
     images: NDArray[np.uint8]
@@ -38,6 +38,7 @@ class Table:
     attributes: Int[Tensor, "n a"]
     groups: tuple[tuple[str, ...], ...]
     rows: dict[str, NDArray[np.intp]]
+    patients: Int[Tensor, " n"]
 
     def batch(self, rows: NDArray[np.intp], device: torch.device | str = "cpu") -> Batch:
         """The batch of the given row positions."""
@@ -96,19 +97,20 @@ def make_table(
         torch.from_numpy(codes),
         tuple(tuple(cohort.groups(attribute)) for attribute in attributes),
         rows,
+        torch.from_numpy(np.unique(cohort.frame["patient_id"].astype(str), return_inverse=True)[1]),
     )
 
 
-def shuffled(
-    rows: NDArray[np.intp], batch_size: int, seed: int, epoch: int
-) -> Iterator[NDArray[np.intp]]:
-    """The rows in batches, in an order that only ``seed`` and ``epoch`` decide.
+def in_batches(rows: NDArray[np.intp], batch_size: int) -> Iterator[NDArray[np.intp]]:
+    """The rows in batches, in their order.
 
     A last batch of fewer than two images is left out: batch normalisation needs two.
+
+    >>> [part.tolist() for part in in_batches(np.arange(5), 2)]
+    [[0, 1], [2, 3]]
     """
-    order = np.random.default_rng((seed, epoch)).permutation(rows)
-    for start in range(0, len(order), batch_size):
-        part = order[start : start + batch_size]
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
         if len(part) >= 2:
             yield part
 

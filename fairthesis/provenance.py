@@ -21,8 +21,9 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvisio
 _ROOT = Path(__file__).parent
 # The modules that decide what a training run computes, and what an audit does.
 TRAINING = (
-    *("batches.py", "cohort.py", "encoder.py", "images.py", "inference.py", "metrics.py"),
-    *("selection.py", "splits.py", "train.py", "methods", "datasets"),
+    *("averaging.py", "batches.py", "cohort.py", "encoder.py", "images.py", "inference.py"),
+    *("metrics.py", "selection.py", "splits.py", "train.py", "validation.py", "methods"),
+    "datasets",
 )
 AUDITING = (
     *("audit.py", "calibration.py", "disparity.py", "intake.py", "metrics.py", "replicates.py"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,9 +31,9 @@ class Progress:
 
     epoch: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
-    best_score: float = -math.inf
-    best_epoch: int = -1
-    best_state: dict[str, torch.Tensor] = field(default_factory=dict)
+    chosen: int = -1  # the epoch that the selection rule would keep now
+    states: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)  # that may yet win
+    averager: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -93,7 +92,8 @@ def save_state(
         "data_fingerprint": origin["data_fingerprint"],
         "method": method.training_state(),
         "rng": torch.get_rng_state(),
-        "progress": dataclasses.asdict(state),
+        # Not ``asdict``, which would copy every tensor.
+        "progress": {f.name: getattr(state, f.name) for f in dataclasses.fields(state)},
     }
     write_atomically(out / "state.pt", lambda to: torch.save(saved, to))
     text = "".join(json.dumps(line) + "\n" for line in state.log)

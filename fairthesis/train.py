@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from fairthesis import datasets, images
 from fairthesis._callable import make_callable
-from fairthesis.batches import AUGMENTATIONS, Table, augment, make_table, shuffled
+from fairthesis.averaging import AVERAGING, SWAD, Averager, averager
+from fairthesis.batches import AUGMENTATIONS, Table, augment, in_batches, make_table
 from fairthesis.cohort import Cohort
 from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError, unknown
@@ -25,9 +26,10 @@ from fairthesis.inference import infer, write_results
 from fairthesis.methods import METHODS, Method
 from fairthesis.methods.base import MethodOptions, Setting, cell_probabilities
 from fairthesis.provenance import peak_memory_mb, provenance, write_json
-from fairthesis.rundir import claim, load_state, save_state
+from fairthesis.rundir import Progress, claim, load_state, save_state
 from fairthesis.schema import write_atomically
-from fairthesis.selection import RULES, validation_scores
+from fairthesis.selection import RULES, Rule
+from fairthesis.validation import copied, use_average, validation_line
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class TrainConfig:
 
     Empty ``targets`` and ``attributes`` mean the data set's first target and first attribute.
     ``size`` is the edge of the square images in pixels. ``threads`` of 0 leaves torch's own choice.
+    ``selection`` is a rule of ``fairthesis.selection``; ``reference_auroc`` is ERM's validation
+    AUROC for the rule ``min_leakage``. ``averaging`` is ``none``, ``ema`` (every epoch's candidate
+    is the moving average) or ``swad`` (the run's one model is the average).
     """
 
     dataset: str = "synthetic-cxr"
@@ -58,6 +63,9 @@ class TrainConfig:
     weight_decay: float = 1e-4
     augmentation: str = "light"
     selection: str = "overall"
+    reference_auroc: float | None = None
+    averaging: str = "none"
+    ema_decay: float = 0.99
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -67,6 +75,7 @@ class TrainConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         tables: dict[str, Mapping[str, object]] = {"method": METHODS}
         tables |= {"dataset": datasets.DATASETS, "selection": RULES, "augmentation": AUGMENTATIONS}
+        tables |= {"averaging": dict.fromkeys(AVERAGING)}
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)
@@ -77,6 +86,12 @@ class TrainConfig:
             raise InputError(
                 "Expected learning_rate above 0 and weight_decay of 0 or more, but got "
                 f"{self.learning_rate} and {self.weight_decay}"
+            )
+        if not 0 < self.ema_decay < 1:
+            raise InputError(f"Expected ema_decay between 0 and 1, but got {self.ema_decay}")
+        if self.reference_auroc is not None and not 0 <= self.reference_auroc <= 1:
+            raise InputError(
+                f"Expected reference_auroc to be from 0 to 1, but got {self.reference_auroc}"
             )
         self.options()
 
@@ -142,6 +157,14 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     write_json(config.to_dict(), out / "config.json")
     state = load_state(config.to_dict(), out, method, origin)
+    average = averager(config.averaging, config.ema_decay)
+    average.load(state.averager)
+    rule = RULES[config.selection]
+    needs = rule.needs | ({"loss"} if average.at_end else set())
+
+    def validated() -> dict[str, float]:
+        return validation_line(method, table, needs, 4 * config.batch_size, device, config.seed)
+
     bar = tqdm(
         range(state.epoch, config.epochs),
         desc=f"{config.method} seed {config.seed}",
@@ -152,24 +175,36 @@ def train(
     )
     for epoch in bar:
         started = time.perf_counter()
-        line = _epoch(config, method, table, epoch, device)
-        line |= _validate(method, table, config, device)
+        line = _epoch(config, method, table, epoch, device, average)
+        own = None
+        if average.each_epoch:
+            average.end_epoch(epoch, math.nan, method.selectable(epoch))
+            own = use_average(method, average, table, 4 * config.batch_size, device)
+        line |= validated()
+        if average.at_end:
+            average.end_epoch(epoch, line["val_loss"], method.selectable(epoch))
         state.seconds += time.perf_counter() - started
         line["seconds"] = round(time.perf_counter() - started, 3)
         state.epoch, state.log = epoch + 1, [*state.log, line]
-        score = RULES[config.selection](line)
-        chosen = method.eligible(epoch, method.options) or epoch == config.epochs - 1
-        if chosen and (score > state.best_score or state.best_epoch < 0):
-            state.best_score, state.best_epoch = score, epoch
-            state.best_state = {k: v.detach().cpu().clone() for k, v in method.state_dict().items()}
+        state.averager = average.state()
+        _select(state, method, rule, config)
+        if own is not None:
+            method.model.load_state_dict(own)
         save_state(config.to_dict(), out, method, state, origin)
         bar.set_postfix(val_auroc=f"{line['val_auroc']:.3f}", refresh=False)
-    method.load_state_dict(state.best_state)
+    method.load_state_dict(state.states[state.chosen])
+    if isinstance(average, SWAD):
+        use_average(method, average, table, 4 * config.batch_size, device)
+        origin["averaged_epochs"] = list(average.interval())
+        state.chosen = average.interval()[1]
+    origin |= {f"selected_{name}": value for name, value in validated().items()}
     write_results(out, method, cohort, table, targets, attributes, 4 * config.batch_size, device)
     origin |= {
         "wall_seconds": round(state.seconds, 1),
         "peak_memory_mb": round(peak_memory_mb()),
-        "selected_epoch": state.best_epoch,
+        "selected_epoch": state.chosen,
+        "selection": config.selection,
+        "uses_test_labels": "test" in rule.needs,
         "images": {split: len(rows) for split, rows in table.rows.items()},
         "left_out": dict(cohort.left_out) | {"unreadable image": int((~readable).sum())},
         "groups": dict(zip(attributes, map(list, table.groups), strict=True)),
@@ -212,25 +247,57 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         cell_probabilities(table.targets[rows], codes, len(groups))
         for codes, groups in zip(table.attributes[rows].T, table.groups, strict=True)
     )
-    setting = Setting(config.learning_rate, config.weight_decay, config.epochs, config.seed, cells)
+    setting = Setting(
+        config.learning_rate,
+        config.weight_decay,
+        config.epochs,
+        config.seed,
+        cells,
+        table.targets[rows],
+        table.attributes[rows],
+        table.patients[rows],
+    )
     return METHODS[config.method](model, config.options(), setting)
 
 
+def _select(state: Progress, method: Method, rule: Rule, config: TrainConfig) -> None:
+    """Keep the states of the epochs that the rule chooses now or may choose later."""
+    last = config.epochs - 1
+    lines = [
+        line for line in state.log if method.selectable(line["epoch"]) or line["epoch"] == last
+    ]
+    epochs = [lines[i]["epoch"] for i in rule.candidates(lines, config.reference_auroc)]
+    newest = state.epoch - 1
+    state.states = {e: copied(method) if e == newest else state.states[e] for e in epochs}
+    state.chosen = epochs[0] if epochs else -1
+
+
 def _epoch(
-    config: TrainConfig, method: Method, table: Table, epoch: int, device: torch.device
+    config: TrainConfig,
+    method: Method,
+    table: Table,
+    epoch: int,
+    device: torch.device,
+    average: Averager,
 ) -> dict[str, Any]:
-    """One pass over the training part; the mean of every loss."""
+    """One pass over the training part, in the method's order; the mean of every loss."""
     rows = table.rows["train"]
-    steps = max(1, math.ceil(len(rows) / config.batch_size))
+    method.begin(
+        epoch,
+        lambda: torch.from_numpy(infer(method, table, rows, 4 * config.batch_size, device)[0]),
+    )
+    order = rows[method.order(epoch)]
+    steps = max(1, math.ceil(len(order) / config.batch_size))
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
     sums: dict[str, list[float]] = {}
-    for step, part in enumerate(shuffled(rows, config.batch_size, config.seed, epoch)):
+    for step, part in enumerate(in_batches(order, config.batch_size)):
         position = epoch + step / steps
-        method.at(position, _rate(position / config.epochs))
+        method.at(position, _rate(method.done(position)))
         batch = table.batch(part, device)
         batch = batch._replace(images=augment(config.augmentation, batch.images, generator))
         for name, value in method.update(batch).items():
             sums.setdefault(name, []).append(value)
+        average.step(method.model)
     return {"epoch": epoch} | {name: float(np.mean(values)) for name, values in sums.items()}
 
 
@@ -243,15 +310,6 @@ def _rate(done: float) -> float:
     return (
         done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
     )
-
-
-def _validate(
-    method: Method, table: Table, config: TrainConfig, device: torch.device
-) -> dict[str, float]:
-    rows = table.rows["val"]
-    scores, _, _ = infer(method, table, rows, 4 * config.batch_size, device)
-    index = torch.from_numpy(rows)
-    return validation_scores(table.targets[index].numpy(), scores, table.attributes[index].numpy())
 
 
 make_callable(__name__)

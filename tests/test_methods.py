@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from made_batches import changed, make_batch, make_method, snapshot
 from planted import planted_cohort
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
-from fairthesis.batches import Batch, make_table
+from fairthesis.batches import make_table
 from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS
@@ -23,44 +24,6 @@ from fairthesis.methods.dependence import (
     normalised_hsic,
     unbiased_hsic,
 )
-
-
-def make_batch(n=96, targets=1, attributes=1, groups=2, missing=False, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    y = (torch.rand(n, targets, generator=g) < 0.5).float()
-    a = torch.randint(0, groups, (n, attributes), generator=g)
-    x = torch.rand(n, 1, 24, 24, generator=g) * 0.3
-    x[:, :, 8:14, 8:14] += 0.4 * y[:, :1, None, None]
-    x[:, :, :4, :8] += 0.4 * (a[:, :1, None, None] > 0)
-    if missing:
-        y[::5, 0] = math.nan
-        a[::7, 0] = -1
-    return Batch(x, y, a)
-
-
-def make_method(name, batch, groups=2, epochs=20, **options):
-    torch.manual_seed(0)
-    attributes = batch.attributes.shape[1]
-    model = FairEncoder(
-        "small",
-        channels=1,
-        disease_dim=16,
-        sensitive_dim=8,
-        targets=batch.targets.shape[1],
-        groups=[groups] * attributes,
-    )
-    cells = tuple(cell_probabilities(batch.targets, a, groups) for a in batch.attributes.T)
-    kind = METHODS[name]
-    return kind(model, kind.Options(**options), Setting(1e-3, 1e-4, epochs, 0, cells))
-
-
-def snapshot(module):
-    return {name: value.detach().clone() for name, value in module.named_parameters()}
-
-
-def changed(before, module):
-    return {n for n, value in module.named_parameters() if not torch.equal(value, before[n])}
-
 
 CONTRACT = [
     {"targets": 1, "attributes": 1, "groups": 2},

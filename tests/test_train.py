@@ -234,7 +234,7 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"method": "emr"}, "Unknown method 'emr': expected one of erm, adversarial"),
+        ({"method": "emr"}, "Unknown method 'emr': expected one of erm, balanced"),
         ({"dataset": "nih"}, "Unknown dataset 'nih'"),
         ({"selection": "best"}, "Unknown selection 'best'"),
         ({"augmentation": "heavy"}, "Unknown augmentation 'heavy'"),
@@ -339,3 +339,18 @@ def test_an_intersection_is_trained_on_and_audited(tmp_path):
     with pytest.raises(InputError, match=r"attribute of .* 'race'"):
         run(replace(OURS, attributes=("sex*race",)), tmp_path / "other", cohort)
     assert not (tmp_path / "other").exists()
+
+
+def test_the_weight_on_the_command_line_is_the_methods_own_strength(tmp_path, capsys):
+    from fairthesis.cli import main
+
+    words = ["train", "--quiet", "--out", str(tmp_path / "r"), "--adversary-weight", "-3"]
+    for method, said in (
+        ("dann", "Expected weight to be 0 or larger, but got -3.0"),
+        ("adversarial", "Expected adversary_weight to be 0 or larger, but got -3.0"),
+        ("groupdro", "Method groupdro has no weight that --adversary-weight could set"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--method", method])
+        assert end.value.code == 2
+        assert said in capsys.readouterr().err

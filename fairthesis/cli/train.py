@@ -46,6 +46,22 @@ def read_config(file: str) -> dict[str, Any]:
     return values
 
 
+def _strength(method: str) -> str:
+    """The option that --adversary-weight sets: each method's name for its strength."""
+    from fairthesis.methods import METHODS
+
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    name = METHODS[method].strength
+    if name is None:
+        given = [known for known, kind in METHODS.items() if kind.strength]
+        raise InputError(
+            f"Method {method} has no weight that --adversary-weight could set: leave it out, or "
+            f"choose one of {', '.join(given)}."
+        )
+    return name
+
+
 @click.command()
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
 @click.option("--config", "config_file", help="YAML or JSON file; the options below override it.")
@@ -56,8 +72,8 @@ def read_config(file: str) -> dict[str, Any]:
 @click.option(
     "--attribute", "attributes", multiple=True, help="Sensitive attribute, or a*b; repeatable."
 )
-@click.option("--method", help="erm, adversarial, ...  [default: erm]")
-@click.option("--adversary-weight", type=float, help="Weight against the attribute; 0 is ERM.")
+@click.option("--method", help="erm, adversarial, dann, ...: see below.  [default: erm]")
+@click.option("--adversary-weight", type=float, help="The method's strength; 0 is ERM.")
 @click.option("--method-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--backbone", help="resnet50, resnet18, small.  [default: resnet50]")
 @click.option("--weights", help="Pretrained weights: torchvision's name or a file.")
@@ -66,7 +82,12 @@ def read_config(file: str) -> dict[str, Any]:
 @click.option("--batch-size", type=int, help="[default: 128]")
 @click.option("--learning-rate", type=float, help="[default: 0.001]")
 @click.option("--augmentation", help="none, light, mirrored.  [default: light]")
-@click.option("--selection", help="overall, worst_group, last.  [default: overall]")
+@click.option(
+    "--selection",
+    help="overall, worst_group, last, pareto, min_leakage, oracle.  [default: overall]",
+)
+@click.option("--reference-auroc", type=float, help="ERM's validation AUROC, for min_leakage.")
+@click.option("--averaging", help="Of weights: none, ema, swad.  [default: none]")
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option("--device", help="auto, cpu, cuda.  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads; 0: torch's choice.")
@@ -87,6 +108,12 @@ def command(
     A killed run goes on where it stopped when the same command is given again.
 
     \b
+    Methods:
+      erm, balanced, reweighted, groupdro, domain_independent, jtt, last_layer
+      alternating, dann, cdann, laftr, projection, fairdisco, adversarial
+      hsic, mmd, orthogonal
+
+    \b
     Examples:
       fairthesis train --dataset synthetic-cxr --backbone small --size 48 --out runs/erm
       fairthesis train --dataset nih-cxr14 --data-root data/nih --target pneumonia \\
@@ -101,7 +128,7 @@ def command(
         method_option, "--method-option"
     )
     if adversary_weight is not None:
-        method_options["adversary_weight"] = adversary_weight
+        method_options[_strength(values.get("method", "erm"))] = adversary_weight
     values["method_options"] = method_options
     values["dataset_options"] = dict(values.get("dataset_options", {})) | settings(
         dataset_option, "--dataset-option"

@@ -85,6 +85,7 @@ class Adversarial(ERM):
     Options = AdversarialOptions
     options: AdversarialOptions
     step: Tensor  # of the encoder against the critics, so far
+    strength = "adversary_weight"
     summary = "three conditional critics, bounded confusion loss, HSIC, decorrelated heads"
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:

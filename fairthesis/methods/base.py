@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fairthesis.batches import Batch
 from fairthesis.encoder import FairEncoder
+from fairthesis.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -19,11 +24,24 @@ class MethodOptions:
     """A method's own settings; plain training has none."""
 
 
+def check_range(
+    options: MethodOptions, *names: str, least: float = 0.0, most: float = math.inf
+) -> None:
+    """Raise ``InputError`` for an option that is not finite, below ``least`` or above ``most``."""
+    for name in names:
+        value = getattr(options, name)
+        if not least <= value <= most or not math.isfinite(value):
+            wanted = f"{least:g} or larger" if most == math.inf else f"from {least:g} to {most:g}"
+            raise InputError(f"Expected {name} to be {wanted}, but got {value}")
+
+
 @dataclass(frozen=True)
 class Setting:
     """What the loop tells a method about the run and its training part.
 
     ``cells[k][t, c, g]`` is P(attribute k is group g | target t is c) over the training images.
+    ``targets``, ``attributes`` and ``patients`` are those of the training images, in the loop's
+    order: for methods that draw, weigh or hold out images.
     """
 
     learning_rate: float
@@ -31,6 +49,14 @@ class Setting:
     epochs: int
     seed: int
     cells: tuple[Float[Tensor, "t 2 g"], ...]
+    targets: Float[Tensor, "n t"] | None = None
+    attributes: Int[Tensor, "n a"] | None = None
+    patients: Int[Tensor, " n"] | None = None
+
+    def training_part(self) -> tuple[Float[Tensor, "n t"], Int[Tensor, "n a"]]:
+        """Targets and attributes of the training images, for methods that need them."""
+        assert self.targets is not None and self.attributes is not None
+        return self.targets, self.attributes
 
 
 def cell_probabilities(
@@ -81,12 +107,15 @@ def masked_cross_entropy(
 class Method(nn.Module):
     """A way to train a ``FairEncoder``. Subclasses change ``loss`` or ``update``.
 
-    The loop calls ``at(epoch, fraction)`` before every step, then ``update(batch)``, which takes
-    one optimisation step and returns floats for the log.
+    The loop calls ``begin(epoch, scores)`` and ``order(epoch)`` before every epoch,
+    ``at(epoch, fraction)`` before every step, then ``update(batch)``, which takes one optimisation
+    step and returns floats for the log. ``strength`` names the option whose value 0 is ERM, if
+    the method has one.
     """
 
     Options: ClassVar[type[MethodOptions]] = MethodOptions
     summary: ClassVar[str] = ""
+    strength: ClassVar[str | None] = None
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__()
@@ -111,6 +140,26 @@ class Method(nn.Module):
         """Whether the model after ``epoch`` (from 0) may be chosen by a selection rule."""
         return True
 
+    def selectable(self, epoch: int) -> bool:
+        """``eligible`` for this run; a method overrides it where the run's length matters."""
+        return self.eligible(epoch, self.options)
+
+    def begin(self, epoch: int, scores: Callable[[], Float[Tensor, "n t"]]) -> None:
+        """Called before an epoch; ``scores()`` gives the training images' present probabilities."""
+
+    def order(self, epoch: int) -> NDArray[np.intp]:
+        """Positions in the training part in this epoch's order; only seed and epoch decide it."""
+        targets, _ = self.setting.training_part()
+        return self.generator(epoch).permutation(len(targets))
+
+    def generator(self, epoch: int) -> np.random.Generator:
+        """The random numbers of an epoch's order."""
+        return np.random.default_rng((self.setting.seed, epoch))
+
+    def done(self, epoch: float) -> float:
+        """The share of the learning rate's schedule that is over at ``epoch``, 0 to 1."""
+        return epoch / self.setting.epochs
+
     def at(self, epoch: float, rate: float) -> None:
         """Where training is: epochs done so far, and the learning rate's factor (0 to 1)."""
         self.epoch = epoch
@@ -118,11 +167,21 @@ class Method(nn.Module):
             for group in optimiser.param_groups:
                 group["lr"] = self.setting.learning_rate * rate
 
-    def descend(self, loss: Tensor, optimiser: str = "model") -> None:
-        """One step down ``loss`` for the parameters of one optimiser, gradients clipped to 5."""
-        used = self.optimisers[optimiser]
-        used.zero_grad(set_to_none=True)
+    def descend(self, loss: Tensor, *optimisers: str) -> None:
+        """One step down ``loss`` for one optimiser's parameters, gradients clipped to 5.
+
+        Several optimisers (default: the model's) step together, each with a clipping of its own.
+        """
+        names = optimisers or ("model",)
+        for name in names:
+            self.optimisers[name].zero_grad(set_to_none=True)
         loss.backward()
+        for name in names:
+            self.step_clipped(name)
+
+    def step_clipped(self, optimiser: str) -> None:
+        """One step along the gradients that are there, clipped to a norm of 5."""
+        used = self.optimisers[optimiser]
         nn.utils.clip_grad_norm_([p for g in used.param_groups for p in g["params"]], 5.0)
         used.step()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
+from torch import Tensor
+
 from fairthesis.batches import Batch
 from fairthesis.methods.base import Method, masked_bce
 
@@ -17,11 +20,14 @@ class ERM(Method):
 
     summary = "plain training on the disease"
 
+    def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
+        """The loss of the targets on the disease embedding; sampling and weighting change this."""
+        return masked_bce(self.model.disease_logits(z), batch.targets)
+
     def update(self, batch: Batch) -> dict[str, float]:
         self.train()
         features = self.model.features(batch.images)
-        logits = self.model.disease_logits(self.model.embed_disease(features))
-        disease = masked_bce(logits, batch.targets)
+        disease = self.disease_loss(self.model.embed_disease(features), batch)
         sensitive, _ = self.sensitive_loss(features.detach(), batch)
         self.descend(disease)
         self.descend(sensitive, "sensitive")

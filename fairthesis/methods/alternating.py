@@ -1,0 +1,79 @@
+"""The thesis's alternating scheme, taken literally: maximise the adversary's loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+from fairthesis.methods.base import MethodOptions, Setting
+from fairthesis.methods.opposed import Opposed, SteppedOptions
+
+
+@dataclass(frozen=True)
+class AlternatingOptions(SteppedOptions):
+    """``weight`` multiplies the learning rate of step 3."""
+
+
+class Alternating(Opposed):
+    """Train the encoder; train an adversary; update the encoder to maximise the adversary's loss.
+
+    Three steps in turn on every batch, as the thesis lists them:
+
+    1. encoder, head and classifier take ERM's step;
+    2. the adversary takes ``adversary_steps`` steps down the cross-entropy CE(a, D(z)) of reading
+       the attributes from the detached disease embedding;
+    3. encoder and head take a step *up* CE(a, D(z)), the adversary standing still, with an
+       optimiser of their own and ``weight`` times the learning rate.
+
+    Kept to be looked at, not to be used: the loss that step 3 raises has no maximum. It is served
+    best by an adversary that is confidently wrong, and an embedding that makes it so tells the
+    attribute to any fresh probe. The log has the adversary's loss, accuracy and AUROC
+    before step 3, so that its curve can be set beside the probe's.
+
+    Reference: the thesis *Towards Fair and Accurate Medical Image Embeddings* (2024).
+    """
+
+    Options = AlternatingOptions
+    options: AlternatingOptions
+    summary = "the thesis's three steps taken literally (for comparison)"
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        if self.options.weight:
+            # No weight decay: step 1 has it already.
+            parameters = [*model.shared_encoder.parameters(), *model.disease_head.parameters()]
+            self.optimisers["encoder"] = torch.optim.Adam(parameters, lr=setting.learning_rate)
+
+    def penalty(
+        self, z: Float[Tensor, "n d"], s: Float[Tensor, "n s"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        return -self.adversary_loss(z, batch)
+
+    def maximise(self, batch: Batch, weight: float) -> float:
+        """Step 3: the encoder up the adversary's loss; that loss before the step."""
+        z = self.model.embed_disease(self.model.features(batch.images))
+        penalty = self.penalty(z, z.detach(), batch)
+        # After ``at``, so that the schedule's rate is the one that is multiplied.
+        rate = self.optimisers["model"].param_groups[0]["lr"]
+        self.optimisers["encoder"].param_groups[0]["lr"] = rate * weight
+        self.descend(penalty, "encoder")
+        return -penalty.item()
+
+    def oppose(
+        self,
+        disease: Float[Tensor, ""],
+        weight: float,
+        z: Float[Tensor, "n d"],
+        s: Float[Tensor, "n s"],
+        batch: Batch,
+    ) -> dict[str, float]:
+        self.descend(disease)
+        for _ in range(self.options.adversary_steps):
+            self.adversary_step(z, batch)
+        values = self.read(z, batch)
+        return {"adversary_loss": self.maximise(batch, weight), **values}

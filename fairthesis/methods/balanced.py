@@ -1,0 +1,48 @@
+"""Balanced sampling: every target and group equally often in an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairthesis.methods.base import MethodOptions, check_range
+from fairthesis.methods.cells import balanced_draws, cell_codes
+from fairthesis.methods.erm import ERM
+
+
+@dataclass(frozen=True)
+class BalancedOptions(MethodOptions):
+    """``power`` 1 draws every cell equally often, 0 is ERM, between them a compromise."""
+
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "power", most=1.0)
+
+
+class Balanced(ERM):
+    """ERM on images drawn with replacement, each with probability ∝ n_cell^(-power).
+
+    A cell is the first target's class with the groups of all attributes (``cell_codes``). With
+    power 1 all cells that have an image are drawn equally often. An epoch has as many draws as
+    the training part has images; an image without a cell (label or group unknown) comes once, as
+    in plain training. The order depends on seed and epoch only.
+
+    Reference: Idrissi et al., CLeaR 2022 (subsampling and reweighting of groups as baselines).
+    """
+
+    Options = BalancedOptions
+    options: BalancedOptions
+    strength = "power"
+    summary = "every target and group drawn equally often"
+
+    def order(self, epoch: int) -> NDArray[np.intp]:
+        if self.options.power == 0:
+            return super().order(epoch)
+        groups = [cell.shape[-1] for cell in self.setting.cells]
+        cells = cell_codes(*self.setting.training_part(), groups).numpy()
+        generator = self.generator(epoch)
+        drawn = balanced_draws(cells, int((cells >= 0).sum()), generator, self.options.power)
+        return generator.permutation(np.concatenate([drawn, np.flatnonzero(cells < 0)]))

@@ -1,0 +1,60 @@
+"""DANN: gradient reversal between the embedding and an adversary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fairthesis.batches import Batch
+from fairthesis.methods.opposed import Opposed
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        return -ctx.weight * gradients[0], None
+
+
+def reverse(x: Tensor, weight: float = 1.0) -> Tensor:
+    """x itself; its gradient is turned round: d reverse(x) / dx = -weight.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> reverse(x, 0.5).sum().backward()
+    >>> x.grad
+    tensor([-0.5000, -0.5000])
+    """
+    return _Reverse.apply(x, weight)  # type: ignore[no-untyped-call]
+
+
+class DANN(Opposed):
+    """Domain-adversarial training: one step for all, with the gradient reversed at the embedding.
+
+    The adversary D goes down CE(a, D(z)) and the encoder down BCE - λ CE(a, D(z)), in the same
+    backward pass: ``reverse`` hands the adversary's gradient on with the factor -λ. Marginal: the
+    attribute is to be gone from z whatever the target, also the part that the target explains.
+
+    Reference: Ganin et al., JMLR 2016.
+    """
+
+    summary = "gradient reversal, marginal (DANN)"
+
+    def oppose(
+        self,
+        disease: Float[Tensor, ""],
+        weight: float,
+        z: Float[Tensor, "n d"],
+        s: Float[Tensor, "n s"],
+        batch: Batch,
+    ) -> dict[str, float]:
+        values = self.read(z, batch)
+        adversary = self.adversary_loss(reverse(z, weight), batch)
+        self.descend(disease + adversary, "model", "adversary")
+        return {"adversary_loss": adversary.item(), **values}

@@ -1,0 +1,71 @@
+"""DomainInd: one disease classifier per group, averaged when it is used."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+from fairthesis.methods.base import MethodOptions, Setting, masked_bce
+from fairthesis.methods.erm import ERM
+
+
+class DomainIndependent(ERM):
+    """A shared encoder, and for each group its own linear classifier of the disease.
+
+    In training, a row is scored by the head of its group: BCE(w_a·z + b_a, y), mean over
+    attributes; a row whose group is unknown is scored by the mean of that attribute's heads.
+    In use, the group is not needed: the heads' logits are summed over the groups (the paper's
+    sum of logits). We divide the sum by the number of heads, which changes no ranking and keeps the
+    scores on the scale of one head. A mean of linear heads is a linear head, so it is stored as
+    the model's ``disease_classifier`` after every step.
+
+    Reference: Wang et al., CVPR 2020, "Towards Fairness in Visual Recognition", section 4.4.
+    """
+
+    summary = "one classifier per group on a shared encoder, logits averaged over groups"
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        size, targets = model.disease_classifier.in_features, model.disease_classifier.out_features
+        self.heads = nn.ModuleList()
+        with torch.random.fork_rng():  # the model's own random numbers stay those of ERM
+            torch.manual_seed(setting.seed + 1)
+            # For each attribute its groups' heads side by side, outputs group by group.
+            self.heads.extend(nn.Linear(size, cell.shape[-1] * targets) for cell in setting.cells)
+        self.heads.to(model.disease_classifier.weight.device)
+        self.optimisers["heads"] = torch.optim.AdamW(
+            self.heads.parameters(), lr=setting.learning_rate, weight_decay=setting.weight_decay
+        )
+        self.merge()
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Make the model's classifier the mean of all heads."""
+        classifier = self.model.disease_classifier
+        for name in ("weight", "bias"):
+            merged = getattr(classifier, name)
+            parts = [getattr(heads, name).view(-1, *merged.shape) for heads in self.heads]  # g t d
+            merged.copy_(torch.cat(parts).mean(0))
+
+    def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
+        losses = []
+        for heads, codes in zip(self.heads, batch.attributes.T, strict=True):
+            logits = heads(z).view(len(z), -1, batch.targets.shape[1])  # n g t
+            index = codes.clamp_min(0)[:, None, None].expand(-1, 1, logits.shape[2])
+            own = logits.gather(1, index).squeeze(1)
+            chosen = torch.where((codes >= 0)[:, None], own, logits.mean(1))
+            losses.append(masked_bce(chosen, batch.targets))
+        return torch.stack(losses).mean()
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        self.train()
+        features = self.model.features(batch.images)
+        disease = self.disease_loss(self.model.embed_disease(features), batch)
+        sensitive, _ = self.sensitive_loss(features.detach(), batch)
+        self.descend(disease, "model", "heads")
+        self.descend(sensitive, "sensitive")
+        self.merge()
+        return {"disease_loss": disease.item(), "sensitive_loss": sensitive.item()}

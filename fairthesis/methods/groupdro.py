@@ -1,0 +1,95 @@
+"""GroupDRO: minimise the loss of the worst group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+from fairthesis.methods.base import MethodOptions, Setting, check_range
+from fairthesis.methods.cells import cell_codes, cell_counts, number_of_cells
+from fairthesis.methods.erm import ERM
+
+
+@dataclass(frozen=True)
+class GroupDROOptions(MethodOptions):
+    """``step_size`` is η of the group weights, ``adjustment`` the C of C / sqrt(n_cell)."""
+
+    step_size: float = 0.01
+    adjustment: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "step_size", "adjustment")
+
+
+def row_losses(logits: Float[Tensor, "n t"], targets: Float[Tensor, "n t"]) -> Float[Tensor, " n"]:
+    """Binary cross-entropy of each row, mean over its known targets; 0 where none is known."""
+    known = ~torch.isnan(targets)
+    losses = F.binary_cross_entropy_with_logits(
+        logits, torch.where(known, targets, 0.0), reduction="none"
+    )
+    return (losses * known).sum(1) / known.sum(1).clamp_min(1)
+
+
+class GroupDRO(ERM):
+    """Distributionally robust optimisation over cells of target and group.
+
+    With L_c the mean loss of cell c in the batch, for the cells that are in it:
+
+        q_c ← q_c exp(η (L_c + C / sqrt(n_c))), q ← q / sum q;  loss = sum_c q_c L_c
+
+    A cell is the first target's class with the groups of all attributes (``cell_codes``); n_c
+    is its size in the training part. Cells without a training image have q = 0; images without
+    a cell (label or group unknown) are left out, since no group is theirs.
+
+    Reference: Sagawa et al., ICLR 2020, algorithm 1 and section 3.3 (adjustment).
+    """
+
+    Options = GroupDROOptions
+    options: GroupDROOptions
+    summary = "exponentiated weights on the worst cells of target and group"
+    cell_weights: Tensor
+    cell_sizes: Tensor
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        self.groups = [cell.shape[-1] for cell in setting.cells]
+        codes = cell_codes(*setting.training_part(), self.groups)
+        sizes = cell_counts(codes, number_of_cells(self.groups)).cpu()
+        self.register_buffer("cell_sizes", sizes)
+        there = (sizes > 0).float()
+        self.register_buffer("cell_weights", there / there.sum().clamp_min(1))
+
+    def cell_losses(
+        self, logits: Float[Tensor, "n t"], batch: Batch
+    ) -> tuple[Float[Tensor, " c"], Int[Tensor, " c"]]:
+        """Mean loss of each cell in the batch, 0 where it is not there, and its rows' number."""
+        codes = cell_codes(batch.targets, batch.attributes, self.groups)
+        number = len(self.cell_weights)
+        counts = cell_counts(codes, number)
+        losses = row_losses(logits, batch.targets)[codes >= 0]
+        sums = logits.new_zeros(number).index_add(0, codes[codes >= 0], losses)
+        return sums / counts.clamp_min(1), counts
+
+    @torch.no_grad()
+    def reweigh(self, losses: Float[Tensor, " c"], there: Tensor) -> None:
+        """The step of q, for the cells that are there."""
+        adjusted = losses + self.options.adjustment / self.cell_sizes.clamp_min(1).sqrt()
+        factor = torch.where(there, (self.options.step_size * adjusted).exp(), 1.0)
+        self.cell_weights *= factor
+        self.cell_weights /= self.cell_weights.sum().clamp_min(1e-12)
+
+    def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
+        losses, counts = self.cell_losses(self.model.disease_logits(z), batch)
+        self.reweigh(losses.detach(), counts > 0)
+        return (self.cell_weights.clone() * losses).sum()
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        values = super().update(batch)
+        largest = float(self.cell_weights.max())
+        return values | {"largest_cell_weight": largest}

@@ -1,0 +1,105 @@
+"""JTT: train, find the images that were got wrong, train again with more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+from fairthesis.errors import InputError
+from fairthesis.methods.base import MethodOptions, Setting, check_range
+from fairthesis.methods.erm import ERM
+
+
+@dataclass(frozen=True)
+class JTTOptions(MethodOptions):
+    """``identify_epochs`` is T of plain training, ``upweight`` λ: how often an error comes."""
+
+    identify_epochs: int = 3
+    upweight: int = 5
+
+    def __post_init__(self) -> None:
+        check_range(self, "identify_epochs", "upweight", least=1)
+
+
+def misclassified(
+    scores: Float[Tensor, "n t"], targets: Float[Tensor, "n t"]
+) -> Float[Tensor, " n"]:
+    """1 where any known target is on the wrong side of 0.5, else 0.
+
+    >>> y = torch.tensor([[1.0, 0.0], [1.0, float("nan")], [0.0, 1.0]])
+    >>> misclassified(torch.tensor([[0.9, 0.2], [0.4, 0.9], [0.1, 0.2]]), y)
+    tensor([0., 1., 1.])
+    """
+    wrong = ((scores > 0.5) != (targets > 0.5)) & ~torch.isnan(targets)
+    return wrong.any(1).float()
+
+
+class JTT(ERM):
+    """Just Train Twice: ERM for T epochs, then from the first weights again with errors λ times.
+
+    After ``identify_epochs`` of plain training the misclassified training images (``error``) are
+    found; model and optimisers start again, and every epoch then holds each error ``upweight``
+    times and every other image once. The learning rate runs through its schedule in each of the
+    two trainings. No attribute is used. Models of the first training cannot be selected.
+
+    Reference: Liu et al., ICML 2021.
+    """
+
+    Options = JTTOptions
+    options: JTTOptions
+    summary = "train twice, the second time with more of the first one's errors"
+    error: Tensor
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        if self.options.identify_epochs >= setting.epochs:
+            raise InputError(
+                f"identify_epochs is {self.options.identify_epochs}, and the run has "
+                f"{setting.epochs} epochs: expected more epochs than that. Raise epochs or lower "
+                "identify_epochs."
+            )
+        # Not part of the saved state: the model that a resumed run builds starts with the same.
+        self.first = {name: value.clone() for name, value in model.state_dict().items()}
+        targets, _ = setting.training_part()
+        self.register_buffer("error", torch.zeros(len(targets)))
+
+    @classmethod
+    def eligible(cls, epoch: int, options: MethodOptions) -> bool:
+        assert isinstance(options, JTTOptions)
+        return epoch >= options.identify_epochs
+
+    def begin(self, epoch: int, scores: Callable[[], Float[Tensor, "n t"]]) -> None:
+        if epoch != self.options.identify_epochs:
+            return
+        targets, _ = self.setting.training_part()
+        self.error.copy_(misclassified(scores(), targets))
+        self.model.load_state_dict(self.first)
+        for optimiser in self.optimisers.values():
+            optimiser.state.clear()
+
+    def order(self, epoch: int) -> NDArray[np.intp]:
+        if epoch < self.options.identify_epochs:
+            return super().order(epoch)
+        errors = np.flatnonzero(self.error.cpu().numpy())
+        rows = np.concatenate([np.arange(len(self.error))] + [errors] * (self.options.upweight - 1))
+        return self.generator(epoch).permutation(rows)
+
+    def done(self, epoch: float) -> float:
+        first = self.options.identify_epochs
+        if epoch < first:
+            return epoch / first
+        return (epoch - first) / (self.setting.epochs - first)
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        values = super().update(batch)
+        if self.epoch >= self.options.identify_epochs:
+            values["error_share"] = float(self.error.mean())
+        return values

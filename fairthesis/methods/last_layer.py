@@ -1,0 +1,126 @@
+"""DFR: plain training, then the last layer again on a held-out part with balanced groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+from fairthesis.errors import InputError
+from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods.cells import balanced_draws, cell_codes
+from fairthesis.methods.erm import ERM
+
+
+@dataclass(frozen=True)
+class LastLayerOptions(MethodOptions):
+    """``held`` is the share of the training images kept for the last layer.
+
+    The last ``retrain_epochs`` epochs retrain it, at the learning rate ``retrain_rate``.
+    """
+
+    held: float = 0.2
+    retrain_epochs: int = 3
+    retrain_rate: float = 1e-2
+
+    def __post_init__(self) -> None:
+        check_range(self, "held", least=0.01, most=0.9)
+        check_range(self, "retrain_epochs", least=1)
+        check_range(self, "retrain_rate", least=1e-8)
+
+
+class LastLayer(ERM):
+    """Deep feature reweighting: ERM, then the disease classifier anew on balanced held-out images.
+
+    A share ``held`` of the *training* images, whole patients, never trains the encoder. In the
+    last ``retrain_epochs`` epochs the encoder stands still, the linear disease classifier
+    starts from zero and is trained on the held part, every cell of target and group drawn equally
+    often (``cell_codes``; images without a cell are not drawn), as many draws an epoch as there
+    are training images. The validation part stays for selection alone, where the paper's DFR^Val
+    would fit on it. The paper averages L1-penalised fits on balanced subsets; we draw with
+    replacement and use the run's weight decay.
+
+    Reference: Kirichenko, Izmailov and Wilson, ICLR 2023.
+    """
+
+    Options = LastLayerOptions
+    options: LastLayerOptions
+    summary = "plain training, then the last layer on a held-out part with balanced groups"
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        if self.options.retrain_epochs >= setting.epochs:
+            raise InputError(
+                f"retrain_epochs is {self.options.retrain_epochs}, and the run has "
+                f"{setting.epochs} epochs: expected more epochs than that. Raise epochs or lower "
+                "retrain_epochs."
+            )
+        self.start = setting.epochs - self.options.retrain_epochs
+        self.optimisers["classifier"] = torch.optim.AdamW(
+            model.disease_classifier.parameters(),
+            lr=self.options.retrain_rate,
+            weight_decay=setting.weight_decay,
+        )
+        self.is_held = self._hold_out()
+
+    def _hold_out(self) -> NDArray[np.bool_]:
+        """Which training images are held out: the first patients of a random order."""
+        targets, _ = self.setting.training_part()
+        patients = self.setting.patients
+        who = np.arange(len(targets)) if patients is None else patients.cpu().numpy()
+        wanted = self.options.held * len(who)
+        names, images = np.unique(who, return_counts=True)
+        # Not an epoch's generator: the held part stays the same throughout.
+        turn = np.random.default_rng((self.setting.seed, 0, 1)).permutation(len(names))
+        before = np.cumsum(images[turn]) - images[turn]
+        held = np.isin(who, names[turn[before < wanted]])
+        known = targets[torch.from_numpy(held), 0]
+        if not ((known == 0).any() and (known == 1).any()) or held.all():
+            raise InputError(
+                f"Of {len(who)} training images {int(held.sum())} are held out for the last layer, "
+                "and they lack a class or leave none to train on: choose another held share than "
+                f"{self.options.held}."
+            )
+        return held
+
+    def selectable(self, epoch: int) -> bool:
+        return epoch >= self.start
+
+    def begin(self, epoch: int, scores: Callable[[], Float[Tensor, "n t"]]) -> None:
+        if epoch == self.start:
+            with torch.no_grad():
+                for parameter in self.model.disease_classifier.parameters():
+                    parameter.zero_()
+
+    def order(self, epoch: int) -> NDArray[np.intp]:
+        generator = self.generator(epoch)
+        if epoch < self.start:
+            return generator.permutation(np.flatnonzero(~self.is_held))
+        groups = [cell.shape[-1] for cell in self.setting.cells]
+        codes = cell_codes(*self.setting.training_part(), groups).cpu().numpy()
+        return balanced_draws(np.where(self.is_held, codes, -1), len(codes), generator)
+
+    def done(self, epoch: float) -> float:
+        if epoch < self.start:
+            return epoch / self.start
+        return (epoch - self.start) / self.options.retrain_epochs
+
+    def at(self, epoch: float, rate: float) -> None:
+        super().at(epoch, rate)
+        for group in self.optimisers["classifier"].param_groups:
+            group["lr"] = self.options.retrain_rate * rate
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        if self.epoch < self.start:
+            return super().update(batch)
+        z, _ = self.embed(batch.images)  # evaluation mode: the encoder and its statistics stand
+        disease = masked_bce(self.model.disease_logits(z), batch.targets)
+        self.descend(disease, "classifier")
+        return {"disease_loss": disease.item()}

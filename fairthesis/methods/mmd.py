@@ -1,0 +1,34 @@
+"""MMD: the groups' embeddings are drawn together by their kernel means."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fairthesis.batches import Batch
+from fairthesis.methods.discrepancy import conditional_mmd
+from fairthesis.methods.penalised import Penalised
+
+
+class MMD(Penalised):
+    """BCE + λ · MMD² between the groups within each class of the target.
+
+    Mean over attributes, targets, classes and pairs of groups (``conditional_mmd``), Gaussian
+    kernels of five bandwidths around the median. Given the target, so that a difference in
+    prevalence is not held against the embedding.
+
+    Reference: Gretton et al., JMLR 2012; as a penalty Louizos et al., ICLR 2016.
+    """
+
+    summary = "kernel distance between groups given the target (MMD) as a penalty"
+
+    def penalty(
+        self, z: Float[Tensor, "n d"], s: Float[Tensor, "n s"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        values = [
+            conditional_mmd(z, codes, target)
+            for codes in batch.attributes.T
+            for target in batch.targets.T
+        ]
+        return torch.stack(values).mean()

@@ -1,0 +1,120 @@
+"""FCRO: the disease embedding orthogonal to the sensitive one, in column and in row space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from fairthesis.batches import Batch
+from fairthesis.encoder import FairEncoder
+from fairthesis.errors import InputError
+from fairthesis.methods.base import MethodOptions, Setting, check_range
+from fairthesis.methods.dependence import cross_covariance
+from fairthesis.methods.penalised import Penalised, PenaltyOptions
+
+
+@dataclass(frozen=True)
+class OrthogonalOptions(PenaltyOptions):
+    """``row_weight`` is relative to the column term.
+
+    ``energy`` is the share of the sensitive embedding's squares that its subspace must hold, with
+    at most ``rank`` dimensions; ``decay`` how slowly the running subspace forgets.
+    """
+
+    row_weight: float = 1.0
+    energy: float = 0.99
+    rank: int = 8
+    decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "row_weight")
+        check_range(self, "energy", "decay", most=1.0)
+        check_range(self, "rank", least=1)
+
+
+def subspace(moment: Float[Tensor, "s s"], energy: float, rank: int) -> Float[Tensor, "s k"]:
+    """Orthonormal basis of the largest directions of Z'Z/n that hold ``energy`` of its trace.
+
+    At least one and at most ``rank`` directions.
+
+    >>> subspace(torch.diag(torch.tensor([1.0, 8.0, 1.0])), 0.8, 3).abs().T
+    tensor([[0., 1., 0.]])
+    """
+    size, axes = torch.linalg.eigh(moment)
+    size, axes = size.flip(0).clamp_min(0), axes.flip(1)
+    before = size.cumsum(0) - size
+    number = int((before < energy * size.sum()).sum())
+    return axes[:, : max(1, min(number, rank))]
+
+
+def column_loss(z: Float[Tensor, "n d"], basis: Float[Tensor, "s k"]) -> Float[Tensor, ""]:
+    """Mean squared cosine between a row of z and a subspace, in [0, 1]; 0 if orthogonal.
+
+    mean_i |B' z_i|² / |z_i|². A basis of fewer dimensions than z lies in its first coordinates.
+
+    >>> basis = torch.tensor([[1.0], [0.0]])
+    >>> z = torch.tensor([[0.0, 2.0, 1.0], [3.0, 4.0, 0.0]])
+    >>> round(float(column_loss(z, basis)), 2)
+    0.18
+    """
+    wide = F.pad(basis, (0, 0, 0, z.shape[1] - basis.shape[0]))
+    return (F.normalize(z, dim=1) @ wide).square().sum(1).mean()
+
+
+class Orthogonal(Penalised):
+    """BCE + λ (column orthogonality + row_weight · row orthogonality).
+
+    Column space: no image's disease embedding has a part in the low-rank subspace that the
+    sensitive embeddings span (``column_loss``). Row space: over the images, no dimension of the
+    one goes with a dimension of the other (``cross_covariance``, squared correlations). The
+    sensitive branch is trained beside, on detached features, and stands still in this loss.
+
+    The subspace is accumulated over batches, as in the paper, which re-selects the largest
+    singular directions of old basis and new batch. We keep a running mean of S'S/n with
+    ``decay`` and take its leading eigenvectors: the branch goes on learning, and what it no longer
+    uses must be forgotten. Both embeddings are the outputs of separate heads, whose axes mean
+    nothing to each other, here as in the paper; a sensitive embedding that is smaller than the
+    disease embedding lies in its first coordinates.
+
+    Reference: Deng, Zhong and Dou, IPMI 2023 ("FCRO").
+    """
+
+    Options = OrthogonalOptions
+    options: OrthogonalOptions
+    summary = "orthogonal to the sensitive embedding in column and row space (FCRO)"
+    moment: Tensor
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        size = model.sensitive_norm.num_features
+        width = model.disease_classifier.in_features
+        if self.options.weight and size > width:
+            raise InputError(
+                f"sensitive_dim is {size} and disease_dim {width}: expected sensitive_dim to be "
+                "no larger for method orthogonal."
+            )
+        device = model.disease_classifier.weight.device
+        self.register_buffer("moment", torch.zeros(size, size, device=device))
+
+    @torch.no_grad()
+    def accumulate(self, s: Float[Tensor, "n s"]) -> None:
+        """Take a batch of sensitive embeddings into the running moment."""
+        new = s.T @ s / len(s)
+        decay = self.options.decay if self.moment.any() else 0.0
+        self.moment.copy_(decay * self.moment + (1 - decay) * new)
+
+    def penalty(
+        self, z: Float[Tensor, "n d"], s: Float[Tensor, "n s"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        known = (batch.attributes >= 0).any(1)
+        if int(known.sum()) < 2:
+            return z.sum() * 0.0
+        self.accumulate(s[known])
+        basis = subspace(self.moment, self.options.energy, self.options.rank)
+        rows = cross_covariance(z[known], s[known])
+        return column_loss(z[known], basis) + self.options.row_weight * rows

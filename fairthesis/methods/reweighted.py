@@ -1,0 +1,69 @@
+"""Reweighting: every target and group counts equally in the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from fairthesis.batches import Batch
+from fairthesis.methods.base import MethodOptions, check_range, masked_bce
+from fairthesis.methods.cells import cell_codes, cell_counts, number_of_cells
+from fairthesis.methods.erm import ERM
+
+MAX_WEIGHT = 10.0
+
+
+@dataclass(frozen=True)
+class ReweightedOptions(MethodOptions):
+    """``power`` 1 makes every cell count the same, 0 is ERM, between them a compromise."""
+
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "power", most=1.0)
+
+
+def cell_weights(counts: Int[Tensor, " c"], power: float = 1.0) -> Float[Tensor, " c"]:
+    """(n / (K n_cell))^power for the K cells that have an image, at most 10; 0 for the others.
+
+    >>> cell_weights(torch.tensor([30, 10, 0]))
+    tensor([0.6667, 2.0000, 0.0000])
+    """
+    there = counts > 0
+    even = counts.sum() / there.sum().clamp_min(1)
+    weight = (even / counts.clamp_min(1)).pow(power).clamp_max(MAX_WEIGHT)
+    return torch.where(there, weight, 0.0)
+
+
+class Reweighted(ERM):
+    """ERM with the loss of each image weighted by 1 / P(cell).
+
+    A cell is the first target's class with the groups of all attributes (``cell_codes``). The
+    weight is n / (K n_cell), at most 10, so that one image of an empty corner does not rule a
+    batch; an image without a cell (label or group unknown) has weight 1. With several targets an
+    image's weight holds for all of them.
+
+    Reference: Kamiran and Calders, Knowledge and Information Systems 2012 (reweighing).
+    """
+
+    Options = ReweightedOptions
+    options: ReweightedOptions
+    strength = "power"
+    summary = "loss weighted by one over the share of target and group"
+
+    def row_weights(self, batch: Batch) -> Float[Tensor, " n"]:
+        """The weight of each image."""
+        groups = [cell.shape[-1] for cell in self.setting.cells]
+        counts = cell_counts(
+            cell_codes(*self.setting.training_part(), groups), number_of_cells(groups)
+        )
+        weights = cell_weights(counts, self.options.power).to(batch.targets.device)
+        codes = cell_codes(batch.targets, batch.attributes, groups)
+        return torch.where(codes >= 0, weights[codes.clamp_min(0)], 1.0)
+
+    def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
+        weights = self.row_weights(batch)[:, None].expand_as(batch.targets)
+        return masked_bce(self.model.disease_logits(z), batch.targets, weights)
