@@ -9,9 +9,8 @@ import pandas as pd
 
 from fairthesis import resampling
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import group_names
 from fairthesis.probes import Array, Codes
-from fairthesis.schema import EMBEDDING_KEYS, require_columns
+from fairthesis.schema import EMBEDDING_KEYS, group_values, require_columns
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def join(
     """Rows with embedding, target and attribute; embedding columns; groups; what is left out."""
     what = "the embeddings table"
     require_columns(embeddings, EMBEDDING_KEYS, what)
-    require_columns(predictions, ["image_id", "y_true", attribute], "the predictions table")
+    require_columns(predictions, ["image_id", "y_true"], "the predictions table")
     columns = [c for c in embeddings.columns if c.startswith(prefix) and c != prefix]
     if not columns:
         found = sorted({str(c).rstrip("0123456789") for c in embeddings.columns})
@@ -52,8 +51,8 @@ def join(
         predictions = predictions[predictions["target"].astype(str) == target]
     elif target is not None:
         raise InputError(f"No column target in the predictions table: cannot take {target!r}.")
-    labels = predictions[["image_id", "y_true", attribute]].copy()
-    labels[attribute] = group_names(labels[attribute])
+    labels = predictions[["image_id", "y_true"]].copy()
+    labels[attribute] = group_values(predictions, attribute, "the predictions table")
     rows = embeddings[[*EMBEDDING_KEYS, *columns]].copy()
     for frame, name in ((rows, what), (labels, "the predictions table")):
         frame["image_id"] = frame["image_id"].astype("string")

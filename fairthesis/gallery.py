@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ def count_table(cohort: Cohort, target: str, attribute: str) -> pd.DataFrame:
     label = pd.Series(cohort.labels(target), index=cohort.frame.index)
     names = label.map({0.0: "absent", 1.0: "present"}).astype(object).fillna(NOT_STATED)
     groups = [*cohort.groups(attribute)]
-    group = cohort.frame[attribute].astype(object)
+    group = cohort.group_of(attribute).astype(object)
     group = group.where(group.notna(), NOT_STATED)
     table = pd.crosstab(group, names)
     order = [name for name in ("absent", "present", NOT_STATED) if name in table.columns]
@@ -195,13 +196,16 @@ def count_table(cohort: Cohort, target: str, attribute: str) -> pd.DataFrame:
     return table.reindex(index=rows, columns=order).rename_axis(index=attribute, columns=None)
 
 
-def counts(cohort: Cohort, target: str | None = None) -> Figure:
+def counts(cohort: Cohort, target: str | None = None, attributes: Sequence[str] = ()) -> Figure:
     """Images of each group of each attribute by label: bars with their numbers, a panel each.
 
-    ``target`` is the cohort's first where none is given.
+    ``target`` is the cohort's first where none is given, ``attributes`` (or intersections ``a*b``)
+    all of them.
     """
     chosen = cohort.targets[0] if target is None else target
-    tables = [count_table(cohort, chosen, attribute) for attribute in cohort.attributes]
+    tables = [
+        count_table(cohort, chosen, attribute) for attribute in attributes or cohort.attributes
+    ]
     colours = {"absent": CHANCE, "present": "C0", NOT_STATED: "white"}
     bars = [0.28 * len(table) + 0.42 for table in tables]
     with style():
@@ -228,7 +232,8 @@ def counts(cohort: Cohort, target: str | None = None) -> Figure:
             axes.set_yticks(range(len(table)), list(table.index))
             axes.tick_params(axis="y", length=0)
             axes.invert_yaxis()
-            axes.set_title("by " + str(table.index.name).replace("_", " "))
+            named = str(table.index.name).replace("_", " ").replace("*", " and ")
+            axes.set_title(f"by {named}")
             axes.set_xlim(0, most * 1.3)
             axes.margins(y=0.02)
         panels[-1, 0].set_xlabel("images")

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from fairthesis.batches import Table
 from fairthesis.cohort import Cohort
 from fairthesis.methods import Method
-from fairthesis.schema import SPLITS, write_atomically, write_table
+from fairthesis.schema import SPLITS, attribute_parts, write_atomically, write_table
 
 
 def infer(
@@ -43,15 +43,18 @@ def write_results(
     batch_size: int,
     device: torch.device,
 ) -> None:
-    """Write ``predictions.parquet``, ``embeddings.parquet`` and ``model.safetensors``."""
+    """Write ``predictions.parquet``, ``embeddings.parquet`` and ``model.safetensors``.
+
+    An intersection has its own column in the predictions; those of its parts follow it.
+    """
     rows = np.sort(np.concatenate([table.rows[split] for split in SPLITS]))
     scores, disease, sensitive = infer(method, table, rows, batch_size, device)
     frame = cohort.frame.iloc[rows].reset_index(drop=True)
     keys = frame[["image_id", "patient_id", "split"]]
+    parts = [part for name in attributes for part in attribute_parts(frame, name)]
+    groups = {name: cohort.group_of(name).iloc[rows].array for name in [*attributes, *parts]}
     tables = [
-        keys.assign(target=target, y_true=frame[target], y_score=scores[:, t]).join(
-            frame[list(attributes)]
-        )
+        keys.assign(target=target, y_true=frame[target], y_score=scores[:, t], **groups)
         for t, target in enumerate(targets)
     ]
     write_table(pd.concat(tables, ignore_index=True), out / "predictions.parquet")

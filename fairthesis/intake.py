@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fairthesis import thresholds
 from fairthesis.errors import InputError, unknown
 from fairthesis.resampling import patient_index
-from fairthesis.schema import require_columns
+from fairthesis.schema import group_values, require_columns
 
 WHAT = "the predictions table"
 MAX_GROUPS = 50
@@ -195,12 +195,7 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
 
 
 def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
-    parts = [name] if name in rows.columns else [part.strip() for part in name.split("*")]
-    require_columns(rows, parts, WHAT)
-    columns = [group_names(rows[part]) for part in parts]
-    text = columns[0]
-    for column in columns[1:]:
-        text = text + " * " + column
+    text = group_values(rows, name, WHAT)
     missing = int(text.isna().sum())
     if missing:
         warnings.append(
@@ -216,14 +211,6 @@ def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorica
             "Bin a continuous attribute first, age in decades for instance."
         )
     return values
-
-
-def group_names(column: pd.Series) -> pd.Series:
-    """Values as text; a float that is whole (as pandas reads integers beside nulls) without .0."""
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    text = column.astype("string").str.strip()
-    return text.mask(text == "")
 
 
 def _warn_of_shared(

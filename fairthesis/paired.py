@@ -13,8 +13,14 @@ import pandas as pd
 
 from fairthesis import comparison, disparity, metrics, resampling, thresholds
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import group_names, of_split, of_target
-from fairthesis.schema import require_columns, write_table, write_text
+from fairthesis.intake import of_split, of_target
+from fairthesis.schema import (
+    attribute_parts,
+    group_values,
+    require_columns,
+    write_table,
+    write_text,
+)
 
 # What is tested, and corrected for together; everything else is in the table without a correction.
 TESTED = (
@@ -108,14 +114,13 @@ def compare_all(
     for metric in tested:
         if metric not in known:
             raise unknown("metric", metric, known)
-    needed = [*key, label, score, patient, group]
-    parts = {
-        name: _prepare(frame, name, needed, split, target, threshold, label, score)
-        for name, frame in models.items()
-    }
+    parts = {}
+    for name, frame in models.items():
+        needed = [*key, label, score, patient, *attribute_parts(frame, group)]
+        parts[name] = _prepare(frame, name, needed, split, target, threshold, label, score)
     reference, *others = parts
     first, cut = parts[reference]
-    first = first.assign(**{group: group_names(first[group])})
+    first = first.assign(**{group: group_values(first, group, "the predictions table")})
     _check_groups(first, group)
     tables, levels = [], []
     for other in others:

@@ -52,7 +52,7 @@ def examples(cohort: Cohort, target: str, attribute: str, size: int = 96, each: 
     titles: list[str] = []
     for group in cohort.groups(attribute):
         for value, word in ((0, "no "), (1, "")):
-            found = (frame["split"] == "train") & (frame[attribute] == group)
+            found = (frame["split"] == "train") & (cohort.group_of(attribute) == group)
             chosen = np.flatnonzero((found & (frame[target] == value)).to_numpy())[:each]
             rows += list(chosen)
             titles += [f"{group}, {word}{target}"] * len(chosen)

@@ -14,9 +14,9 @@ from sklearn.isotonic import IsotonicRegression
 
 from fairthesis import calibration
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import group_names, of_target
+from fairthesis.intake import of_target
 from fairthesis.metrics import Array
-from fairthesis.schema import require_columns
+from fairthesis.schema import group_values, require_columns
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -178,9 +178,10 @@ def _map(method: str, y: Array, s: Array, new: Array, name: str) -> NDArray[np.f
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
     """Rows of the target with score, label and group known."""
-    require_columns(frame, ["split", "y_true", "y_score", group], "the predictions table")
+    require_columns(frame, ["split", "y_true", "y_score"], "the predictions table")
     rows, _ = of_target(frame.reset_index(drop=True), target)
-    rows = rows.assign(**{group: group_names(rows[group]).astype(object)})
+    names = group_values(rows, group, "the predictions table")
+    rows = rows.assign(**{group: names.astype(object)})
     return rows.dropna(subset=["y_true", "y_score", group])
 
 

@@ -73,6 +73,40 @@ def attribute_columns(frame: pd.DataFrame) -> list[str]:
     return [column for column in frame.columns if column not in PREDICTION_COLUMNS]
 
 
+def attribute_parts(frame: pd.DataFrame, name: str) -> list[str]:
+    """The columns that an attribute is made of: itself, or those joined by ``*``.
+
+    >>> attribute_parts(pd.DataFrame({"sex": ["F"], "age_group": ["80+"]}), "sex*age_group")
+    ['sex', 'age_group']
+    """
+    return [name] if name in frame.columns else [part.strip() for part in name.split("*")]
+
+
+def group_values(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
+    """The group of each row as text: one column's, or an intersection's (``a*b``, any number).
+
+    A row is null where any part is.
+
+    >>> table = pd.DataFrame({"sex": ["F", "M", None], "type": [1.0, float("nan"), 2.0]})
+    >>> group_values(table, "sex*type", "the table").tolist()
+    ['F * 1', <NA>, <NA>]
+    """
+    parts = attribute_parts(frame, name)
+    require_columns(frame, parts, what)
+    text = group_names(frame[parts[0]])
+    for part in parts[1:]:
+        text = text + " * " + group_names(frame[part])
+    return text.rename(name)
+
+
+def group_names(column: pd.Series) -> pd.Series:
+    """Values as text; a float that is whole (as pandas reads integers beside nulls) without .0."""
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    text = column.astype("string").str.strip()
+    return text.mask(text == "")
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call ``write`` with a temporary path beside ``path``, then move it into place.
 

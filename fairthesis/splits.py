@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fairthesis.errors import InputError
-from fairthesis.schema import SPLITS, require_columns
+from fairthesis.schema import SPLITS, group_values, require_columns
 
 FRACTIONS = (0.6, 0.2, 0.2)
 
@@ -52,9 +52,9 @@ def by_patient(
     """``train``, ``val`` or ``test`` for each row, shape (n,), disjoint in every key.
 
     Whole components (see ``connected``) are dealt out within strata: the combinations of the
-    columns ``strata`` (targets and attributes, null being a value of its own), a component
-    counting for the stratum that its rarest row belongs to. Each goes to the part that is
-    furthest behind its share of the images. The order of the rows has no influence.
+    columns ``strata`` (targets and attributes, or intersections ``a*b``, null being a value of
+    its own), a component counting for the stratum that its rarest row belongs to. Each goes to the
+    part that is furthest behind its share of the images. The order of the rows has no influence.
 
     >>> table = pd.DataFrame({"patient_id": list("aabbccdde"), "y": [1, 1, 0, 0, 0, 1, 0, 0, 1]})
     >>> pd.crosstab(table["patient_id"], by_patient(table)).gt(0).sum(axis=1).max()
@@ -65,7 +65,6 @@ def by_patient(
             "Expected fractions for train, val and test that are 0 or larger and sum to 1, "
             f"but got {fractions!r}."
         )
-    require_columns(frame, strata, "the table to split")
     component = connected(frame, keys)
     total = int(component.max(initial=-1)) + 1
     name = np.full(total, "", dtype=object)
@@ -96,6 +95,8 @@ def _strata(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
     """The combination of values in each row as an integer that does not depend on row order."""
     code = np.zeros(len(frame), dtype=np.int64)
     for column in columns:
-        values = pd.factorize(frame[column].astype(str), sort=True)[0]
+        plain = column in frame.columns
+        group = frame[column] if plain else group_values(frame, column, "the table to split")
+        values = pd.factorize(group.astype(str), sort=True)[0]
         code = pd.factorize(code * (values.max(initial=0) + 1) + values, sort=True)[0]
     return code

@@ -55,6 +55,7 @@ class TrainConfig:
     hidden_dim: int = 256
     disease_dim: int = 128
     sensitive_dim: int = 64
+    disease_norm: str = "batch"
     size: int = 224
     epochs: int = 20
     batch_size: int = 128
@@ -239,6 +240,7 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         targets=targets,
         groups=[len(groups) for groups in table.groups],
         weights=config.weights,
+        disease_norm=config.disease_norm,
     )
     rows = torch.from_numpy(table.rows["train"])
     cells = tuple(

@@ -92,3 +92,29 @@ def test_wrong_words_end_with_one_line_and_code_2(
     assert code == 2
     assert message in err
     assert "Traceback" not in err
+
+
+def test_describe_counts_an_intersection(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root, plot = ham10000(tmp_path), tmp_path / "counts.png"
+    words = ["describe", "ham10000", "--data-root", root, "--attribute", "sex*age_group"]
+    code, out, _ = run(capsys, *words, "--plot", plot)
+    assert code == 0
+    assert "| sex*age_group" in out and "| F * 20-39" in out and "| not stated" in out
+    assert "| sex  " not in out  # only what was asked for
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    code, _, err = run(capsys, *words[:-1], "sex*race")
+    assert code == 2 and "'race'" in err
+
+
+def test_describe_counts_patients_of_both_classes_and_lesions_seen_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, out, _ = run(capsys, "describe", "nih-cxr14", "--data-root", nih(tmp_path / "nih"))
+    frame = datasets.load("nih-cxr14", tmp_path / "nih").frame
+    both = (frame.groupby("patient_id")["pneumonia"].nunique() == 2).sum()
+    assert both > 0
+    assert f"patients with pneumonia=0 and pneumonia=1: {both}\n" in out
+    _, out, _ = run(capsys, "describe", "ham10000", "--data-root", ham10000(tmp_path / "ham"))
+    assert "lesions with several images: 9\n" in out  # ten, and one has lost its second file

@@ -111,3 +111,65 @@ def test_shares_are_met_in_every_stratum() -> None:
 def test_fractions_that_do_not_sum_to_one_are_refused(fractions: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="fractions"):
         by_patient(table(), fractions=fractions)  # type: ignore[arg-type]
+
+
+def people(**changes: object) -> Cohort:
+    """Sex in three groups by site in two, every combination once, then three with an unknown."""
+    sex = ["F", "M", "X"] * 2 + [None, "F", None]
+    site = ["b"] * 3 + ["a"] * 3 + ["a", None, None]
+    names = [str(i) for i in range(9)]
+    columns: dict[str, object] = {"image_id": names, "patient_id": names, "path": names}
+    columns |= {"split": "train", "y": 0.0, "sex": sex, "site": site}
+    return Cohort("made", pd.DataFrame(columns | changes), ("y",), ("sex", "site"))
+
+
+def test_an_intersection_is_an_attribute_and_unknown_where_a_part_is() -> None:
+    made = people()
+    groups = ["F * a", "F * b", "M * a", "M * b", "X * a", "X * b"]
+    assert made.groups("sex*site") == made.groups("sex * site") == groups
+    assert made.codes("sex*site").tolist() == [1, 3, 5, 0, 2, 4, -1, -1, -1]
+    assert made.group_of("sex*site").isna().tolist() == [False] * 6 + [True] * 3
+    assert made.group_of("sex").equals(made.frame["sex"])
+    backwards = people(sex=made.frame["sex"][::-1].tolist(), site=made.frame["site"][::-1].tolist())
+    assert backwards.groups("sex*site") == groups  # whatever the order of the rows
+    assert made.groups("sex*site*sex")[0] == "F * a * F"  # any number of parts
+
+
+@pytest.mark.parametrize("name", ["sex*age", "age*sex", "age", "sex*", "y*sex"])
+def test_a_part_that_the_cohort_lacks_is_named(name: str) -> None:
+    part = next(part for part in name.split("*") if part not in ("sex", "site"))
+    with pytest.raises(InputError, match=f"attribute of made '{part}': expected one of sex, site"):
+        people().groups(name)
+
+
+def test_a_column_with_a_star_in_its_name_is_that_column() -> None:
+    made = people(**{"sex*site": ["u", "v", None] * 3})
+    assert Cohort("made", made.frame, ("y",), ("sex*site",)).groups("sex*site") == ["u", "v"]
+
+
+def test_a_cohort_may_list_an_intersection_and_its_parts_are_in_the_fingerprint() -> None:
+    frame = people().frame
+    both = Cohort("made", frame, ("y",), ("sex*site",))
+    assert both.codes("sex*site").max() == 5
+    assert both.groups("site") == ["a", "b"]
+    other = Cohort("made", frame.assign(site="a"), ("y",), ("sex*site",))
+    assert other.fingerprint() != both.fingerprint()
+    with pytest.raises(InputError, match="column in the cohort made 'race'"):
+        Cohort("made", frame, ("y",), ("sex*race",))
+
+
+def test_a_split_is_even_in_every_intersection() -> None:
+    rng = np.random.default_rng(0)
+    n = 3000
+    table = pd.DataFrame({"patient_id": [f"p{i:04d}" for i in range(n)]})
+    table["sex"] = rng.choice(["F", "M", "X"], n, p=[0.7, 0.25, 0.05])
+    table["site"] = rng.choice(["a", "b"], n, p=[0.9, 0.1])
+    table["split"] = by_patient(table, strata=["sex*site"])
+    share = pd.crosstab([table["sex"], table["site"]], table["split"])
+    expected = np.outer(share.sum(axis=1), [0.2, 0.6, 0.2])  # test, train, val
+    assert np.abs(share.to_numpy() - expected).max() <= 2
+    alone = by_patient(table, strata=["sex"])
+    apart = pd.crosstab([table["sex"], table["site"]], alone).to_numpy() - expected
+    assert np.abs(apart).max() > 2  # by one part only, the other is left to chance
+    with pytest.raises(InputError, match="'age'"):
+        by_patient(table, strata=["sex*age"])

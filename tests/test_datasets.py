@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,15 @@ def test_every_data_set_says_what_it_is(name: str) -> None:
     assert len(about.splitlines()[0]) < 100
     assert "icence" in about
     if datasets.needs_root(name):
-        for word in ("Images:", "Access:", "Citation:", "Pitfalls"):
+        for word in ("Images:", "Label", "roup", "Pitfalls:", "Access:", "Licence:", "Citation:"):
             assert word in about, word
+    if datasets.needs_root(name) and name != "csv":
+        first = about.splitlines()[0]
+        assert re.search(r"\d images of|\d[^:]* (images|X-rays) ?", first), "how many images"
+        assert re.search(r"patients|patient numbers", about), "patients, or that there are none"
+        assert re.search(r"([Ll]ayout|[Cc]olumns|[Tt]able) (partly )?(un)?verified", first)
+        citation = about.split("Citation:")[1]
+        assert re.search(r"\b(19|20)\d\d\b", citation), "the year of the citation"
 
 
 @pytest.mark.parametrize("parts", [False, True])

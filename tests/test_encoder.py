@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from fairthesis._torchvision import torchvision
-from fairthesis.encoder import BACKBONES, FairEncoder
+from fairthesis.encoder import BACKBONES, FairEncoder, Whitening
 from fairthesis.errors import InputError
 
 
@@ -41,6 +41,41 @@ def test_disease_embedding_cannot_hide_behind_scale():
     after, _ = model(images)
     torch.testing.assert_close(after.std(0), before.std(0), rtol=0.2, atol=0.1)
     assert not list(model.disease_norm.parameters())
+
+
+def test_no_direction_of_a_whitened_embedding_is_small():
+    torch.manual_seed(0)
+    hidden = torch.randn(4000, 2)
+    hidden[:, 1] *= 1e-3  # hides in the difference of two columns that look alike
+    z = torch.stack([hidden[:, 0], hidden[:, 0] + hidden[:, 1]], dim=1)
+    columns, white = nn.BatchNorm1d(2, eps=1e-10, affine=False), Whitening(2)
+    assert torch.linalg.eigvalsh(torch.cov(columns(z).T)).min() < 1e-5
+    torch.testing.assert_close(torch.cov(white(z).T, correction=0), torch.eye(2), atol=0.05, rtol=0)
+
+
+def test_whitening_uses_running_statistics_in_evaluation():
+    torch.manual_seed(0)
+    white, mix = Whitening(3), torch.randn(3, 3)
+    for _ in range(200):
+        white(torch.randn(256, 3) @ mix + 5)
+    white.eval()
+    z = torch.randn(20000, 3) @ mix + 5
+    out = white(z)
+    torch.testing.assert_close(out.mean(0), torch.zeros(3), atol=0.1, rtol=0)
+    torch.testing.assert_close(torch.cov(out.T), torch.eye(3), atol=0.1, rtol=0)
+    torch.testing.assert_close(white(z[:7]), out[:7])  # a row does not depend on its neighbours
+
+
+def test_whitening_passes_the_right_gradient():
+    torch.manual_seed(0)
+    white = Whitening(3).double()
+    z = torch.randn(9, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(white, z)
+
+
+def test_fewer_images_than_directions_are_refused():
+    with pytest.raises(InputError, match="batch of 8 images cannot whiten 16 directions"):
+        FairEncoder("small", disease_dim=16, disease_norm="whitening")(torch.rand(8, 3, 32, 32))
 
 
 def test_weights_from_a_file_reach_the_backbone(tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -129,3 +130,84 @@ def test_the_command_prints_the_steps(capsys: pytest.CaptureFixture[str]) -> Non
         said = capsys.readouterr()
         assert words in said.out + said.err
     assert not Path("nowhere").exists()
+
+
+class Broken(Quiet):
+    """Sends ranges; the first answer to each request from the start breaks off half way."""
+
+    asked: ClassVar[list[str | None]] = []
+    tag = '"one"'
+    breaks = True
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.asked.append(asked)
+        data = (Path(self.directory) / self.path[1:]).read_bytes()
+        goes_on = asked is not None and self.headers.get("If-Range") == self.tag
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and goes_on else 0
+        if start >= len(data):
+            self.send_error(416)
+            return
+        self.send_response(206 if goes_on else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("ETag", self.tag)
+        self.end_headers()
+        stop = len(data) // 2 if type(self).breaks else len(data)
+        self.wfile.write(data[start:stop])
+        self.close_connection = True
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["same file", "another file by then"])
+def test_a_download_that_broke_off_goes_on(
+    changed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Broken, "asked", [])
+    data = bytes(range(256)) * 40_000
+    (tmp_path / "big.bin").write_bytes(data)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Broken, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/big.bin"
+    sources = {"made": {"big.bin": (address, None)}}
+    out = tmp_path / "out"
+    try:
+        with pytest.raises(InputError, match="Cannot download"):
+            fetch("made", out, sources=sources)
+        assert not (out / "big.bin").exists()
+        half = (out / ".big.bin.part").stat().st_size
+        assert 1 << 20 <= half <= len(data) // 2
+        monkeypatch.setattr(Broken, "breaks", False)
+        if changed:  # halves of two versions are never joined
+            data = data[::-1]
+            (tmp_path / "big.bin").write_bytes(data)
+            monkeypatch.setattr(Broken, "tag", '"two"')
+        [path] = fetch("made", out, sources=sources)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert path.read_bytes() == data
+    assert Broken.asked == [None, f"bytes={half}-"]
+    assert sorted(p.name for p in out.iterdir()) == ["big.bin", "big.bin.sha256"]
+
+
+def test_a_part_that_is_too_long_is_fetched_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Broken, "breaks", False)
+    (tmp_path / "t.bin").write_bytes(b"0123456789")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".t.bin.part").write_bytes(b"x" * 20)
+    (out / ".t.bin.tag").write_text(Broken.tag)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Broken, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{server.server_address[1]}/t.bin"
+        [path] = fetch("made", out, sources={"made": {"t.bin": (address, None)}})
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert path.read_bytes() == b"0123456789"

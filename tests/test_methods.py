@@ -18,7 +18,12 @@ from fairthesis.methods import METHODS
 from fairthesis.methods.adversarial import Adversarial, AdversarialOptions, cell_weight
 from fairthesis.methods.base import Setting, cell_probabilities, masked_bce, masked_cross_entropy
 from fairthesis.methods.critics import confusion_loss, critic_input
-from fairthesis.methods.dependence import conditional_hsic, cross_covariance, normalised_hsic
+from fairthesis.methods.dependence import (
+    conditional_hsic,
+    cross_covariance,
+    normalised_hsic,
+    unbiased_hsic,
+)
 
 CONTRACT = [
     {"targets": 1, "attributes": 1, "groups": 2},
@@ -196,6 +201,33 @@ def test_hsic_is_that_of_the_definition_and_small_under_independence():
     many, codes = torch.randn(600, 3, generator=g), torch.randint(0, 2, (600,), generator=g)
     assert normalised_hsic(many, codes, 2) < 0.05
     assert normalised_hsic(many + 3 * codes[:, None], codes, 2) > 0.5
+
+
+def test_unbiased_hsic_is_the_definition_over_pairs_and_zero_on_average():
+    g = torch.Generator().manual_seed(0)
+    z, a = torch.randn(30, 2, generator=g), torch.randint(0, 3, (30,), generator=g)
+    squared = torch.cdist(z, z).square()
+    off = ~torch.eye(30, dtype=torch.bool)
+    k = torch.exp(-squared / squared[off].median())
+    total = 0.0
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        p, q = torch.where(a == one)[0].tolist(), torch.where(a == other)[0].tolist()
+        inside = [np.mean([k[i, j] for i in s for j in s if i != j]) for s in (p, q)]
+        total += sum(inside) - 2 * np.mean([k[i, j] for i in p for j in q])
+    w = (1 / torch.bincount(a)[a].float()) / 3
+    h = torch.eye(30) - torch.outer(torch.ones(30), w)
+    root = torch.outer(w, w).sqrt()
+    norm = [((h @ m @ h.T) * root).square().sum() for m in (k, (a[:, None] == a).float())]
+    expected = total / 27 / (norm[0] * norm[1]).sqrt()
+    torch.testing.assert_close(unbiased_hsic(z, a, 3), expected.float(), rtol=1e-4, atol=1e-6)
+
+    values, plain = [], []
+    for _ in range(200):
+        z, a = torch.randn(60, 8, generator=g), (torch.rand(60, generator=g) < 0.3).long()
+        values.append(float(unbiased_hsic(z, a, 2)))
+        plain.append(float(normalised_hsic(z, a, 2, 1 / torch.bincount(a)[a].float())))
+    assert abs(np.mean(values)) < 4 * np.std(values) / 200**0.5
+    assert np.mean(plain) > 0.05  # what the plug-in value says of independence
 
 
 def test_conditional_hsic_ignores_what_the_target_explains():

@@ -100,3 +100,13 @@ def test_every_image_may_be_another_patient(tmp_path: Path) -> None:
     cohort = datasets.load("csv", folder(tmp_path), **(OPTIONS | {"patient": "file"}))
     assert cohort.frame["patient_id"].nunique() == len(cohort) == 19
     assert np.isin(cohort.frame["split"], ["train", "val", "test"]).all()
+
+
+def test_an_intersection_of_ones_own_columns(tmp_path: Path) -> None:
+    options = OPTIONS | {"attributes": "sex*part"}
+    cohort = datasets.load("csv", folder(tmp_path), **options)
+    assert cohort.attributes == ("sex*part",)
+    assert cohort.groups("sex*part")[:2] == ["F * test", "F * train"]
+    assert cohort.groups("sex") == ["F", "M"]
+    with pytest.raises(InputError, match=r"column in .*mine\.csv 'race'"):
+        datasets.load("csv", tmp_path, **(OPTIONS | {"attributes": "sex*race"}))

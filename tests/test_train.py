@@ -17,6 +17,8 @@ from planted import planted_cohort
 from safetensors.torch import load_file
 
 from fairthesis import datasets
+from fairthesis.audit import audit
+from fairthesis.embeddings import join
 from fairthesis.errors import InputError
 from fairthesis.schema import check_predictions
 from fairthesis.train import TrainConfig, train
@@ -309,6 +311,34 @@ def test_bad_words_on_the_command_line_end_with_one_message(words, message, tmp_
 
 def test_loading_is_by_name():
     assert "synthetic-cxr" in datasets.DATASETS
+
+
+def test_an_intersection_is_trained_on_and_audited(tmp_path):
+    cohort = datasets.load("synthetic-cxr", setting="clean", n_train=500, n_val=200, n_test=200)
+    frame = cohort.frame.copy()
+    frame.loc[:9, "age_group"] = None
+    cohort = replace(cohort, frame=frame)
+    config = replace(OURS, attributes=("sex*age_group",), epochs=3)
+    out = run(config, tmp_path / "run", cohort)
+    groups = json.loads((out / "provenance.json").read_text())["groups"]["sex*age_group"]
+    assert groups == cohort.groups("sex*age_group") == sorted(groups)
+    assert len(groups) == 2 * len(cohort.groups("age_group"))
+    predictions = check_predictions(pd.read_parquet(out / "predictions.parquet"))
+    assert list(predictions.columns[6:]) == ["sex*age_group", "sex", "age_group"]
+    assert predictions["sex*age_group"].isna().sum() == 10
+    same = (predictions["sex"] + " * " + predictions["age_group"])[10:]
+    assert (predictions["sex*age_group"][10:] == same).all()
+    settings = {"patient": "patient_id", "n_boot": 20, "n_permutations": 20}
+    named = audit(predictions, groups=["sex*age_group"], **settings).to_dict()
+    made = predictions.drop(columns="sex*age_group")  # the audit's own, from the parts
+    assert audit(made, groups=["sex*age_group"], **settings).to_dict() == named
+    embedded = pd.read_parquet(out / "embeddings.parquet")
+    for table in (predictions, made):
+        rows = join(embedded, table, "sex*age_group", None, "disease_")
+        assert rows[2] == groups
+    with pytest.raises(InputError, match=r"attribute of .* 'race'"):
+        run(replace(OURS, attributes=("sex*race",)), tmp_path / "other", cohort)
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_weight_on_the_command_line_is_the_methods_own_strength(tmp_path, capsys):

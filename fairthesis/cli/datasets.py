@@ -66,8 +66,19 @@ def list_() -> None:
 @command.command()
 @_chosen
 @click.option("--plot", type=click.Path(path_type=Path), help="Figure of the counts to write.")
+@click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    help="Attribute, or intersection a*b, to count by; repeatable.  [default: all attributes]",
+)
 def describe(
-    name: str, data_root: str | None, options: tuple[str, ...], seed: int, plot: Path | None
+    name: str,
+    data_root: str | None,
+    options: tuple[str, ...],
+    seed: int,
+    plot: Path | None,
+    attributes: tuple[str, ...],
 ) -> None:
     """What a data set holds: rows kept and left out, labels by group, patients by split.
 
@@ -75,6 +86,7 @@ def describe(
     fairthesis datasets describe synthetic-cxr --option setting=clean
     fairthesis datasets describe nih-cxr14 --data-root ~/nih --option target=effusion
     fairthesis datasets describe ham10000 --data-root ~/ham --plot counts.png
+    fairthesis datasets describe ham10000 --data-root ~/ham --attribute 'sex*age_group'
 
     Without --data-root, where one is needed: its images, labels, pitfalls, licence and access.
     """
@@ -89,35 +101,44 @@ def describe(
     if plot is not None and plot.suffix.lower() not in FIGURES:
         raise unknown("ending of a figure", plot.suffix, FIGURES)
     cohort = _load(name, data_root, options, seed)
+    counted = attributes or cohort.attributes
+    for attribute in counted:
+        cohort.groups(attribute)
     frame = cohort.frame
     patients = frame["patient_id"].nunique()
     click.echo(f"{cohort.name}: {len(frame)} images of {patients} patients")
     click.echo(f"fingerprint: {cohort.fingerprint()}")
     for reason, count in cohort.left_out.items():
         click.echo(f"left out or changed: {count}  {reason}")
+    target = cohort.targets[0]
+    seen = frame.groupby("patient_id")[target].agg(["min", "max"])
+    both = int((seen["min"] < seen["max"]).sum())
+    click.echo(f"patients with {target}=0 and {target}=1: {both}")
+    if "lesion_id" in frame.columns:
+        several = int((frame["lesion_id"].value_counts() > 1).sum())
+        click.echo(f"lesions with several images: {several}")
     by_split = frame.groupby("split").agg(
         images=("image_id", "size"), patients=("patient_id", "nunique")
     )
     by_split = by_split.reindex(["train", "val", "test"]).dropna().astype(int)
     click.echo(f"\n{_markdown(by_split)}")
-    target = cohort.targets[0]
-    for attribute in cohort.attributes:
+    for attribute in counted:
         click.echo(f"\n{_counts(cohort, target, attribute)}")
     if len(cohort.targets) > 1:
         click.echo(f"\nOther targets: {', '.join(cohort.targets[1:])}")
     if plot is not None:
-        _draw(cohort, plot)
+        _draw(cohort, plot, counted)
         click.echo(f"\n{plot}: images by label and group")
 
 
-def _draw(cohort: Cohort, plot: Path) -> None:
+def _draw(cohort: Cohort, plot: Path, attributes: tuple[str, ...]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from fairthesis.gallery import counts
     from fairthesis.schema import write_atomically
 
-    figure = counts(cohort)
+    figure = counts(cohort, attributes=attributes)
     write_atomically(plot, lambda to: figure.savefig(to, dpi=160))
 
 

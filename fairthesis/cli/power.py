@@ -153,17 +153,17 @@ def _from_table(
     split: str | None,
     target: str | None,
 ) -> tuple[dict[str, Size], float]:
-    from fairthesis.intake import group_names, of_split, of_target
+    from fairthesis.intake import of_split, of_target
     from fairthesis.power import Size
-    from fairthesis.schema import read_table, require_columns
+    from fairthesis.schema import group_values, read_table, require_columns
 
     frame = read_table(file)
-    require_columns(frame, [label, group, *([patient] if patient else [])], str(file))
+    require_columns(frame, [label, *([patient] if patient else [])], str(file))
     rows, _ = of_split(of_target(frame, target)[0], split)
     rows = rows[rows[label].notna()]
     if not rows[label].isin([0, 1]).all():
         raise InputError(f"{label} in {file}: expected 0, 1 or empty.")
-    rows = rows.assign(**{group: group_names(rows[group])}).dropna(subset=[group])
+    rows = rows.assign(**{group: group_values(rows, group, str(file))}).dropna(subset=[group])
     sizes = {
         str(name): Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
         for name, part in rows.groupby(group)

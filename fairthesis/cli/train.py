@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def _strength(method: str) -> str:
 @click.option("--data-root", help="Folder of the data set's official release.")
 @click.option("--dataset-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--target", "targets", multiple=True, help="Disease to predict; repeatable.")
-@click.option("--attribute", "attributes", multiple=True, help="Sensitive attribute; repeatable.")
+@click.option(
+    "--attribute", "attributes", multiple=True, help="Sensitive attribute, or a*b; repeatable."
+)
 @click.option("--method", help="erm, adversarial, dann, ...: see below.  [default: erm]")
 @click.option("--adversary-weight", type=float, help="The method's strength; 0 is ERM.")
 @click.option("--method-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
@@ -142,7 +145,7 @@ def command(
         f"(validation AUROC {chosen['val_auroc']:.3f}, "
         f"worst group {chosen['val_worst_auroc']:.3f})."
     )
-    groups = " ".join(f"--group {name}" for name in attributes)
+    groups = " ".join(f"--group {shlex.quote(name)}" for name in attributes)
     click.echo(
         f"Next: fairthesis audit {folder}/predictions.parquet {groups} --patient patient_id "
         f"--threshold youden --out {folder}/audit"

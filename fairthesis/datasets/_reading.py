@@ -141,6 +141,16 @@ def keep_present(
     return frame.assign(path=path)[~missing].reset_index(drop=True)
 
 
+def usable(
+    source: pd.DataFrame, left_out: Counter[str], image: str, patient: str | None = None
+) -> pd.DataFrame:
+    """The rows with an image name (and a patient, where there are numbers), each image once."""
+    source = drop(source, source[image].isna(), "row without an image name", left_out)
+    if patient is not None:
+        source = drop(source, source[patient].isna(), "row without a patient", left_out)
+    return drop(source, source[image].duplicated(), "image listed twice", left_out)
+
+
 def drop(frame: pd.DataFrame, bad: pd.Series, reason: str, left_out: Counter[str]) -> pd.DataFrame:
     """The rows that are not ``bad``; those that are get counted under ``reason``."""
     if bad.any():

@@ -25,7 +25,16 @@ import pandas as pd
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, present, stated
-from fairthesis.datasets._reading import AGE_CUTS, age_group, drop, folder, named, table, years
+from fairthesis.datasets._reading import (
+    AGE_CUTS,
+    age_group,
+    drop,
+    folder,
+    named,
+    table,
+    usable,
+    years,
+)
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
 
@@ -72,8 +81,7 @@ def load(
         source = pd.concat([source, table(home, ["valid.csv"], columns, "chexpert")])
     source = source.reset_index(drop=True)
     left_out: Counter[str] = Counter()
-    source = drop(source, source["Path"].isna(), "row without an image name", left_out)
-    source = drop(source, source["Path"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "Path")
     lateral = source["Frontal/Lateral"].str.strip().str.lower() != "frontal"
     source = drop(source, lateral, "not a frontal view", left_out)
     patient = source["Path"].str.extract(r"(patient\d+)/", expand=False)

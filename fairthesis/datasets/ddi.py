@@ -21,7 +21,7 @@ from pathlib import Path
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import finish, stated
-from fairthesis.datasets._reading import drop, folder, images_in, named, table
+from fairthesis.datasets._reading import folder, images_in, named, table, usable
 from fairthesis.splits import FRACTIONS
 
 TONES = {"12": "I-II", "34": "III-IV", "56": "V-VI"}
@@ -37,8 +37,7 @@ def load(
     home = folder(root, "ddi", "ddi_metadata.csv and the images")
     source = table(home, ["ddi_metadata.csv"], ["DDI_file", "skin_tone", "malignant"], "ddi")
     left_out: Counter[str] = Counter()
-    source = drop(source, source["DDI_file"].isna(), "row without an image name", left_out)
-    source = drop(source, source["DDI_file"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "DDI_file")
     frame = source[["DDI_file"]].rename(columns={"DDI_file": "image_id"})
     frame["patient_id"] = source["DDI_file"]
     frame["path"] = source["DDI_file"].map(images_in(home, ("images", "."), [".png", ".jpg"]))

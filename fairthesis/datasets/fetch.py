@@ -90,7 +90,8 @@ def fetch(
 
     A file that is there with the right checksum is not fetched again; one without a published
     checksum is kept as it is, and its SHA-256 is written beside it (``<name>.sha256``), so that a
-    later call notices a change. A download that breaks off leaves no file.
+    later call notices a change. A download that breaks off leaves ``.<name>.part`` and goes on from
+    there at the next call, where the server can and still has the same file.
     """
     import pooch
 
@@ -111,7 +112,7 @@ def fetch(
                     known_hash=f"sha256:{expected}" if expected else None,
                     fname=file,
                     path=folder,
-                    progressbar=progress,
+                    downloader=_Resuming(folder / f".{file}.part", progress),
                 )
             )
         except ValueError as error:  # pooch: the checksum differs
@@ -126,6 +127,52 @@ def fetch(
         if path.suffix == ".zip" or path.name.endswith((".tar.gz", ".tgz")):
             _unpack(path, folder)
     return files
+
+
+class _Resuming:
+    """pooch's downloader for one file, that goes on where an earlier call broke off."""
+
+    def __init__(self, part: Path, progress: bool) -> None:
+        self.part, self.tag, self.progress = part, part.with_suffix(".tag"), progress
+
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        """Fetch ``url``; ``output_file`` appears when it is whole."""
+        import requests
+        from tqdm import tqdm
+
+        # The mark of the version (If-Range) keeps halves of two versions from being joined.
+        headers = {"Accept-Encoding": "identity"}  # so that bytes on disk are bytes of the file
+        have = self.part.stat().st_size if self.part.is_file() else 0
+        if have and self.tag.is_file():
+            headers |= {"Range": f"bytes={have}-", "If-Range": self.tag.read_text()}
+        with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
+            if answer.status_code == 416:  # nothing is left to send: the part may be too long
+                self.part.unlink()
+                return self(url, output_file, pooch)
+            answer.raise_for_status()
+            goes_on = answer.status_code == 206
+            mark = answer.headers.get("ETag", "")
+            mark = answer.headers.get("Last-Modified", "") if mark[:1] != '"' else mark
+            self.tag.unlink(missing_ok=True)
+            if mark:
+                self.tag.write_text(mark)
+            size = int(answer.headers.get("Content-Length", 0)) + have * goes_on
+            bar = tqdm(
+                desc=self.part.name[1:-5],
+                initial=have * goes_on,
+                total=size or None,
+                unit="B",
+                unit_scale=True,
+                disable=not self.progress,
+            )
+            with bar, self.part.open("ab" if goes_on else "wb") as to:
+                for chunk in answer.iter_content(1 << 20):
+                    bar.update(to.write(chunk))
+        got = self.part.stat().st_size
+        if size and got < size:
+            raise OSError(f"{got} of {size} bytes came; give the command again to go on")
+        self.part.replace(output_file)
+        self.tag.unlink(missing_ok=True)
 
 
 def _unpack(path: Path, folder: Path) -> None:

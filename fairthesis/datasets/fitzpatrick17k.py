@@ -1,4 +1,4 @@
-"""Fitzpatrick17k: 16,577 clinical images of 114 skin conditions with skin types.
+"""Fitzpatrick17k: 16,577 clinical images of 114 skin conditions with skin types. Table verified.
 
 Images: JPEG, colour, from two online atlases (DermaAmin, Atlas Dermatologico). Labels: the
 atlas's condition, in three classes (benign, malignant, non-neoplastic); not confirmed by
@@ -25,7 +25,7 @@ import numpy as np
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, skin_type
-from fairthesis.datasets._reading import drop, folder, images_in, table
+from fairthesis.datasets._reading import folder, images_in, table, usable
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
 
@@ -53,8 +53,7 @@ def load(
     if not scales:
         raise unknown("column in fitzpatrick17k.csv", "fitzpatrick_scale", source.columns)
     left_out: Counter[str] = Counter()
-    source = drop(source, source["md5hash"].isna(), "row without an image name", left_out)
-    source = drop(source, source["md5hash"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "md5hash")
     found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
     frame = source[["md5hash", "label"]].rename(columns={"md5hash": "image_id"})
     frame["patient_id"] = source["md5hash"]

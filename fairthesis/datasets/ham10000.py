@@ -1,4 +1,4 @@
-"""HAM10000: 10,015 dermatoscopic images of 7,470 pigmented skin lesions.
+"""HAM10000: 10,015 dermatoscopic images of 7,470 pigmented skin lesions. Layout verified.
 
 Images: JPEG, 600 x 450, colour, from Vienna (Austria) and Queensland (Australia). Labels: seven
 diagnoses, by histology for the malignant and about half of the others, else by follow-up,

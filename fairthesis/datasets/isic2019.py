@@ -29,11 +29,11 @@ from fairthesis.datasets._finish import chosen, finish, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
-    drop,
     folder,
     images_in,
     named,
     table,
+    usable,
     years,
 )
 from fairthesis.splits import FRACTIONS
@@ -63,8 +63,7 @@ def load(
         "isic2019",
     )
     left_out: Counter[str] = Counter()
-    truth = drop(truth, truth["image"].isna(), "row without an image name", left_out)
-    truth = drop(truth, truth["image"].duplicated(), "image listed twice", left_out)
+    truth = usable(truth, left_out, "image")
     source = truth.merge(about.drop_duplicates("image"), on="image", how="left")
     found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
     frame = source[["image"]].rename(columns={"image": "image_id"})

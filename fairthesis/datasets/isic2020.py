@@ -25,11 +25,11 @@ from fairthesis.datasets._finish import finish, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
-    drop,
     folder,
     images_in,
     named,
     table,
+    usable,
     years,
 )
 from fairthesis.splits import FRACTIONS
@@ -54,9 +54,7 @@ def load(
     home = folder(root, "isic2020", "train.csv and train/")
     source = table(home, TABLES, COLUMNS, "isic2020")
     left_out: Counter[str] = Counter()
-    source = drop(source, source["image_name"].isna(), "row without an image name", left_out)
-    source = drop(source, source["patient_id"].isna(), "row without a patient", left_out)
-    source = drop(source, source["image_name"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "image_name", "patient_id")
     found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
     frame = source[["patient_id"]].copy()
     frame.insert(0, "image_id", source["image_name"])

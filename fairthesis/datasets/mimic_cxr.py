@@ -27,7 +27,16 @@ import pandas as pd
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, present, stated
-from fairthesis.datasets._reading import AGE_CUTS, age_group, drop, folder, named, table, years
+from fairthesis.datasets._reading import (
+    AGE_CUTS,
+    age_group,
+    drop,
+    folder,
+    named,
+    table,
+    usable,
+    years,
+)
 from fairthesis.datasets.chexpert import TARGETS, race_group
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import FRACTIONS
@@ -62,8 +71,7 @@ def load(
     )
     people = table(home, ["patients.csv"], ["subject_id", "gender", "anchor_age"], "mimic-cxr-jpg")
     left_out: Counter[str] = Counter()
-    source = drop(source, source["dicom_id"].isna(), "row without an image name", left_out)
-    source = drop(source, source["dicom_id"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "dicom_id")
     frontal = source["ViewPosition"].isin(["AP", "PA"])
     source = drop(source, ~frontal, "not a frontal view", left_out)
     source = source[["dicom_id", *keys, "ViewPosition"]].merge(

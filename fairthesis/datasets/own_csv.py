@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from fairthesis.cohort import Cohort
 from fairthesis.datasets import _reading
 from fairthesis.datasets._finish import finish, present
-from fairthesis.datasets._reading import drop, folder
+from fairthesis.datasets._reading import folder, usable
 from fairthesis.errors import InputError, unknown
-from fairthesis.schema import SPLITS
+from fairthesis.schema import SPLITS, attribute_parts, require_columns
 from fairthesis.splits import FRACTIONS
 
 ANSWERS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "y": 1.0}
@@ -55,6 +55,8 @@ def load(
 ) -> Cohort:
     """A cohort from ``root/table``; several columns are given as a list or ``a,b``.
 
+    An attribute may be an intersection of columns, ``sex*age_group``.
+
     ``split`` names a column with train, val, test; without it patients (and lesions) are dealt
     out in ``fractions``. ``patient`` may be the column of ``image`` where every image is another
     patient. ``config`` is a YAML file in ``root`` with these options by name.
@@ -76,18 +78,18 @@ def load(
     if given["channels"] not in (1, 3):
         raise InputError(f"Expected channels to be 1 or 3, but got {given['channels']!r}.")
     keys = [given[key] for key in ("image", "patient", "lesion", "split") if given[key]]
-    source = _table(home, str(given["table"]), [*keys, *labels, *groups])
+    source = _table(home, str(given["table"]), [*keys, *labels])
+    columns = [part for name in groups for part in attribute_parts(source, name)]
+    require_columns(source, columns, str(home / str(given["table"])))
 
     left_out: Counter[str] = Counter()
-    source = drop(source, source[given["image"]].isna(), "row without an image name", left_out)
-    source = drop(source, source[given["patient"]].isna(), "row without a patient", left_out)
-    source = drop(source, source[given["image"]].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, given["image"], given["patient"])
     path = source[given["image"]]
     frame = pd.DataFrame({"image_id": path, "patient_id": source[given["patient"]]})
     frame["path"] = present(home, path)
     for name in labels:
         frame[name] = _label(source[name])
-    for name in groups:
+    for name in columns:
         frame[name] = source[name].str.strip()
     disjoint = ["patient_id"]
     if given["lesion"]:

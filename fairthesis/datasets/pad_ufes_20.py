@@ -1,4 +1,4 @@
-"""PAD-UFES-20: 2,298 smartphone images of 1,641 skin lesions of 1,373 patients.
+"""PAD-UFES-20: 2,298 smartphone images of 1,641 skin lesions of 1,373 patients. Layout verified.
 
 Images: PNG, colour, of many sizes, taken by phones in Espirito Santo (Brazil). Labels: six
 diagnoses; the cancers (BCC, SCC, MEL) are all confirmed by biopsy, the others mostly by a
@@ -28,11 +28,11 @@ from fairthesis.datasets._finish import chosen, finish, skin_type
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
-    drop,
     folder,
     images_in,
     named,
     table,
+    usable,
     years,
 )
 from fairthesis.splits import FRACTIONS
@@ -62,9 +62,7 @@ def load(
     targets = chosen("pad-ufes-20", target, TARGETS)
     source = table(home, ["metadata.csv"], COLUMNS, "pad-ufes-20")
     left_out: Counter[str] = Counter()
-    source = drop(source, source["img_id"].isna(), "row without an image name", left_out)
-    source = drop(source, source["patient_id"].isna(), "row without a patient", left_out)
-    source = drop(source, source["img_id"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "img_id", "patient_id")
     frame = source[["patient_id", "lesion_id"]].copy()
     frame.insert(0, "image_id", source["img_id"])
     frame["path"] = source["img_id"].map(images_in(home, FOLDERS, [".png"]))

@@ -35,6 +35,7 @@ from fairthesis.datasets._reading import (
     images_in,
     named,
     table,
+    usable,
     years,
 )
 from fairthesis.splits import FRACTIONS
@@ -66,9 +67,7 @@ def load(
     targets = chosen("padchest", target, tuple(TARGETS))
     source = table(home, TABLES, [*COLUMNS, "Labels"], "padchest")
     left_out: Counter[str] = Counter()
-    source = drop(source, source["ImageID"].isna(), "row without an image name", left_out)
-    source = drop(source, source["PatientID"].isna(), "row without a patient", left_out)
-    source = drop(source, source["ImageID"].duplicated(), "image listed twice", left_out)
+    source = usable(source, left_out, "ImageID", "PatientID")
     view = named(source["Projection"], VIEWS)
     source = drop(source.assign(view=view), view.isna(), "not a frontal view", left_out)
     frame = pd.DataFrame({"image_id": source["ImageID"], "patient_id": source["PatientID"]})

@@ -31,6 +31,7 @@ class AdversarialOptions(MethodOptions):
     adversary_weight: float = 1.0
     hsic_weight: float = 2.0  # relative to the confusion loss
     covariance_weight: float = 1.0
+    reweighting: float = 1.0  # exponent of the disease loss's weights; 0 weighs all images alike
     critic_steps: int = 5
     critic_rate: float = 1e-3
     reset_every: int = 200  # steps; one critic at a time starts again
@@ -38,7 +39,7 @@ class AdversarialOptions(MethodOptions):
     ramp_epochs: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("adversary_weight", "hsic_weight", "covariance_weight"):
+        for name in ("adversary_weight", "hsic_weight", "covariance_weight", "reweighting"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise InputError(f"Expected {name} to be 0 or larger, but got {value}")
         for name in ("critic_steps", "reset_every"):
@@ -69,7 +70,7 @@ class Adversarial(ERM):
 
     1. each of three critics takes ``critic_steps`` steps down the weighted cross-entropy of the
        attributes given (z, z·(2y−1), y), z being the detached disease embedding;
-    2. the encoder takes one step down
+    2. the encoder takes one step down (the disease loss weighs by w to the power ``reweighting``)
        ``BCE_w + λ (confusion + hsic_weight · HSIC(z, a | y) + covariance_weight · cov(z, s)²)``
        with λ the ramped ``adversary_weight`` and s the sensitive embedding. Critics stand still.
        The sensitive head learns the attribute from its own branch, beside this.
@@ -185,7 +186,9 @@ class Adversarial(ERM):
         critic = 0.0
         for _ in range(options.critic_steps):
             critic = self.critic_step(z, batch, per_attribute)
-        disease = masked_bce(self.model.disease_logits(z), batch.targets, cells.mean(2))
+        disease = masked_bce(
+            self.model.disease_logits(z), batch.targets, cells.mean(2) ** options.reweighting
+        )
         confusion = self.confusion(z, batch, per_attribute)
         hsic = torch.stack(
             [
