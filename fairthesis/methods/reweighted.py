@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fairthesis.batches import Batch
-from fairthesis.methods.base import MethodOptions, check_range, masked_bce
+from fairthesis.encoder import FairEncoder
+from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods.cells import cell_codes, cell_counts, number_of_cells
 from fairthesis.methods.erm import ERM
 
@@ -54,14 +55,18 @@ class Reweighted(ERM):
     strength = "power"
     summary = "loss weighted by one over the share of target and group"
 
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        self.groups = [cell.shape[-1] for cell in setting.cells]
+        codes = cell_codes(*setting.training_part(), self.groups)
+        self.weights = cell_weights(
+            cell_counts(codes, number_of_cells(self.groups)), self.options.power
+        )
+
     def row_weights(self, batch: Batch) -> Float[Tensor, " n"]:
         """The weight of each image."""
-        groups = [cell.shape[-1] for cell in self.setting.cells]
-        counts = cell_counts(
-            cell_codes(*self.setting.training_part(), groups), number_of_cells(groups)
-        )
-        weights = cell_weights(counts, self.options.power).to(batch.targets.device)
-        codes = cell_codes(batch.targets, batch.attributes, groups)
+        codes = cell_codes(batch.targets, batch.attributes, self.groups)
+        weights = self.weights.to(codes.device)
         return torch.where(codes >= 0, weights[codes.clamp_min(0)], 1.0)
 
     def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
