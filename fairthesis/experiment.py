@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,14 @@ import yaml
 
 from fairthesis.archive import TABLES, TOLERANCE, Results, archive, load_results
 from fairthesis.errors import InputError, unknown
-from fairthesis.provenance import AUDITING, PROBING, code_fingerprint, provenance, write_json
+from fairthesis.provenance import (
+    AUDITING,
+    PROBING,
+    code_fingerprint,
+    provenance,
+    used_test_labels,
+    write_json,
+)
 from fairthesis.schema import attribute_columns, write_atomically, write_table
 
 
@@ -155,12 +161,7 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
         (folder / "audit" / "key.txt").unlink()
     frame = pd.read_parquet(folder / "predictions.parquet")
     groups = list(json.loads((folder / "provenance.json").read_text())["groups"])
-    if json.loads((folder / "provenance.json").read_text()).get("uses_test_labels"):
-        warnings.warn(
-            f"{folder.name}: the epoch was chosen on TEST LABELS (selection: oracle). These "
-            "numbers show what choosing could gain; they are no result and cannot be collected.",
-            stacklevel=2,
-        )
+    used_test_labels(folder)
     for target in frame["target"].unique():
         report = audit(
             frame,

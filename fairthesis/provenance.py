@@ -9,6 +9,7 @@ import platform
 import resource
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,6 +37,23 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
     """Write a mapping as indented JSON, whole or not at all. NaN is refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path, lambda to: to.write_text(text, encoding="utf-8"))
+
+
+def used_test_labels(folder: Path) -> bool:
+    """Whether the run in ``folder`` chose its epoch on test labels; warns loudly where it did.
+
+    False where the folder holds no run.
+    """
+    file = folder / "provenance.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if not (isinstance(found, dict) and found.get("uses_test_labels")):
+        return False
+    warnings.warn(
+        f"{folder.name}: the epoch was chosen on TEST LABELS (selection: oracle). These numbers "
+        "show what choosing could gain; they are no result and cannot be collected.",
+        stacklevel=3,
+    )
+    return True
 
 
 def code_fingerprint(modules: tuple[str, ...] = TRAINING) -> str:

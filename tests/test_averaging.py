@@ -195,3 +195,18 @@ def test_the_swad_run_writes_the_mean_of_its_steps(tmp_path, monkeypatch):
 def test_bad_values_are_named(changes, words):
     with pytest.raises(InputError, match=words):
         TrainConfig(**changes)
+
+
+def test_statistics_of_a_whitening_are_the_mean_over_batches_too():
+    from fairthesis.encoder import Whitening
+
+    model = nn.Sequential(nn.Linear(3, 4), Whitening(4))
+    batches = [torch.randn(50, 3) + k for k in range(3)]
+    model.eval()
+    estimate_statistics(model, batches)
+    with torch.no_grad():
+        inputs = [model[0](batch) for batch in batches]
+    mean = torch.stack([x.mean(0) for x in inputs]).mean(0)
+    covariance = torch.stack([torch.cov(x.T, correction=0) for x in inputs]).mean(0)
+    torch.testing.assert_close(model[1].running_mean, mean)
+    torch.testing.assert_close(model[1].running_covariance, covariance, rtol=1e-4, atol=1e-5)

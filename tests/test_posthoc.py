@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from fairthesis import experiment
+from fairthesis.cli import main
 from fairthesis.errors import InputError
 from fairthesis.posthoc import POSTHOC, Run, apply, leace, mean_differences, orthogonalised, read
 from fairthesis.schema import check_predictions
@@ -266,6 +267,11 @@ def test_a_run_chosen_on_test_labels_is_shouted_about_and_never_collected(tmp_pa
         experiment.train_run(plan, variant, 0, tmp_path, False)
         with pytest.warns(UserWarning, match=f"{variant}-0: the epoch was chosen on TEST LABELS"):
             experiment.audit_run(plan, variant, 0, tmp_path)
+    words = ["audit", str(tmp_path / "runs/oracle-0/predictions.parquet"), "--group", "sex"]
+    words += ["--n-boot", "20", "--n-permutations", "20", "--quiet", "--out", str(tmp_path / "a")]
+    with pytest.warns(UserWarning, match="TEST LABELS"), pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0
     with pytest.raises(InputError, match="oracle-0 was selected on test labels"):
         experiment.collect(plan, tmp_path)
     with warnings.catch_warnings():

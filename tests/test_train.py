@@ -354,3 +354,21 @@ def test_the_weight_on_the_command_line_is_the_methods_own_strength(tmp_path, ca
             main([*words, "--method", method])
         assert end.value.code == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_command_says_which_epochs_were_averaged_and_that_test_labels_were_used(
+    tmp_path, capsys
+):
+    from fairthesis.cli import main
+
+    words = ["train", "--dataset", "synthetic-cxr", "--backbone", "small", "--size", "24"]
+    words += ["--epochs", "2", "--threads", "1", "--quiet"]
+    for size in ("n_train=200", "n_val=80", "n_test=80"):
+        words += ["--dataset-option", size]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--averaging", "swad", "--out", str(tmp_path / "swad")])
+    assert end.value.code == 0
+    assert "the average over epochs 2 to 2 of 2 kept" in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="TEST LABELS"), pytest.raises(SystemExit) as end:
+        main([*words, "--selection", "oracle", "--out", str(tmp_path / "oracle")])
+    assert end.value.code == 0

@@ -71,8 +71,10 @@ def command(
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
     """
     from fairthesis.audit import audit
+    from fairthesis.provenance import used_test_labels
     from fairthesis.schema import read_table
 
+    used_test_labels(file.resolve().parent)
     report = audit(
         read_table(file),
         groups=groups,

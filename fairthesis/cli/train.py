@@ -120,6 +120,7 @@ def command(
           --attribute sex --method adversarial --adversary-weight 1 --out runs/nih
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
+    from fairthesis.provenance import used_test_labels
     from fairthesis.train import TrainConfig, train
 
     values = read_config(config_file) if config_file else {}
@@ -136,14 +137,17 @@ def command(
     config = TrainConfig(**values)
     folder = train(config, out, overwrite=overwrite, progress=not quiet)
     origin = json.loads((folder / "provenance.json").read_text())
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    chosen = lines[origin["selected_epoch"]]
+    used_test_labels(folder)
+    kept = f"epoch {origin['selected_epoch'] + 1} of {config.epochs} kept by the rule"
+    kept += f" '{config.selection}'"
+    if "averaged_epochs" in origin:
+        first, last = (epoch + 1 for epoch in origin["averaged_epochs"])
+        kept = f"the average over epochs {first} to {last} of {config.epochs} kept"
     attributes = list(origin["groups"])
     click.echo(
-        f"{folder}: {config.method} on {config.dataset}, epoch {chosen['epoch'] + 1} of "
-        f"{config.epochs} kept by the rule '{config.selection}' "
-        f"(validation AUROC {chosen['val_auroc']:.3f}, "
-        f"worst group {chosen['val_worst_auroc']:.3f})."
+        f"{folder}: {config.method} on {config.dataset}, {kept} "
+        f"(validation AUROC {origin['selected_val_auroc']:.3f}, "
+        f"worst group {origin['selected_val_worst_auroc']:.3f})."
     )
     groups = " ".join(f"--group {shlex.quote(name)}" for name in attributes)
     click.echo(
