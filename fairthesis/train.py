@@ -53,9 +53,9 @@ class TrainConfig:
     backbone: str = "resnet50"
     weights: str | None = None
     hidden_dim: int = 256
-    disease_dim: int = 128
+    disease_dim: int = 16
     sensitive_dim: int = 64
-    disease_norm: str = "batch"
+    disease_norm: str = "whitening"
     size: int = 224
     epochs: int = 20
     batch_size: int = 128

@@ -102,7 +102,9 @@ def test_predictions_have_a_row_per_image_and_target_and_null_for_unknown(tmp_pa
 def test_saved_weights_give_the_saved_scores(finished):
     from fairthesis.encoder import FairEncoder
 
-    model = FairEncoder("small", channels=1, disease_dim=16, sensitive_dim=8)
+    model = FairEncoder(
+        "small", channels=1, disease_dim=16, sensitive_dim=8, disease_norm="whitening"
+    )
     model.load_state_dict(load_file(finished / "model.safetensors"))
     model.eval()
     cohort = planted_cohort(300)

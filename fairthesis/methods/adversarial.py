@@ -29,9 +29,9 @@ class AdversarialOptions(MethodOptions):
     """
 
     adversary_weight: float = 1.0
-    hsic_weight: float = 2.0  # relative to the confusion loss
-    covariance_weight: float = 1.0
-    reweighting: float = 1.0  # exponent of the disease loss's weights; 0 weighs all images alike
+    hsic_weight: float = 5.0  # relative to the confusion loss
+    covariance_weight: float = 0.0
+    reweighting: float = 0.75  # exponent of the disease loss's weights; 0 weighs all images alike
     critic_steps: int = 5
     critic_rate: float = 1e-3
     reset_every: int = 200  # steps; one critic at a time starts again
