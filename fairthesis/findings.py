@@ -63,7 +63,12 @@ class Group:
 
 @dataclass(frozen=True)
 class FairnessReport:
-    """An audit's results; ``write`` puts them in a directory."""
+    """An audit's results; ``write`` puts them in a directory.
+
+    ``further`` holds ``overall`` and ``groups`` (attribute, group) estimates of what
+    ``further.FURTHER`` names, and ``cross_auroc`` (attribute, group of the positives, group of
+    the negatives).
+    """
 
     n_rows: int
     n_patients: int | None
@@ -74,6 +79,7 @@ class FairnessReport:
     disparities: Mapping[str, Mapping[str, Gap]]
     warnings: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
     data: Intake | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,6 +108,26 @@ class FairnessReport:
                 for attribute, gaps in self.disparities.items()
             },
             "warnings": list(self.warnings),
+            **({"further": self._further()} if self.further else {}),
+        }
+
+    def _further(self) -> dict[str, Any]:
+        found = self.further
+        return {
+            "overall": {name: _plain(e) for name, e in found["overall"].items()},
+            "groups": {
+                attribute: {
+                    name: {m: _plain(e) for m, e in group.items()} for name, group in groups.items()
+                }
+                for attribute, groups in found["groups"].items()
+            },
+            "cross_auroc": {
+                attribute: {
+                    name: {other: _known(value) for other, value in row.items()}
+                    for name, row in rows.items()
+                }
+                for attribute, rows in found["cross_auroc"].items()
+            },
         }
 
     def to_json(self) -> str:
@@ -109,7 +135,7 @@ class FairnessReport:
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Tidy tables ``overall``, ``groups`` and ``disparities``: a row per number."""
+        """Tidy tables ``overall``, ``groups``, ``disparities``, ``further``: a row per number."""
         overall = [{"metric": m, **_row(e)} for m, e in self.overall.items()]
         groups = [
             {
@@ -132,6 +158,17 @@ class FairnessReport:
             for name, gap in members.items()
         ]
         made = {"overall": overall, "groups": groups, "disparities": gaps}
+        if self.further:
+            made["further"] = [
+                {"attribute": attribute, "group": group, "metric": m, **_row(e)}
+                for (attribute, group), estimates in {
+                    ("", ""): self.further["overall"],
+                    **{
+                        (a, g): e for a, gs in self.further["groups"].items() for g, e in gs.items()
+                    },
+                }.items()
+                for m, e in estimates.items()
+            ]
         return {name: pd.DataFrame(rows) for name, rows in made.items()}
 
     def to_html(self) -> str:

@@ -7,6 +7,7 @@ differences of them, AUROC and average precision sums over them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,10 @@ class GroupRows:
 
     def metrics(self, counts: Array32) -> dict[str, Array]:
         """All of ``metrics.METRICS`` under patient counts (c, n_patients): arrays of shape (c,)."""
+        return self.metrics_and_bins(counts)[0]
+
+    def metrics_and_bins(self, counts: Array32) -> tuple[dict[str, Array], Array]:
+        """``metrics``, and cases and sum of label - score per calibration bin, (c, 2, bins)."""
         # Places are in range by construction; "clip" spares numpy the check.
         w_pos = np.take(counts, self.positives, axis=1, mode="clip")
         w_neg = np.take(counts, self.negatives, axis=1, mode="clip")
@@ -66,7 +71,9 @@ class GroupRows:
         )
         found["calibration_intercept"] = a + self.shift[0]
         found["calibration_slope"] = b + self.shift[1]
-        return {name: found[name] for name in metrics.METRICS}
+        # Sorted by falling score, the bins run downwards; others count them upwards.
+        bins = np.stack([weight, labels - sums[:, :-2]], axis=1)[:, :, ::-1]
+        return {name: found[name] for name in metrics.METRICS}, bins
 
 
 def _segments(cumulative: Array32, edges: Index) -> Array:
@@ -121,12 +128,44 @@ def bootstrap_metrics(parts: list[GroupRows], n_patients: int, n_boot: int, seed
 
     All parts see the same draw of patients.
     """
+    return bootstrap_metrics_and_bins(parts, n_patients, n_boot, seed)[0]
 
+
+def bootstrap_metrics_and_bins(
+    parts: list[GroupRows], n_patients: int, n_boot: int, seed: int
+) -> tuple[Array, Array]:
+    """``bootstrap_metrics``, and the calibration bins, shape (n_boot, parts, 2, bins)."""
+    drawn = resampling.bootstrap(_statistic(parts), n_patients, n_boot, seed)
+    n = len(metrics.METRICS)
+    return drawn[..., :n], drawn[..., n:].reshape(*drawn.shape[:2], 2, calibration.N_BINS)
+
+
+def jackknife_metrics(parts: list[GroupRows], n_patients: int, seed: int) -> Array:
+    """Every metric of every part with a block of patients left out, shape (blocks, parts, metrics).
+
+    The blocks are those of ``resampling.jackknife_counts``.
+    """
+    statistic = _statistic(parts)
+    return resampling.in_chunks(
+        lambda part: statistic(resampling.jackknife_counts(n_patients, part, seed)),
+        resampling.jackknife_blocks(n_patients),
+        n_patients,
+    )[..., : len(metrics.METRICS)]
+
+
+def _statistic(parts: list[GroupRows]) -> Callable[[resampling.Counts], Array]:
     def statistic(counts: resampling.Counts) -> Array:
-        values = [np.stack(list(part.metrics(counts).values()), axis=-1) for part in parts]
+        values = []
+        for part in parts:
+            found, bins = part.metrics_and_bins(counts)
+            values.append(
+                np.concatenate(
+                    [np.stack(list(found.values()), axis=-1), bins.reshape(len(bins), -1)], axis=-1
+                )
+            )
         return np.stack(values, axis=1)
 
-    return resampling.bootstrap(statistic, n_patients, n_boot, seed)
+    return statistic
 
 
 def permutation_null(
