@@ -195,21 +195,27 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
 
 
 def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
+    values = group_of(rows, name)
+    missing = int((values.codes < 0).sum())
+    if missing:
+        warnings.append(
+            f"{missing} of {len(rows)} rows have no {name}: they count overall and in no group."
+        )
+    if len(values.categories) < 2:
+        only = f"only {values.categories[0]!r}" if len(values.categories) else "no value at all"
+        raise InputError(f"{name} has {only}: expected at least two groups to compare.")
+    return values
+
+
+def group_of(rows: pd.DataFrame, name: str) -> pd.Categorical:
+    """The groups of one attribute, or of an intersection such as ``sex*age_group``."""
     parts = [name] if name in rows.columns else [part.strip() for part in name.split("*")]
     require_columns(rows, parts, WHAT)
     columns = [group_names(rows[part]) for part in parts]
     text = columns[0]
     for column in columns[1:]:
         text = text + " * " + column
-    missing = int(text.isna().sum())
-    if missing:
-        warnings.append(
-            f"{missing} of {len(rows)} rows have no {name}: they count overall and in no group."
-        )
     values = pd.Categorical(text, categories=sorted(text.dropna().unique()))
-    if len(values.categories) < 2:
-        only = f"only {values.categories[0]!r}" if len(values.categories) else "no value at all"
-        raise InputError(f"{name} has {only}: expected at least two groups to compare.")
     if len(values.categories) > MAX_GROUPS:
         raise InputError(
             f"{name} has {len(values.categories)} values: expected at most {MAX_GROUPS} groups. "

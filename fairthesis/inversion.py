@@ -72,11 +72,13 @@ def calibration_intervals(
     # Squares: a polynomial in c, so that only three sums per replicate are kept.
     error = np.sqrt((noise**2).mean(0))
     raised = np.where(n > 0, np.where(D < 0, -1.0, 1.0) * np.maximum(np.abs(D), error), 0.0)
-    along = D if D.any() else raised
-    a, b, c = ((w_drawn * part).sum(-1) for part in (along**2, along * noise, noise**2))
+    # Bins with a single case: their noise is not known, and the debiased error leaves them out.
+    seen = np.where(n > 1, D, 0.0)
+    along, apart = (seen, noise * (n > 1)) if seen.any() else (raised, noise)
+    a, b, c = ((w_drawn * part).sum(-1) for part in (along**2, along * apart, apart**2))
     squares = _invert(
         lambda x: a * x * x + 2 * b * x + c,
-        float((w * D * D).sum()),
+        float((w * seen**2).sum()),
         float(np.sqrt((w * along**2).sum())),
         level,
     )

@@ -17,6 +17,7 @@ TABLE_HALF = [
         "images",
         "metrics",
     ),
+    *("delong", "further", "inversion", "multitarget", "ranks"),
     *("erasure", "leakage", "paired", "panels", "postprocess", "power", "probes"),
     *("report", "resampling", "schema", "splits", "summaries"),
 ]
