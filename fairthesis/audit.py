@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -103,6 +104,7 @@ def audit(
             "seed": seed,
             "floor": floor,
             "interval": interval,
+            "rows_fingerprint": _fingerprint(data),
         },
         further=parts.further(overall, members),
         data=data,
@@ -213,6 +215,14 @@ class _Parts:
             },
             "cross_auroc": {a: further.cross_aurocs(self.data, a) for a in members},
         }
+
+
+def _fingerprint(data: Intake) -> str:
+    """Of the audited labels, scores, patients and groups, in their order."""
+    digest = hashlib.sha256()
+    for column in (data.y, data.s, data.patient, *(c.codes for c in data.groups.values())):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _interval(
