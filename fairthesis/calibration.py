@@ -122,7 +122,8 @@ def recalibration_line(
     """
     w, y = np.asarray(weight, np.float64), np.asarray(positive, np.float64)
     lead = w.shape[:-1]
-    w, y = w.reshape(-1, w.shape[-1]), y.reshape(-1, w.shape[-1])
+    flat = (int(np.prod(lead)), w.shape[-1])  # -1 cannot be told where there are no cases
+    w, y = w.reshape(flat), y.reshape(flat)
     x = np.broadcast_to(np.asarray(x, np.float64), w.shape)
     total, P = w.sum(-1), y.sum(-1)
     ok = (P > 0) & (total > P)

@@ -17,6 +17,7 @@ from fairthesis.intake import Intake
 from fairthesis.schema import write_table, write_text
 
 SCHEMA = "fairthesis.audit/1"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,27 @@ class FairnessReport:
         for name, text in texts.items():
             write_text(text, directory / name)
         for name, table in tables.items():
-            write_table(table, directory / f"{name}.csv")
+            write_table(_no_formulas(table), directory / f"{name}.csv")
         return [directory / name for name in (*texts, *(f"{t}.csv" for t in tables))]
+
+
+def _no_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Names that a spreadsheet would run as a formula, with an apostrophe before them.
+
+    As OWASP advises against CSV injection; ``audit.json`` keeps the names as they are.
+    """
+    names = [column for column in ("attribute", "group") if column in table.columns]
+    return table.assign(**{name: [_as_text(v) for v in table[name]] for name in names})
+
+
+def _as_text(name: str) -> str:
+    if not name.startswith(FORMULA):
+        return name
+    try:
+        float(name)  # -1 is a number for a spreadsheet as well
+    except ValueError:
+        return f"'{name}"
+    return name
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:

@@ -261,7 +261,7 @@ def test_further_metrics_are_those_of_the_functions():
     found = report.to_dict()
     jsonschema.validate(found, SCHEMA)
     test = frame[frame["split"] == "test"]
-    parts = dict(test.groupby("sex"))
+    parts = {str(name): rows for name, rows in test.groupby("sex")}
     for name, rows in parts.items():
         y, s = rows["y_true"].to_numpy(), rows["y_score"].to_numpy()
         further = found["further"]["groups"]["sex"][name]

@@ -17,7 +17,7 @@ TABLE_HALF = [
         "images",
         "metrics",
     ),
-    *("delong", "further", "inversion", "multitarget", "ranks"),
+    *("delong", "further", "estimates", "inversion", "multitarget", "ranks", "reading"),
     *("erasure", "leakage", "paired", "panels", "postprocess", "power", "probes"),
     *("report", "resampling", "schema", "splits", "summaries"),
 ]

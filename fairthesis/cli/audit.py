@@ -79,10 +79,10 @@ def command(
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
     """
     from fairthesis.audit import audit
-    from fairthesis.schema import read_table
+    from fairthesis.reading import read_predictions
 
     report = audit(
-        read_table(file),
+        read_predictions(file, label=label, score=score, groups=groups, patient=patient),
         groups=groups,
         label=label,
         score=score,
