@@ -71,7 +71,7 @@ def ece(
 ) -> Array:
     """Expected calibration error, plug-in, 15 equal-width bins, in [0, 1].
 
-    ECE = sum_k (n_k / n) |mean label_k - mean score_k| (Naeini et al. 2015; Guo et al. 2017).
+    ``ECE = sum_k (n_k / n) |mean label_k - mean score_k|`` (Naeini et al. 2015; Guo et al. 2017).
     It is biased upward, the more so the smaller the group: sampling noise in a bin counts as
     miscalibration. Compare groups with ``ece_debiased``.
 
@@ -201,7 +201,7 @@ def calibration_slope(
 def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float:
     """Smooth calibration error, smECE, in [0, 1]: no bins, and a bandwidth that sets itself.
 
-    smECE_σ is the integral of |mean of K_σ(t, score)(label - score)| over t in [0, 1], with a
+    smECE_σ is the integral of ``|mean of K_σ(t, score)(label - score)|`` over t in [0, 1], with a
     Gaussian kernel reflected at both ends; smECE is the σ at which smECE_σ = σ (Błasiok and
     Nakkiran 2023, "Smooth ECE"). Residuals are gathered on ``grid`` equal cells first.
 

@@ -1,6 +1,6 @@
 """Intervals for calibration errors, by inverting a bootstrap test.
 
-A calibration error is a sum of sizes, |d_k| or d_k^2 over bins, and sampling noise makes it
+A calibration error is a sum of sizes, ``|d_k|`` or ``d_k^2`` over bins, and sampling noise makes it
 larger: replicates of the error lie above it, the more so the better calibrated the model is, and
 a percentile interval misses the truth. So the question is turned round: for which true errors
 would the observed one be neither too small nor too large?
@@ -31,8 +31,8 @@ def calibration_intervals(
 ) -> dict[str, Interval | None]:
     """Intervals for the true ``ece`` and ``ece_debiased`` from bin sums and their replicates.
 
-    With D_k the mean of label - score in bin k, w_k its share of cases and * a replicate, the
-    error that would be seen if the true gaps were c D_k is distributed as
+    With D_k the mean of label - score in bin k, w_k its share of cases and ``*`` a replicate,
+    the error that would be seen if the true gaps were c D_k is distributed as::
 
         sum_k w*_k |c D_k + (D*_k - D_k)|^p,        p = 1 (ece) or 2 (ece_debiased).
 
@@ -42,7 +42,7 @@ def calibration_intervals(
     Confidence Interval for the ℓ2 Expected Calibration Error"); the upper end is never below that
     of the median under perfect calibration, so that a lucky sample excludes no more than an
     ordinary one (power-constrained limits: Cowan et al. 2011). For p = 1 a gap smaller than its
-    standard error is raised to it first: |D_k| near 0 says little of d_k, and taking it at its
+    standard error is raised to it first: ``|D_k|`` near 0 says little of d_k, and taking it at its
     word overstates the bias. Replicates of D_k are widened by sqrt(m / (m - 1)), m the patients
     of the bin. The interval is for the truth: the plug-in value, biased upward, may lie above it.
 
