@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,13 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis import disparity, metrics, replicates, resampling
+from fairthesis import disparity, replicates, resampling
 from fairthesis._callable import make_callable
-from fairthesis.errors import InputError
-from fairthesis.findings import Estimate, FairnessReport, Gap, Group
+from fairthesis.errors import InputError, unknown
+from fairthesis.estimates import Parts, Replicates, interval_of
+from fairthesis.findings import FairnessReport, Gap, Group
 from fairthesis.intake import Intake, take_in
 
 FLOOR = 30
+INTERVALS = ("percentile", "bca")
 
 
 def audit(
@@ -33,6 +36,7 @@ def audit(
     n_permutations: int = 2000,
     seed: int = 0,
     floor: int = FLOOR,
+    interval: str = "percentile",
 ) -> FairnessReport:
     """Audit a table of predictions for differences between groups.
 
@@ -50,6 +54,8 @@ def audit(
         n_permutations: permutations of the group over patients for chance levels; 0 for none.
         seed: the same seed gives the same report.
         floor: groups with fewer positives or negatives than this are shown, not compared.
+        interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
+            have their own, see ``inversion.calibration_intervals``.
 
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"y_true": [0, 1] * 100, "sex": ["f", "f", "m", "m"] * 50})
@@ -61,15 +67,18 @@ def audit(
     for name, number in (("n_boot", n_boot), ("n_permutations", n_permutations), ("seed", seed)):
         if number < 0:
             raise InputError(f"{name} is {number}: expected 0 or more.")
+    if interval not in INTERVALS:
+        raise unknown("interval", interval, INTERVALS)
     data = take_in(frame, label, score, groups, patient, split, target, threshold)
-    overall, members, boot = _values(data, n_boot, seed)
+    parts = Parts(data, n_boot, seed, interval)
+    overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
     gaps: dict[str, dict[str, Gap]] = {}
     for attribute, found in members.items():
         compared = [k for k, group in enumerate(found.values()) if group.above(floor)]
         _warn_of_floor(attribute, found, floor, len(compared), data.warnings)
         null = _null(data, attribute, compared, n_permutations, seed)
-        drawn = {m: boot[attribute][m][:, compared] for m in disparity.NEEDED}
-        gaps[attribute] = _gaps([list(found.values())[k] for k in compared], drawn, null)
+        kept = [list(found.values())[k] for k in compared]
+        gaps[attribute] = _gaps(kept, *parts.replicates(attribute, compared), null)
         for k, name in enumerate([list(found)[k] for k in compared] if null else []):
             ranges = {m: resampling.percentile_interval(null[m][:, k]) for m in null}
             found[name] = replace(found[name], chance={m: r for m, r in ranges.items() if r})
@@ -92,59 +101,20 @@ def audit(
             "n_permutations": n_permutations,
             "seed": seed,
             "floor": floor,
+            "interval": interval,
+            "rows_fingerprint": _fingerprint(data),
         },
+        further=parts.further(overall, members),
         data=data,
     )
 
 
-def _values(
-    data: Intake, n_boot: int, seed: int
-) -> tuple[
-    dict[str, Estimate], dict[str, dict[str, Group]], dict[str, dict[str, NDArray[np.float64]]]
-]:
-    """Overall and group metrics, and their replicates by attribute: (n_boot, groups)."""
-    masks = [np.ones(len(data.y), bool)]
-    masks += [c.codes == k for c in data.groups.values() for k in range(len(c.categories))]
-    parts = [
-        replicates.prepare(data.y[m], data.s[m], data.patient[m], data.threshold) for m in masks
-    ]
-    n_patients = int(data.patient.max()) + 1
-    names = list(metrics.METRICS)
-    drawn = np.empty((0, len(parts), len(names)))
-    if n_boot:
-        drawn = replicates.bootstrap_metrics(parts, n_patients, n_boot, seed)
-
-    def estimates(part: int) -> dict[str, Estimate]:
-        m = masks[part]
-        exact = metrics.evaluate(data.y[m], data.s[m], threshold=data.threshold)
-        return {
-            name: Estimate(exact[name], _interval(exact[name], drawn[:, part, k]))
-            for k, name in enumerate(names)
-        }
-
-    members: dict[str, dict[str, Group]] = {}
-    by_attribute: dict[str, dict[str, NDArray[np.float64]]] = {}
-    part = 1
-    for attribute, column in data.groups.items():
-        members[attribute] = {}
-        size = len(column.categories)
-        block = drawn[:, part : part + size]
-        by_attribute[attribute] = {name: block[:, :, k] for k, name in enumerate(names)}
-        for name in column.categories:
-            m, positive = masks[part], int(data.y[masks[part]].sum())
-            members[attribute][str(name)] = Group(
-                n=int(m.sum()),
-                n_patients=len(np.unique(data.patient[m])),
-                n_positive=positive,
-                n_negative=int(m.sum()) - positive,
-                metrics=estimates(part),
-            )
-            part += 1
-    return estimates(0), members, by_attribute
-
-
-def _interval(value: float, drawn: NDArray[np.float64]) -> tuple[float, float] | None:
-    return resampling.percentile_interval(drawn) if math.isfinite(value) and len(drawn) else None
+def _fingerprint(data: Intake) -> str:
+    """Of the audited labels, scores, patients and groups, in their order."""
+    digest = hashlib.sha256()
+    for column in (data.y, data.s, data.patient, *(c.codes for c in data.groups.values())):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _null(
@@ -164,8 +134,9 @@ def _null(
 
 def _gaps(
     kept: Sequence[Group],
-    drawn: Mapping[str, NDArray[np.float64]],
-    null: Mapping[str, NDArray[np.float64]],
+    drawn: Replicates,
+    left_out: Replicates,
+    null: Replicates,
 ) -> dict[str, Gap]:
     """The disparities of one attribute among the groups that are compared."""
     if len(kept) < 2:
@@ -173,17 +144,22 @@ def _gaps(
     values = disparity.disparities(
         {m: np.array([g.metrics[m].value for g in kept]) for m in disparity.NEEDED}
     )
-    spread = disparity.disparities(drawn)
+    spread, without = disparity.disparities(drawn), disparity.disparities(left_out)
     chance = disparity.disparities(null) if null else {}
     return {
-        name: _gap(name, float(values[name]), spread[name], chance.get(name)) for name in values
+        name: _gap(name, float(values[name]), spread[name], without[name], chance.get(name))
+        for name in values
     }
 
 
 def _gap(
-    name: str, value: float, drawn: NDArray[np.float64], null: NDArray[np.float64] | None
+    name: str,
+    value: float,
+    drawn: NDArray[np.float64],
+    left_out: NDArray[np.float64],
+    null: NDArray[np.float64] | None,
 ) -> Gap:
-    ci = _interval(value, drawn)
+    ci = interval_of(value, drawn, left_out)
     known = np.empty(0) if null is None else null[np.isfinite(null)]
     if not len(known) or not math.isfinite(value):
         return Gap(value, ci)

@@ -71,7 +71,7 @@ def ece(
 ) -> Array:
     """Expected calibration error, plug-in, 15 equal-width bins, in [0, 1].
 
-    ECE = sum_k (n_k / n) |mean label_k - mean score_k| (Naeini et al. 2015; Guo et al. 2017).
+    ``ECE = sum_k (n_k / n) |mean label_k - mean score_k|`` (Naeini et al. 2015; Guo et al. 2017).
     It is biased upward, the more so the smaller the group: sampling noise in a bin counts as
     miscalibration. Compare groups with ``ece_debiased``.
 
@@ -122,7 +122,8 @@ def recalibration_line(
     """
     w, y = np.asarray(weight, np.float64), np.asarray(positive, np.float64)
     lead = w.shape[:-1]
-    w, y = w.reshape(-1, w.shape[-1]), y.reshape(-1, w.shape[-1])
+    flat = (int(np.prod(lead)), w.shape[-1])  # -1 cannot be told where there are no cases
+    w, y = w.reshape(flat), y.reshape(flat)
     x = np.broadcast_to(np.asarray(x, np.float64), w.shape)
     total, P = w.sum(-1), y.sum(-1)
     ok = (P > 0) & (total > P)
@@ -200,7 +201,7 @@ def calibration_slope(
 def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float:
     """Smooth calibration error, smECE, in [0, 1]: no bins, and a bandwidth that sets itself.
 
-    smECE_σ is the integral of |mean of K_σ(t, score)(label - score)| over t in [0, 1], with a
+    smECE_σ is the integral of ``|mean of K_σ(t, score)(label - score)|`` over t in [0, 1], with a
     Gaussian kernel reflected at both ends; smECE is the σ at which smECE_σ = σ (Błasiok and
     Nakkiran 2023, "Smooth ECE"). Residuals are gathered on ``grid`` equal cells first.
 

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from fairthesis.ranks import Ranks
 from fairthesis.schema import require_columns
 from fairthesis.wording import LABELS
 
@@ -142,4 +143,41 @@ def curves_over_epochs(
         ax.plot(log["epoch"], log[column], label=label)
     ax.set_xlabel("epoch")
     ax.legend(loc="best")
+    return ax
+
+
+def critical_difference(ranks: Ranks, ax: Axes | None = None) -> Axes:
+    """Critical-difference diagram: mean ranks on a line, best left; a bar joins what may be equal.
+
+    Two methods under one bar do not differ at the level of ``ranks`` (Demšar 2006).
+    """
+    names, k = list(ranks.mean.index), len(ranks.mean)
+    left = -(-k // 2)
+    bars = ranks.cliques()
+    step, below = 0.32, 0.25 + 0.13 * len(bars)
+    ax = _axes(ax, figsize=(6.4, 0.95 + 0.3 * (below + step * left)))
+    ax.set(xlim=(1.0, float(k)), ylim=(-below - step * left, 0.75))
+    ax.plot([1, k], [0, 0], color="black", lw=1, clip_on=False)
+    for tick in range(1, k + 1):
+        ax.plot([tick, tick], [0, 0.1], color="black", lw=1, clip_on=False)
+        ax.text(tick, 0.16, str(tick), ha="center", va="bottom", fontsize=9)
+    width = ranks.critical_difference
+    ax.plot([1, 1 + width], [0.52, 0.52], "|-", color=SOFT, lw=1.5, clip_on=False)
+    told = f"CD = {width:.2f}, {ranks.n} data sets, level {ranks.alpha:g}"
+    ax.text(1 + width + 0.03 * (k - 1), 0.52, told, va="center", fontsize=9, color=SOFT)
+    for place, name in enumerate(names):
+        rank = float(ranks.mean[name])
+        row = place if place < left else k - 1 - place
+        height = -below - step * row
+        # The better half is named at the left, the worse half at the right, lines never cross.
+        edge, side = (1 - 0.04 * (k - 1), "right") if place < left else (k + 0.04 * (k - 1), "left")
+        ax.plot([rank, rank, edge], [0, height, height], color=SOFT, lw=1, clip_on=False)
+        ax.plot(rank, 0, "o", color="C0", markersize=5, clip_on=False)
+        gap = -0.02 * (k - 1) if side == "right" else 0.02 * (k - 1)
+        ax.text(edge + gap, height, f"{name} ({rank:.2f})", ha=side, va="center", fontsize=9)
+    for row, members in enumerate(bars):
+        ends = [float(ranks.mean[members[0]]), float(ranks.mean[members[-1]])]
+        height = -0.16 - 0.13 * row
+        ax.plot(ends, [height, height], color="black", lw=4, solid_capstyle="butt", clip_on=False)
+    ax.set_axis_off()
     return ax

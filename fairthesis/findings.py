@@ -17,6 +17,7 @@ from fairthesis.intake import Intake
 from fairthesis.schema import write_table, write_text
 
 SCHEMA = "fairthesis.audit/1"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,12 @@ class Group:
 
 @dataclass(frozen=True)
 class FairnessReport:
-    """An audit's results; ``write`` puts them in a directory."""
+    """An audit's results; ``write`` puts them in a directory.
+
+    ``further`` holds ``overall`` and ``groups`` (attribute, group) estimates of what
+    ``further.FURTHER`` names, and ``cross_auroc`` (attribute, group of the positives, group of
+    the negatives).
+    """
 
     n_rows: int
     n_patients: int | None
@@ -74,6 +80,7 @@ class FairnessReport:
     disparities: Mapping[str, Mapping[str, Gap]]
     warnings: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
     data: Intake | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,6 +109,26 @@ class FairnessReport:
                 for attribute, gaps in self.disparities.items()
             },
             "warnings": list(self.warnings),
+            **({"further": self._further()} if self.further else {}),
+        }
+
+    def _further(self) -> dict[str, Any]:
+        found = self.further
+        return {
+            "overall": {name: _plain(e) for name, e in found["overall"].items()},
+            "groups": {
+                attribute: {
+                    name: {m: _plain(e) for m, e in group.items()} for name, group in groups.items()
+                }
+                for attribute, groups in found["groups"].items()
+            },
+            "cross_auroc": {
+                attribute: {
+                    name: {other: _known(value) for other, value in row.items()}
+                    for name, row in rows.items()
+                }
+                for attribute, rows in found["cross_auroc"].items()
+            },
         }
 
     def to_json(self) -> str:
@@ -109,7 +136,7 @@ class FairnessReport:
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Tidy tables ``overall``, ``groups`` and ``disparities``: a row per number."""
+        """Tidy tables ``overall``, ``groups``, ``disparities``, ``further``: a row per number."""
         overall = [{"metric": m, **_row(e)} for m, e in self.overall.items()]
         groups = [
             {
@@ -132,6 +159,17 @@ class FairnessReport:
             for name, gap in members.items()
         ]
         made = {"overall": overall, "groups": groups, "disparities": gaps}
+        if self.further:
+            made["further"] = [
+                {"attribute": attribute, "group": group, "metric": m, **_row(e)}
+                for (attribute, group), estimates in {
+                    ("", ""): self.further["overall"],
+                    **{
+                        (a, g): e for a, gs in self.further["groups"].items() for g, e in gs.items()
+                    },
+                }.items()
+                for m, e in estimates.items()
+            ]
         return {name: pd.DataFrame(rows) for name, rows in made.items()}
 
     def to_html(self) -> str:
@@ -151,8 +189,27 @@ class FairnessReport:
         for name, text in texts.items():
             write_text(text, directory / name)
         for name, table in tables.items():
-            write_table(table, directory / f"{name}.csv")
+            write_table(_no_formulas(table), directory / f"{name}.csv")
         return [directory / name for name in (*texts, *(f"{t}.csv" for t in tables))]
+
+
+def _no_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Names that a spreadsheet would run as a formula, with an apostrophe before them.
+
+    As OWASP advises against CSV injection; ``audit.json`` keeps the names as they are.
+    """
+    names = [column for column in ("attribute", "group") if column in table.columns]
+    return table.assign(**{name: [_as_text(v) for v in table[name]] for name in names})
+
+
+def _as_text(name: str) -> str:
+    if not name.startswith(FORMULA):
+        return name
+    try:
+        float(name)  # -1 is a number for a spreadsheet as well
+    except ValueError:
+        return f"'{name}"
+    return name
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:

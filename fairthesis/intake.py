@@ -16,6 +16,7 @@ from fairthesis.schema import group_values, require_columns
 
 WHAT = "the predictions table"
 MAX_GROUPS = 50
+FEW = 10  # patients in a group, below which it is said
 PATIENT_NAMES = ("patient_id", "patient", "patientid", "subject_id", "patient id")
 FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
 
@@ -64,6 +65,7 @@ def take_in(
         _warn_of_shared(frame, rows, patient, warnings)
     validation = frame[frame["split"] == "val"] if "split" in frame.columns else frame.iloc[:0]
     rows = _stated(rows, label, score, warnings)
+    _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
     y, s = _labels(rows, label), _scores(rows, score)
     if s.min() == s.max():
         warnings.append(
@@ -81,12 +83,16 @@ def take_in(
         value = thresholds.choose(_labels(held, label, False), _scores(held, score), rule, rate)
     else:
         value = float(rate if rate is not None else 0.5)
+    by_attribute = {name: _groups(rows, name, warnings) for name in dict.fromkeys(groups)}
+    who = _patients(rows, patient, warnings)
+    if patient:
+        _warn_of_few_patients(who, by_attribute, warnings)
     return Intake(
         y=y,
         s=s,
-        patient=_patients(rows, patient, warnings),
+        patient=who,
         has_patients=patient is not None,
-        groups={name: _groups(rows, name, warnings) for name in dict.fromkeys(groups)},
+        groups=by_attribute,
         threshold=value,
         rule=str(threshold) if rule != "fixed" else "fixed",
         split=split,
@@ -195,16 +201,22 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
 
 
 def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
-    text = group_values(rows, name, WHAT)
-    missing = int(text.isna().sum())
+    values = group_of(rows, name)
+    missing = int((values.codes < 0).sum())
     if missing:
         warnings.append(
             f"{missing} of {len(rows)} rows have no {name}: they count overall and in no group."
         )
-    values = pd.Categorical(text, categories=sorted(text.dropna().unique()))
     if len(values.categories) < 2:
         only = f"only {values.categories[0]!r}" if len(values.categories) else "no value at all"
         raise InputError(f"{name} has {only}: expected at least two groups to compare.")
+    return values
+
+
+def group_of(rows: pd.DataFrame, name: str) -> pd.Categorical:
+    """The groups of one attribute, or of an intersection such as ``sex*age_group``."""
+    text = group_values(rows, name, WHAT)
+    values = pd.Categorical(text, categories=sorted(text.dropna().unique()))
     if len(values.categories) > MAX_GROUPS:
         raise InputError(
             f"{name} has {len(values.categories)} values: expected at most {MAX_GROUPS} groups. "
@@ -223,3 +235,42 @@ def _warn_of_shared(
             f"{len(shared)} patients of the audited part are also in another split: what the "
             "model saw of them in training flatters these numbers."
         )
+
+
+def _warn_of_copies(rows: pd.DataFrame, columns: list[str], warnings: list[str]) -> None:
+    by_image = "image_id" in rows.columns
+    if by_image:
+        copies = int(rows["image_id"].dropna().duplicated().sum())
+    else:
+        # Without an image's key only scores tell: where these repeat anyhow, nothing is known.
+        distinct = rows[columns[1]].nunique() > len(rows) / 2
+        copies = int(rows.duplicated(columns).sum()) if distinct else 0
+    if copies:
+        what = "repeat an image_id" if by_image else f"repeat {', '.join(columns)} of another row"
+        warnings.append(
+            f"{copies} of {len(rows)} rows {what}: each is counted. If they are copies, leave "
+            "them out first; copies make intervals too narrow."
+        )
+
+
+def _warn_of_few_patients(
+    patient: NDArray[np.intp], groups: dict[str, pd.Categorical], warnings: list[str]
+) -> None:
+    for attribute, column in groups.items():
+        pairs = np.unique(np.stack([patient, column.codes.astype(np.intp)]), axis=1)
+        pairs = pairs[:, pairs[1] >= 0]
+        for k, count in enumerate(np.bincount(pairs[1], minlength=len(column.categories))):
+            if count < FEW:
+                warnings.append(
+                    f"{attribute} = {column.categories[k]} has only {count} "
+                    f"patient{'s' if count != 1 else ''}, however many images: "
+                    "what holds for them need not hold for others, and intervals are not to be "
+                    "trusted."
+                )
+        several = int((np.bincount(pairs[0]) > 1).sum())
+        if several:
+            warnings.append(
+                f"{several} patients have rows in more than one group of {attribute}: right for "
+                "an attribute of the image, such as its view, or of a visit; for one of the "
+                "patient it is an error in the table."
+            )

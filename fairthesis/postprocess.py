@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 
 from fairthesis import calibration
+from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
 from fairthesis.intake import of_target
 from fairthesis.metrics import Array
-from fairthesis.schema import group_values, require_columns
+from fairthesis.schema import group_names, group_values, require_columns
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -174,6 +175,47 @@ def _map(method: str, y: Array, s: Array, new: Array, name: str) -> NDArray[np.f
             "scores are equal, or higher scores are less often positive."
         )
     return np.asarray(1 / (1 + np.exp(-(a + b * calibration.logit(new)))), np.float64)
+
+
+def erase(
+    embeddings: pd.DataFrame, labels: pd.DataFrame, *, group: str, prefix: str = "disease_"
+) -> pd.DataFrame:
+    """The embeddings table with the columns ``prefix...`` after LEACE of the attribute ``group``.
+
+    The eraser (``erasure.fit_leace``) is fitted on the rows outside ``test`` whose group is known
+    and applied to every row: it needs no group where it is used. ``labels`` has ``image_id`` and
+    the attribute, a predictions table for instance. Columns keep their type.
+
+    >>> table = pd.DataFrame({"image_id": list("abcd"), "split": "val", "disease_0": [0., 1, 4, 5]})
+    >>> groups = pd.DataFrame({"image_id": list("abcd"), "sex": ["f", "f", "m", "m"]})
+    >>> erase(table, groups, group="sex")["disease_0"].tolist()
+    [2.5, 2.5, 2.5, 2.5]
+    """
+    what = "the embeddings table"
+    require_columns(embeddings, ["image_id", "split"], what)
+    require_columns(labels, ["image_id", group], "the table of labels")
+    columns = [c for c in embeddings.columns if c.startswith(prefix) and c != prefix]
+    if not columns:
+        found = sorted({str(c).rstrip("0123456789") for c in embeddings.columns})
+        raise unknown(f"prefix of columns in {what}", prefix, found)
+    x = embeddings[columns].to_numpy(np.float64)
+    if not np.isfinite(x).all():
+        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    own = labels[["image_id", group]].drop_duplicates()
+    own = own.assign(image_id=own["image_id"].astype("string"), **{group: group_names(own[group])})
+    if own["image_id"].duplicated().any():
+        twice = own.loc[own["image_id"].duplicated(), "image_id"].iloc[0]
+        raise InputError(f"Image {twice!r} has two values of {group}: expected one.")
+    names = embeddings["image_id"].astype("string").map(own.set_index("image_id")[group])
+    fitted = ((embeddings["split"] != "test") & names.notna()).to_numpy(bool)
+    if not fitted.any():
+        raise InputError(
+            f"No row of {what} outside the test part has a known {group}: expected val or train "
+            "rows to fit on. Do the tables belong together?"
+        )
+    erased = fit_leace(x[fitted], names[fitted].to_numpy(str))(x)
+    made = pd.DataFrame(erased, columns=columns, index=embeddings.index)
+    return embeddings.assign(**{c: made[c].astype(embeddings[c].dtype) for c in columns})
 
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:

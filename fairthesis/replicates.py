@@ -7,7 +7,9 @@ differences of them, AUROC and average precision sums over them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +38,15 @@ class GroupRows:
     logits: Array  # mean logit at each support point
     line: tuple[float, float]  # recalibration of the full sample
     shift: tuple[float, float]  # what collapsing to the support points changed in it
-    linear: tuple[Array32, Array32]  # score by bin, Brier, log loss
+    scores: tuple[Array32, Array32]
+    losses: tuple[Array32, Array32]  # Brier and log loss of each case, shape (2, n)
 
     def metrics(self, counts: Array32) -> dict[str, Array]:
         """All of ``metrics.METRICS`` under patient counts (c, n_patients): arrays of shape (c,)."""
+        return self.metrics_and_bins(counts)[0]
+
+    def metrics_and_bins(self, counts: Array32) -> tuple[dict[str, Array], Array]:
+        """``metrics``, and cases and sum of label - score per calibration bin, (c, 2, bins)."""
         # Places are in range by construction; "clip" spares numpy the check.
         w_pos = np.take(counts, self.positives, axis=1, mode="clip")
         w_neg = np.take(counts, self.negatives, axis=1, mode="clip")
@@ -50,15 +57,20 @@ class GroupRows:
             c[:, k].astype(np.float64) for c, k in zip((cum_pos, cum_neg), self.cut, strict=True)
         )
         found = {name: f(tp, fp, N - fp, P - tp) for name, f in metrics.RATES.items()}
-        sums = (w_pos @ self.linear[0] + w_neg @ self.linear[1]).astype(np.float64)
+        both = ((w_pos, self.scores[0], self.bins[0]), (w_neg, self.scores[1], self.bins[1]))
+        scores = sum(_weighted_segments(*part) for part in both)
+        squared, logarithmic = (
+            (w_pos @ self.losses[0][k] + w_neg @ self.losses[1][k]).astype(np.float64)
+            for k in (0, 1)
+        )
         labels = _segments(cum_pos, self.bins[0])
         weight = labels + _segments(cum_neg, self.bins[1])
         found |= {"auroc": auroc, "average_precision": ap}
-        found["brier"] = metrics.ratio(sums[:, -2], P + N)
-        found["log_loss"] = metrics.ratio(sums[:, -1], P + N)
-        found["ece"] = calibration.ece_from_bins(weight, sums[:, :-2], labels)
+        found["brier"] = metrics.ratio(squared, P + N)
+        found["log_loss"] = metrics.ratio(logarithmic, P + N)
+        found["ece"] = calibration.ece_from_bins(weight, scores, labels)
         found["ece_debiased"] = calibration.ece_debiased_from_bins(
-            weight, sums[:, :-2], labels, noise=2.0
+            weight, scores, labels, noise=2.0
         )
         at = _segments(cum_pos, self.support[0])
         a, b = calibration.recalibration_line(
@@ -66,11 +78,19 @@ class GroupRows:
         )
         found["calibration_intercept"] = a + self.shift[0]
         found["calibration_slope"] = b + self.shift[1]
-        return {name: found[name] for name in metrics.METRICS}
+        # Sorted by falling score, the bins run downwards; others count them upwards.
+        bins = np.stack([weight, labels - scores], axis=1)[:, :, ::-1]
+        return {name: found[name] for name in metrics.METRICS}, bins
 
 
 def _segments(cumulative: Array32, edges: Index) -> Array:
     return np.diff(np.take(cumulative, edges, axis=1, mode="clip").astype(np.float64), axis=1)
+
+
+def _weighted_segments(weight: Array32, values: Array32, edges: Index) -> Array:
+    """Sums of ``weight * values`` between consecutive edges, without holding the products."""
+    parts = [weight[:, a:b] @ values[a:b] for a, b in pairwise(edges)]
+    return np.stack(parts, axis=1).astype(np.float64)
 
 
 def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
@@ -98,9 +118,8 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     n_pos = np.diff(support[0]).astype(np.float64)
     rough = calibration.recalibration_line(logits, np.diff(edge), n_pos)
     shift = tuple(np.nan_to_num(float(e - r)) for e, r in zip(exact, rough, strict=True))
-    member = np.eye(n_bins)[:, ::-1][bin_of] * s[:, None]
-    losses = np.stack([(s - y) ** 2, metrics.log_losses(y, s)], axis=1)
-    linear = np.concatenate([member, losses], axis=1).astype(np.float32)
+    losses = np.stack([(s - y) ** 2, metrics.log_losses(y, s)]).astype(np.float32)
+    single = s.astype(np.float32)
     start = tuple(float(r) for r in rough)
     return GroupRows(
         positives=patient[pos],
@@ -112,7 +131,8 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
         logits=logits,
         line=(start[0], start[1]) if np.isfinite(start).all() else (0.0, 1.0),
         shift=(shift[0], shift[1]),
-        linear=(linear[pos], linear[neg]),
+        scores=(single[pos], single[neg]),
+        losses=(losses[:, pos], losses[:, neg]),
     )
 
 
@@ -121,12 +141,44 @@ def bootstrap_metrics(parts: list[GroupRows], n_patients: int, n_boot: int, seed
 
     All parts see the same draw of patients.
     """
+    return bootstrap_metrics_and_bins(parts, n_patients, n_boot, seed)[0]
 
+
+def bootstrap_metrics_and_bins(
+    parts: list[GroupRows], n_patients: int, n_boot: int, seed: int
+) -> tuple[Array, Array]:
+    """``bootstrap_metrics``, and the calibration bins, shape (n_boot, parts, 2, bins)."""
+    drawn = resampling.bootstrap(_statistic(parts), n_patients, n_boot, seed)
+    n = len(metrics.METRICS)
+    return drawn[..., :n], drawn[..., n:].reshape(*drawn.shape[:2], 2, calibration.N_BINS)
+
+
+def jackknife_metrics(parts: list[GroupRows], n_patients: int, seed: int) -> Array:
+    """Every metric of every part with a block of patients left out, shape (blocks, parts, metrics).
+
+    The blocks are those of ``resampling.jackknife_counts``.
+    """
+    statistic = _statistic(parts)
+    return resampling.in_chunks(
+        lambda part: statistic(resampling.jackknife_counts(n_patients, part, seed)),
+        resampling.jackknife_blocks(n_patients),
+        n_patients,
+    )[..., : len(metrics.METRICS)]
+
+
+def _statistic(parts: list[GroupRows]) -> Callable[[resampling.Counts], Array]:
     def statistic(counts: resampling.Counts) -> Array:
-        values = [np.stack(list(part.metrics(counts).values()), axis=-1) for part in parts]
+        values = []
+        for part in parts:
+            found, bins = part.metrics_and_bins(counts)
+            values.append(
+                np.concatenate(
+                    [np.stack(list(found.values()), axis=-1), bins.reshape(len(bins), -1)], axis=-1
+                )
+            )
         return np.stack(values, axis=1)
 
-    return resampling.bootstrap(statistic, n_patients, n_boot, seed)
+    return statistic
 
 
 def permutation_null(
@@ -178,12 +230,9 @@ class _Ordered:
 
     def metrics(self, group: NDArray[np.uint8], groups: range) -> Array:
         """``disparity.NEEDED`` metrics of each group, shape (metrics, groups)."""
-        by_group = np.argsort(group, kind="stable")
-        ends = np.cumsum(np.bincount(group, minlength=len(groups)))
         n, label_sum, score_sum = (np.empty((len(groups), calibration.N_BINS)) for _ in range(3))
         called, tp, pairs, squared = (np.empty(len(groups)) for _ in range(4))
-        for k in groups:
-            places = by_group[ends[k - 1] if k else 0 : ends[k]]
+        for k, places in enumerate(_places(group, len(groups))):
             ranks = np.flatnonzero(self.positive[places])
             at = np.searchsorted(places, self.edges)
             below = np.searchsorted(ranks, at)
@@ -208,6 +257,14 @@ class _Ordered:
         for name in set(disparity.NEEDED) - set(values):
             values[name] = metrics.RATES[name](tp, fp, total - P - fp, fn)
         return np.stack([values[name] for name in disparity.NEEDED])
+
+
+def _places(group: NDArray[np.uint8], n_groups: int) -> list[Index]:
+    """The places of each group, ascending; a scan per group is faster than a sort while few."""
+    if n_groups <= 8:
+        return [np.flatnonzero(group == k) for k in range(n_groups)]
+    ends = np.cumsum(np.bincount(group, minlength=n_groups))
+    return np.split(np.argsort(group, kind="stable"), ends[:-1])
 
 
 def _sums(values: Array, edges: Index) -> Array:

@@ -51,6 +51,7 @@ def render(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     page = _template(environment, "report.html")
+    further = found.get("further")
     attributes = [
         _attribute(found, name, (chance or {}).get(name, {}), settings.get("floor", 0), data, k)
         for k, name in enumerate(found["groups"])
@@ -62,6 +63,8 @@ def render(
         summary=wording.summary(found),
         limits=wording.limits(found),
         overall=[_cells(found["overall"], [*TABLE, *CALIBRATION])],
+        further=list(further["overall"]) if further else [],
+        further_overall=_cells(further["overall"], list(further["overall"])) if further else {},
         card=Markup(
             _template(environment, "card.html").render(
                 asked=wording.CARD, measured=wording.card(found)
@@ -120,6 +123,12 @@ def _attribute(
         "id": f"a{place}",
         "groups": groups,
         "forests": [_forest(found, attribute, metric, groups, chance) for metric in FOREST],
+        "more_forests": [
+            _forest(found, attribute, metric, groups, chance)
+            for metric in found["overall"]
+            if metric not in FOREST
+        ],
+        **_further(found.get("further"), attribute),
         "gaps": _gaps(found["disparities"][attribute]),
         "roc": [],
         "reliability": [],
@@ -141,6 +150,21 @@ def _attribute(
             table = curves.threshold_counts(y, s)
             made["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
     return made
+
+
+def _further(further: Mapping[str, Any] | None, attribute: str) -> dict[str, Any]:
+    """The metrics beyond the fixed list by group, and xAUC of every pair of groups."""
+    if not further:
+        return {"further": [], "crossed": []}
+    rows = further["groups"][attribute]
+    crossed = further["cross_auroc"][attribute]
+    return {
+        "further": [{"name": name, "cells": _cells(own, list(own))} for name, own in rows.items()],
+        "crossed": [
+            {"name": name, "cells": [wording.number(v) for v in row.values()]}
+            for name, row in crossed.items()
+        ],
+    }
 
 
 def _points(x: pd.Series, y: pd.Series) -> str:

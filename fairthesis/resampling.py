@@ -26,6 +26,7 @@ Counts = NDArray[np.float32]  # (resamples, patients)
 LEVEL = 0.95
 CHUNK = 2_000_000  # weights held at a time and thread: 8 MB, about a core's cache
 MAX_UNDEFINED = 0.05
+JACKKNIFE = 200
 
 
 def generator(seed: int, stream: str, replicate: int) -> np.random.Generator:
@@ -51,6 +52,27 @@ def patient_counts(n_patients: int, replicates: range, seed: int = 0) -> Counts:
         picks = generator(seed, "bootstrap", replicate).integers(n_patients, size=n_patients)
         drawn[row] = np.bincount(picks, minlength=n_patients)
     return drawn
+
+
+def jackknife_blocks(n_patients: int) -> int:
+    """How many blocks of patients are left out in turn: each patient, or 200 blocks of several."""
+    return min(n_patients, JACKKNIFE)
+
+
+def jackknife_counts(n_patients: int, blocks: range, seed: int = 0) -> Counts:
+    """Patient counts with one block left out, shape (len(blocks), n_patients).
+
+    With many patients, blocks of equal size (up to one) are left out instead of single patients:
+    the acceleration of ``bca_interval`` is the same in the mean (Shao and Tu 1995, 2.3).
+
+    >>> jackknife_counts(3, range(3)).sum(axis=1)
+    array([2., 2., 2.], dtype=float32)
+    """
+    order = generator(seed, "jackknife", 0).permutation(n_patients)
+    kept = np.ones((len(blocks), n_patients), np.float32)
+    for row, block in enumerate(blocks):
+        kept[row, order[block :: jackknife_blocks(n_patients)]] = 0
+    return kept
 
 
 def in_chunks(function: Callable[[range], Array], n: int, width: int) -> Array:
@@ -115,14 +137,20 @@ def bca_interval(
 ) -> tuple[float, float]:
     """Bias-corrected and accelerated interval (Efron 1987; DiCiccio and Efron 1996).
 
-    ``jackknife`` holds the statistic with each patient left out once. NaN where the replicates
-    all lie on one side of the value.
+    ``jackknife`` holds the statistic with each patient (or block of patients) left out once;
+    replicates that are not defined are passed over. NaN where the replicates all lie on one side
+    of the value, or over 5 % of them are undefined.
 
     >>> low, high = bca_interval(50.0, np.arange(101.0), np.zeros(10), level=0.5)
     >>> round(low), round(high)
     (25, 75)
     """
     drawn, left_out = np.asarray(replicates, np.float64), np.asarray(jackknife, np.float64)
+    left_out = left_out[np.isfinite(left_out)]
+    defined = np.isfinite(drawn)
+    if not len(left_out) or not defined.any() or defined.mean() < 1 - MAX_UNDEFINED:
+        return math.nan, math.nan
+    drawn = drawn[defined]
     below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
     if not 0 < below < 1:
         return math.nan, math.nan

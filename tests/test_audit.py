@@ -12,7 +12,15 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import fairthesis
-from fairthesis import disparity, metrics, thresholds
+from fairthesis import (
+    calibration,
+    disparity,
+    metrics,
+    operating,
+    replicates,
+    resampling,
+    thresholds,
+)
 from fairthesis.errors import InputError
 
 SCHEMA = json.loads((Path(fairthesis.__file__).parent / "audit.schema.json").read_text())
@@ -227,7 +235,8 @@ def test_empty_table_is_named():
 def test_write_leaves_whole_files(tmp_path):
     report = run(table())
     paths = report.write(tmp_path / "deep" / "audit")
-    names = {"audit.json", "audit.html", "overall.csv", "groups.csv", "disparities.csv"}
+    names = {"audit.json", "audit.html"}
+    names |= {f"{table}.csv" for table in ("overall", "groups", "disparities", "further")}
     assert {path.name for path in paths} == names
     assert {path.name for path in paths[0].parent.iterdir()} == names
     groups = pd.read_csv(paths[0].parent / "groups.csv")
@@ -244,3 +253,64 @@ def test_the_audit_loads_no_torch():
         "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_further_metrics_are_those_of_the_functions():
+    frame = table()
+    report = run(frame, threshold=0.4)
+    found = report.to_dict()
+    jsonschema.validate(found, SCHEMA)
+    test = frame[frame["split"] == "test"]
+    parts = {str(name): rows for name, rows in test.groupby("sex")}
+    for name, rows in parts.items():
+        y, s = rows["y_true"].to_numpy(), rows["y_score"].to_numpy()
+        further = found["further"]["groups"]["sex"][name]
+        cells = metrics.counts(y, s >= 0.4)
+        assert further["underdiagnosis_rate"]["value"] == float(
+            operating.underdiagnosis_rate(*cells)
+        )
+        assert further["overdiagnosis_rate"]["value"] == float(operating.overdiagnosis_rate(*cells))
+        assert further["tpr_at_fpr_0.2"]["value"] == operating.tpr_at_fpr(y, s, 0.2)
+        assert further["fpr_at_tpr_0.8"]["value"] == operating.fpr_at_tpr(y, s, 0.8)
+        assert further["smooth_ece"]["value"] == calibration.smooth_ece(y, s)
+        benefit = further["net_benefit"]
+        assert benefit["value"] == pytest.approx(float(operating.net_benefit(y, s, 0.4)), abs=1e-12)
+        assert benefit["ci"][0] < benefit["value"] < benefit["ci"][1]
+    crossed = found["further"]["cross_auroc"]["sex"]
+    f, m = parts["F"], parts["M"]
+    expected = operating.cross_auroc(f.y_score[f.y_true == 1], m.y_score[m.y_true == 0])
+    assert crossed["F"]["M"] == expected != crossed["M"]["F"]
+    assert crossed["F"]["F"] == pytest.approx(
+        found["groups"]["sex"]["F"]["metrics"]["auroc"]["value"]
+    )
+
+
+def test_bca_intervals():
+    frame = table()
+    plain, bca = (run(frame, interval=kind, n_boot=500) for kind in ("percentile", "bca"))
+    assert bca.settings["interval"] == "bca"
+    a, b = (report.overall["auroc"] for report in (plain, bca))
+    assert a.value == b.value and a.ci != b.ci
+    # The same replicates, read at other quantiles: the ends move by less than half the length.
+    length = a.ci[1] - a.ci[0]
+    assert max(abs(x - y) for x, y in zip(a.ci, b.ci, strict=True)) < length / 2
+    assert plain.overall["ece"].ci == bca.overall["ece"].ci
+    gap = bca.disparities["sex"]["auroc_gap"]
+    assert gap.ci[0] < gap.value < gap.ci[1]
+    with pytest.raises(InputError, match="bca"):
+        run(frame, interval="bka")
+
+
+def test_bca_in_the_audit_is_that_of_every_patient_left_out():
+    frame = table(120, effect=2.0)
+    frame = frame[frame["split"] == "test"]
+    y, s = frame["y_true"].to_numpy(), frame["y_score"].to_numpy()
+    patient = resampling.patient_index(frame["patient_id"])
+    part = replicates.prepare(y, s, patient, 0.5)
+    n = int(patient.max()) + 1
+    left_out = [metrics.evaluate(y[patient != k], s[patient != k])["brier"] for k in range(n)]
+    place = list(metrics.METRICS).index("brier")
+    drawn = replicates.bootstrap_metrics([part], n, 400, 0)[:, 0, place]
+    value = metrics.evaluate(y, s)["brier"]
+    ci = run(frame, interval="bca", n_boot=400).overall["brier"].ci
+    assert ci == pytest.approx(resampling.bca_interval(value, drawn, left_out), abs=1e-4)

@@ -74,7 +74,8 @@ def test_formulas_are_set(address, browser):
 
 
 @pytest.mark.parametrize(
-    "chapter", ["02_synthetic", "03_chest_xray", "04_dermatology", "05_gallery"]
+    "chapter",
+    ["02_synthetic", "03_chest_xray", "04_dermatology", "05_gallery", "06_evaluation"],
 )
 def test_chapters_show_their_figures_and_launch_the_notebook(chapter, address, browser):
     page = browser.new_page()

@@ -107,3 +107,30 @@ def test_the_command_lists_parameters_and_refuses_unknown_ones(capsys):
         main(["chapter", path, "-p", "sed=1"])
     assert end.value.code == 2
     assert "Did you mean 'seed'?" in capsys.readouterr().err
+
+
+def test_the_audit_chapter_takes_another_table(tmp_path):
+    from test_audit import table
+
+    frame = table(1500).drop(columns="target").rename(columns={"age_group": "age"})
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    given = {"predictions": str(tmp_path / "mine.csv"), "groups": "sex,age", "profile": "quick"}
+    chapter = ROOT / "notebooks" / "06_evaluation.ipynb"
+    execute(chapter, tmp_path / "out.ipynb", given | {"out_dir": str(tmp_path / "report")})
+    text = (tmp_path / "out.ipynb").read_text()
+    assert "60 numbers in 5 groups compared by key" in text
+    assert "17 differences compared by key; all agree" in text
+    assert (tmp_path / "report" / "ham10000" / "audit.html").is_file()
+
+
+def test_the_audit_chapter_stops_where_a_number_differs(tmp_path):
+    book = json.loads((ROOT / "notebooks" / "06_evaluation.ipynb").read_text())
+    for cell in book["cells"]:
+        cell["source"] = "".join(cell["source"]).replace(
+            "tables = report.tables()\n",
+            "tables = report.tables()\ntables['groups'].loc[3, 'value'] += 1e-9\n",
+        )
+    (tmp_path / "wrong.ipynb").write_text(json.dumps(book))
+    given = {"profile": "quick", "out_dir": str(tmp_path / "report")}
+    with pytest.raises(InputError, match="AssertionError"):
+        execute(tmp_path / "wrong.ipynb", tmp_path / "out.ipynb", given, cwd=ROOT)

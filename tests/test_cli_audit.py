@@ -46,7 +46,7 @@ def test_other_column_names_and_quiet(tmp_path, capsys):
         "--patient", "subject", "--out", tmp_path / "o", *QUICK,
     )  # fmt: skip
     assert code == 0
-    assert len(text.splitlines()) == 5
+    assert len(text.splitlines()) == 6
 
 
 def test_help_shows_examples(capsys):

@@ -186,8 +186,72 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys):
         (["--group", "sx", "--out", out], "Did you mean 'sex'"),
         (["--group", "sex", "--out", tmp_path / "out.txt"], "ending in .csv or .parquet"),
         (["--group", "sex", "--out", out, "--threshold", "3"], "threshold is 3"),
+        (["--group", "sex", "--out", out, "--labels", file], "--labels is for leace"),
     ):
         assert run(file, "--method", "level_up", *argv) == 2
         error = capsys.readouterr().err
         assert message in error and len(error.splitlines()) == 1
         assert not out.exists()
+
+
+def embedding_table(n=600, d=120, seed=0):
+    """An embeddings table in which sex shifts every column, and the table that names the sex."""
+    rng = np.random.default_rng(seed)
+    sex = rng.choice(["F", "M"], n)
+    x = rng.normal(size=(n, d)) + 0.8 * (sex == "F")[:, None] * rng.normal(size=d)
+    keys = pd.DataFrame({"image_id": [f"i{k}" for k in range(n)]})
+    keys["patient_id"], keys["split"] = keys["image_id"], rng.choice(["train", "val", "test"], n)
+    columns = pd.DataFrame(x.astype(np.float32), columns=[f"disease_{k:03d}" for k in range(d)])
+    labels = keys[["image_id"]].assign(sex=sex).sample(frac=1, random_state=0)
+    return pd.concat([keys, columns, columns.add_prefix("other_")], axis=1), labels
+
+
+def test_erasing_from_the_command_line(tmp_path):
+    embeddings, labels = embedding_table()
+    labels.loc[labels["image_id"] == "i3", "sex"] = None
+    for name, frame in (("e.parquet", embeddings), ("l.parquet", labels)):
+        frame.to_parquet(tmp_path / name)
+    out = tmp_path / "erased.parquet"
+    words = ["--labels", tmp_path / "l.parquet", "--group", "sex", "--method", "leace"]
+    assert run(tmp_path / "e.parquet", *words, "--out", out) == 0
+    found = pd.read_parquet(out)
+    assert list(found.columns) == list(embeddings.columns)
+    assert (found.dtypes == embeddings.dtypes).all()
+    same = [c for c in found if not c.startswith("disease_")]
+    pd.testing.assert_frame_equal(found[same], embeddings[same])
+    joined = found.merge(labels, on="image_id").dropna(subset=["sex"])
+    mine = [c for c in found if c.startswith("disease_")]
+    fitted, test = joined[joined["split"] != "test"], joined[joined["split"] == "test"]
+    means = fitted.groupby("sex")[mine].mean()
+    np.testing.assert_allclose(means.loc["F"], means.loc["M"], atol=1e-5)
+    before = embeddings.merge(labels, on="image_id").set_index("image_id")
+    for frame, low, high in ((before.loc[fitted.image_id], 0.95, 1), (fitted, 0.0, 0.62)):
+        probe = LogisticRegression(max_iter=5000).fit(frame[mine], frame["sex"])
+        rows = before.loc[test.image_id] if low else test
+        assert low <= probe.score(rows[mine], rows["sex"]) <= high
+
+
+def test_erasing_learns_nothing_from_the_test_part():
+    embeddings, labels = embedding_table(200, 5)
+    first = postprocess.erase(embeddings, labels, group="sex")
+    of_test = labels["image_id"].map(embeddings.set_index("image_id")["split"]) == "test"
+    changed = labels.assign(sex=labels["sex"].mask(of_test, "F"))
+    pd.testing.assert_frame_equal(first, postprocess.erase(embeddings, changed, group="sex"))
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        ({}, {"prefix": "desease_"}, "Did you mean 'disease_'"),
+        ({"split": "test"}, {}, "outside the test part"),
+        ({"disease_000": np.inf}, {}, "not finite"),
+        ({}, {"group": "sx"}, "Did you mean 'sex'"),
+    ],
+)
+def test_what_cannot_be_erased_is_named(change, options, words):
+    embeddings, labels = embedding_table(60, 4)
+    with pytest.raises(InputError, match=words):
+        postprocess.erase(embeddings.assign(**change), labels, **({"group": "sex"} | options))
+    twice = pd.concat([labels, labels.assign(sex="X")])
+    with pytest.raises(InputError, match="two values of sex"):
+        postprocess.erase(embeddings, twice, group="sex")

@@ -123,6 +123,59 @@ def test_the_model_card_says_what_was_measured_as_text():
     assert "<script>alert" not in page
 
 
+def test_every_metric_has_a_forest_and_further_metrics_a_table(found):
+    text = found.to_html()
+    words = " ".join(Page(text).words)
+    for metric in found.overall:
+        rows = len(re.findall(rf'aria-label="{re.escape(wording.LABELS[metric])} of ', text))
+        assert rows == sum(len(groups) for groups in found.groups.values()), metric
+    for metric, estimate in found.further["groups"]["sex"]["F"].items():
+        assert wording.LABELS[metric] in words
+        assert wording.number(estimate.value) in words
+    assert wording.number(found.further["cross_auroc"]["sex"]["F"]["M"]) in words
+    assert found.settings["rows_fingerprint"] in words
+    other = table()
+    other.loc[other.index[other["split"] == "test"][0], "y_score"] += 1e-9
+    again = run(other, groups=["sex", "age_group"])
+    assert again.settings["rows_fingerprint"] != found.settings["rows_fingerprint"]
+
+
+@pytest.mark.browser
+def test_the_slider_shows_the_equalized_odds_difference(tmp_path, found):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    file = tmp_path / "audit.html"
+    file.write_text(found.to_html(), encoding="utf-8")
+    with sync_api.sync_playwright() as play:
+        try:
+            browser = play.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+        except sync_api.Error:
+            pytest.skip("no Chromium is installed")
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        shown = {"0.5": page.inner_text("#a0-eo")}
+        page.fill("#a0-t", "0.3")
+        shown["0.3"] = page.inner_text("#a0-eo")
+        rates = page.inner_text("[data-explorer=a0] tbody tr:first-child")
+        sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        folded = page.locator("details[open]").count()
+        pages = page.pdf()
+        unfolded = page.locator("details[open]").count()
+        browser.close()
+    for threshold, text in shown.items():
+        again = run(table(), threshold=float(threshold), n_boot=0, n_permutations=0)
+        value = again.disparities["sex"]["equalized_odds_difference"].value
+        assert text == f"{value:.3f}"
+        last = again.groups["sex"]["F"].metrics["tpr"].value
+    assert f"{last:.3f}" in rates
+    assert asked == [file.as_uri()] and sideways <= 0
+    assert folded == 0 and unfolded == len(found.groups)
+    assert pages.startswith(b"%PDF")
+
+
 @pytest.mark.browser
 def test_the_model_card_is_filled_in_and_saved(tmp_path, found):
     sync_api = pytest.importorskip("playwright.sync_api")

@@ -92,16 +92,17 @@ def test_interval_is_not_given_where_replicates_are_undefined():
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("constant", [True, False])
-def test_permuted_metrics_equal_metrics_of_permuted_groups(ties, constant):
+@pytest.mark.parametrize("n_groups", [3, 12])  # places are found by scan, or by sort
+def test_permuted_metrics_equal_metrics_of_permuted_groups(ties, constant, n_groups):
     y, s, patient = scored(4, ties=ties)
     rng = np.random.default_rng(5)
-    labels = rng.integers(0, 3, len(y)).astype(np.uint8)
+    labels = rng.integers(0, n_groups, len(y)).astype(np.uint8)
     labels = labels[patient] if constant else labels
     null = replicates.permutation_null(y, s, patient, labels, 0.5, 4, 0, "sex")
     permute = resampling.label_permuter(labels, patient)
     for k in range(4):
         group = permute(resampling.generator(0, "permutation sex", k))
-        for g in range(3):
+        for g in range(int(labels.max()) + 1):
             expected = metrics.evaluate(y[group == g], s[group == g])
             for name in disparity.NEEDED:
                 assert null[name][k, g] == pytest.approx(expected[name], abs=1e-9), name

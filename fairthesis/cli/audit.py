@@ -39,6 +39,13 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @click.option(
     "--n-permutations", default=2000, show_default=True, help="Permutations for chance levels."
 )
+@click.option(
+    "--interval",
+    type=click.Choice(["percentile", "bca"]),
+    default="percentile",
+    show_default=True,
+    help="Kind of bootstrap interval; calibration errors have their own.",
+)
 @click.option("--seed", default=0, show_default=True, help="Same seed, same report.")
 @click.option("--split", help="The part to audit where there is a split column.  [default: test]")
 @click.option("--target", help="The target to audit, where the table has several.")
@@ -53,6 +60,7 @@ def command(
     threshold: str,
     n_boot: int,
     n_permutations: int,
+    interval: str,
     seed: int,
     split: str | None,
     target: str | None,
@@ -72,11 +80,11 @@ def command(
     """
     from fairthesis.audit import audit
     from fairthesis.provenance import used_test_labels
-    from fairthesis.schema import read_table
+    from fairthesis.reading import read_predictions
 
     used_test_labels(file.resolve().parent)
     report = audit(
-        read_table(file),
+        read_predictions(file, label=label, score=score, groups=groups, patient=patient),
         groups=groups,
         label=label,
         score=score,
@@ -86,6 +94,7 @@ def command(
         threshold=threshold,
         n_boot=n_boot,
         n_permutations=n_permutations,
+        interval=interval,
         seed=seed,
     )
     written = report.write(out)

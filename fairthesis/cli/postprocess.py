@@ -1,4 +1,4 @@
-"""``fairthesis postprocess``: thresholds or recalibration by group, from a table to a table."""
+"""``fairthesis postprocess``: thresholds, recalibration or erasure, from a table to a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from fairthesis.errors import InputError
 
-METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isotonic")
+METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isotonic", "leace")
 
 
 @click.command(name="postprocess", context_settings={"max_content_width": 100})
@@ -22,6 +22,14 @@ METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isot
 @click.option(
     "--threshold", default=0.5, show_default=True, help="level_up: the threshold it starts from."
 )
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="leace: the predictions table with the attribute, where FILE has no such column.",
+)
+@click.option(
+    "--prefix", default="disease_", show_default=True, help="leace: columns of the embedding."
+)
 @click.option("--seed", default=0, show_default=True, help="Of decisions drawn at random.")
 def command(
     file: Path,
@@ -30,6 +38,8 @@ def command(
     out: Path,
     target: str | None,
     threshold: float,
+    labels: Path | None,
+    prefix: str,
     seed: int,
 ) -> None:
     """Fit thresholds or a recalibration by group on the val rows of FILE, apply them to test.
@@ -37,13 +47,16 @@ def command(
     equalized_odds and demographic_parity are fairlearn's ThresholdOptimizer; level_up lowers the
     thresholds of groups whose true positive rate lags, and raises none. These write a column
     y_pred. logistic and isotonic recalibrate y_score in each group. The group must be known
-    wherever the result is used.
+    wherever the result is used. leace takes an embeddings table and writes it with what a linear
+    probe reads of the attribute taken out, fitted on the rows outside test.
 
     \b
     Examples:
       fairthesis postprocess predictions.parquet --group sex --method level_up --out up.csv
       fairthesis postprocess predictions.csv --group age_group --method logistic \\
           --out recalibrated.parquet
+      fairthesis postprocess embeddings.parquet --labels predictions.parquet --group sex \\
+          --method leace --out erased.parquet
     """
     from fairthesis import postprocess
     from fairthesis.schema import read_table, write_table
@@ -51,6 +64,14 @@ def command(
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
     frame = read_table(file)
+    if method == "leace":
+        given = frame if labels is None else read_table(labels)
+        erased = postprocess.erase(frame, given, group=group, prefix=prefix)
+        write_table(erased, out)
+        click.echo(f"{len(erased)} rows written: {out}")
+        return
+    if labels is not None:
+        raise InputError(f"--labels is for leace: {method} reads {group} from {file.name}.")
     if method == "level_up":
         cut = postprocess.level_up_thresholds(
             frame, group=group, threshold=threshold, target=target

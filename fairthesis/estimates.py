@@ -1,0 +1,136 @@
+"""Every metric of an audit with its interval: all rows, then every group of every attribute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairthesis import calibration, disparity, further, metrics, replicates, resampling
+from fairthesis.findings import Estimate, Group
+from fairthesis.intake import Intake
+from fairthesis.inversion import calibration_intervals
+
+Replicates = Mapping[str, NDArray[np.float64]]
+
+
+class Parts:
+    """All rows, then every group of every attribute: values, replicates, intervals."""
+
+    def __init__(self, data: Intake, n_boot: int, seed: int, interval: str) -> None:
+        self.data, self.place = data, {name: k for k, name in enumerate(metrics.METRICS)}
+        self.masks = [np.ones(len(data.y), bool)]
+        self.first = {}
+        for attribute, column in data.groups.items():
+            self.first[attribute] = len(self.masks)
+            self.masks += [column.codes == k for k in range(len(column.categories))]
+        n_patients, n, n_bins = int(data.patient.max()) + 1, len(self.masks), calibration.N_BINS
+        self.drawn = np.empty((0, n, len(self.place)))
+        self.bins = np.empty((0, n, 2, n_bins))
+        self.left_out = np.empty((0, n, len(self.place)))
+        if n_boot:
+            rows = [
+                replicates.prepare(data.y[m], data.s[m], data.patient[m], data.threshold)
+                for m in self.masks
+            ]
+            self.drawn, self.bins = replicates.bootstrap_metrics_and_bins(
+                rows, n_patients, n_boot, seed
+            )
+            if interval == "bca":
+                self.left_out = replicates.jackknife_metrics(rows, n_patients, seed)
+
+    def estimates(self, part: int) -> dict[str, Estimate]:
+        """Every metric of one part with its interval."""
+        y, s = self.data.y[self.masks[part]], self.data.s[self.masks[part]]
+        exact = metrics.evaluate(y, s, threshold=self.data.threshold)
+        found = {
+            name: Estimate(
+                exact[name],
+                interval_of(exact[name], self.drawn[:, part, k], self.left_out[:, part, k]),
+            )
+            for name, k in self.place.items()
+        }
+        return found | self._calibration(part, exact)
+
+    def _calibration(self, part: int, exact: Mapping[str, float]) -> dict[str, Estimate]:
+        names = ("ece", "ece_debiased")
+        if not len(self.bins):
+            return {name: Estimate(exact[name]) for name in names}
+        rows = self.masks[part]
+        y, s, patient = self.data.y[rows], self.data.s[rows], self.data.patient[rows]
+        n, scores, labels = calibration.bin_sums(y, s)
+        # Distinct patients of each bin: the numbers that its replicates rest on.
+        pairs = np.unique(patient * calibration.N_BINS + calibration.bin_index(s))
+        patients = np.bincount(pairs % calibration.N_BINS, minlength=calibration.N_BINS)
+        drawn = self.bins[:, part]
+        ends = calibration_intervals(n, labels - scores, drawn[:, 0], drawn[:, 1], patients)
+        return {name: Estimate(exact[name], ends[name]) for name in names}
+
+    def overall(self) -> dict[str, Estimate]:
+        """Every metric over all rows."""
+        return self.estimates(0)
+
+    def groups(self, attribute: str) -> dict[str, Group]:
+        """The groups of one attribute."""
+        found = {}
+        for k, name in enumerate(self.data.groups[attribute].categories):
+            part = self.first[attribute] + k
+            mask = self.masks[part]
+            positive = int(self.data.y[mask].sum())
+            found[str(name)] = Group(
+                n=int(mask.sum()),
+                n_patients=len(np.unique(self.data.patient[mask])),
+                n_positive=positive,
+                n_negative=int(mask.sum()) - positive,
+                metrics=self.estimates(part),
+            )
+        return found
+
+    def replicates(self, attribute: str, compared: list[int]) -> tuple[Replicates, Replicates]:
+        """Bootstrap and jackknife of what gaps are made of, each (replicates, groups)."""
+        at = [self.first[attribute] + k for k in compared]
+        boot, jackknife = (
+            {m: drawn[:, at, self.place[m]] for m in disparity.NEEDED}
+            for drawn in (self.drawn, self.left_out)
+        )
+        return boot, jackknife
+
+    def further(
+        self, overall: Mapping[str, Estimate], members: Mapping[str, Mapping[str, Group]]
+    ) -> dict[str, Any]:
+        """``further.FURTHER`` of all rows and every group, and xAUC of every pair of groups."""
+
+        def of(part: int, known: Mapping[str, Estimate]) -> dict[str, Estimate]:
+            t, rows = self.data.threshold, self.masks[part]
+            value = float(further.net_benefit_of({m: known[m].value for m in known}, t))
+            by_name = [
+                {m: drawn[:, part, k] for m, k in self.place.items()}
+                for drawn in (self.drawn, self.left_out)
+            ]
+            ends = interval_of(value, *(further.net_benefit_of(one, t) for one in by_name))
+            benefit = Estimate(value, ends)
+            return further.of_rows(self.data.y[rows], self.data.s[rows], t, known, benefit)
+
+        return {
+            "overall": of(0, overall),
+            "groups": {
+                a: {g: of(self.first[a] + k, m.metrics) for k, (g, m) in enumerate(groups.items())}
+                for a, groups in members.items()
+            },
+            "cross_auroc": {a: further.cross_aurocs(self.data, a) for a in members},
+        }
+
+
+def interval_of(
+    value: float, drawn: NDArray[np.float64], left_out: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """The percentile interval, or BCa where there are jackknife values; None where not known."""
+    if not math.isfinite(value) or not len(drawn):
+        return None
+    if not len(left_out):
+        return resampling.percentile_interval(drawn)
+    ends = resampling.bca_interval(value, drawn, left_out)
+    return ends if np.isfinite(ends).all() else None

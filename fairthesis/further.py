@@ -1,0 +1,83 @@
+"""What an audit says beyond its fixed list: missed diagnoses, fixed rates, net benefit, xAUC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairthesis import calibration, operating
+from fairthesis.findings import Estimate
+from fairthesis.intake import Intake
+
+RATE = 0.2  # the fixed false positive rate; its mirror is a true positive rate of 0.8
+
+# Each is a value per group; those that follow from the audit's own metrics carry an interval.
+FURTHER = (
+    "underdiagnosis_rate",
+    "overdiagnosis_rate",
+    "tpr_at_fpr_0.2",
+    "fpr_at_tpr_0.8",
+    "smooth_ece",
+    "net_benefit",
+)
+
+
+def of_rows(
+    y: NDArray[np.float64],
+    s: NDArray[np.float64],
+    threshold: float,
+    known: Mapping[str, Estimate],
+    benefit: Estimate,
+) -> dict[str, Estimate]:
+    """All of ``FURTHER`` for one set of rows, of which ``known`` holds the audit's metrics.
+
+    >>> y, s = np.array([0.0, 0, 1, 1]), np.array([0.1, 0.6, 0.5, 0.8])
+    >>> from fairthesis.metrics import evaluate
+    >>> known = {m: Estimate(v) for m, v in evaluate(y, s).items()}
+    >>> of_rows(y, s, 0.5, known, Estimate(0.25))["fpr_at_tpr_0.8"].value
+    0.5
+    """
+    return {
+        "underdiagnosis_rate": known["fnr"],
+        "overdiagnosis_rate": known["fpr"],
+        "tpr_at_fpr_0.2": Estimate(operating.tpr_at_fpr(y, s, RATE)),
+        "fpr_at_tpr_0.8": Estimate(operating.fpr_at_tpr(y, s, 1 - RATE)),
+        "smooth_ece": Estimate(calibration.smooth_ece(y, s)),
+        "net_benefit": benefit,
+    }
+
+
+def net_benefit_of(
+    rates: Mapping[str, NDArray[np.float64]] | Mapping[str, float], threshold: float
+) -> NDArray[np.float64]:
+    """Net benefit from accuracy, selection rate and prevalence, of any shape.
+
+    FP/n = (selection rate - prevalence + 1 - accuracy) / 2 and TP/n = selection rate - FP/n, both
+    defined where a class is absent. NaN at a threshold of 1, where the odds are infinite.
+
+    >>> float(net_benefit_of({"accuracy": 0.5, "selection_rate": 1.0, "prevalence": 0.5}, 0.2))
+    0.375
+    """
+    selected, accuracy, prevalence = (
+        np.asarray(rates[name], np.float64) for name in ("selection_rate", "accuracy", "prevalence")
+    )
+    false = (selected - prevalence + 1 - accuracy) / 2
+    if not 0 <= threshold < 1:
+        return np.full(false.shape, np.nan)
+    return (selected - false) - false * threshold / (1 - threshold)
+
+
+def cross_aurocs(data: Intake, attribute: str) -> dict[str, dict[str, float]]:
+    """xAUC of every pair: positives of the first group against negatives of the second."""
+    column = data.groups[attribute]
+    names = [str(name) for name in column.categories]
+    sets = [
+        [data.s[(column.codes == k) & ((data.y > 0) == positive)] for k in range(len(names))]
+        for positive in (True, False)
+    ]
+    return {
+        a: {b: operating.cross_auroc(p, n) for b, n in zip(names, sets[1], strict=True)}
+        for a, p in zip(names, sets[0], strict=True)
+    }

@@ -1,0 +1,95 @@
+"""Intervals of calibration errors: the truth inside, 0 where nothing is shown, order kept."""
+
+import numpy as np
+import pytest
+
+import fairthesis
+from fairthesis import calibration, metrics, replicates
+from fairthesis.inversion import calibration_intervals
+
+
+def clustered(seed, n_patients=400, power=1.0):
+    """Three images per patient whose labels hang together; scores true for ``power=1``."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(n_patients), 3)
+    s = 1 / (1 + np.exp(-rng.normal(size=n_patients)[patient] - rng.normal(size=len(patient))))
+    shared = rng.random(n_patients)[patient]
+    u = np.where(rng.random(len(s)) < 0.5, shared, rng.random(len(s)))
+    return (u < s).astype(float), s**power, patient
+
+
+def intervals(y, s, patient, n_boot=300, seed=0):
+    part = replicates.prepare(y, s, patient, 0.5)
+    _, bins = replicates.bootstrap_metrics_and_bins([part], patient.max() + 1, n_boot, seed)
+    n, scores, labels = calibration.bin_sums(y, s)
+    pairs = np.unique(patient * calibration.N_BINS + calibration.bin_index(s))
+    m = np.bincount(pairs % calibration.N_BINS, minlength=calibration.N_BINS)
+    return calibration_intervals(n, labels - scores, bins[:, 0, 0], bins[:, 0, 1], m)
+
+
+def test_replicated_bins_are_those_of_repeated_rows():
+    y, s, patient = clustered(3, 40)
+    counts = np.random.default_rng(0).integers(0, 3, (5, 40)).astype(np.float32)
+    _, found = replicates.prepare(y, s, patient, 0.5).metrics_and_bins(counts)
+    for k in range(5):
+        n, scores, labels = calibration.bin_sums(y, s, counts[k][patient])
+        np.testing.assert_allclose(found[k, 0], n)
+        np.testing.assert_allclose(found[k, 1], labels - scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("power", "sets", "least"), [(1.0, 60, 54), (1.5, 60, 52)], ids=["calibrated", "not"]
+)
+def test_the_truth_lies_inside_about_95_times_in_100(power, sets, least):
+    y, s, _ = clustered(99, 200_000, power)
+    n, scores, labels = calibration.bin_sums(y, s)
+    d, w = (labels - scores) / np.maximum(n, 1), n / n.sum()
+    truth = {"ece": (w * np.abs(d)).sum(), "ece_debiased": np.sqrt((w * d * d).sum())}
+    if power == 1.0:
+        truth = dict.fromkeys(truth, 0.0)
+    inside = dict.fromkeys(truth, 0)
+    for k in range(sets):
+        for name, (low, high) in intervals(*clustered(k, power=power)).items():
+            inside[name] += low <= truth[name] <= high
+    # 54 of 60 or fewer has probability 0.18 at 95 %, 51 or fewer 0.002; 40 would be the plug-in's.
+    assert min(inside.values()) >= least, inside
+
+
+def test_a_wrong_model_is_told_from_a_calibrated_one():
+    right, wrong = (intervals(*clustered(1, 2000, power)) for power in (1.0, 2.0))
+    for name in ("ece", "ece_debiased"):
+        assert right[name][0] < 0.01 and right[name][1] < 0.05 < wrong[name][0]
+    assert all(0 <= low <= high <= 1 for low, high in (*right.values(), *wrong.values()))
+
+
+def test_more_patients_give_a_shorter_interval():
+    small, large = (intervals(*clustered(5, n, 1.5))["ece_debiased"] for n in (200, 3200))
+    assert 2.5 < (small[1] - small[0]) / (large[1] - large[0]) < 6  # 4 by the root of 16
+
+
+def test_no_replicates_and_no_rows_give_none():
+    n, none = np.ones(15), np.zeros((0, 15))
+    assert calibration_intervals(n, n, none, none, n) == {"ece": None, "ece_debiased": None}
+    zero = np.zeros((5, 15))
+    assert calibration_intervals(0 * n, 0 * n, zero, zero, n)["ece"] is None
+
+
+def test_one_constant_score_is_one_bin():
+    y, patient = np.tile([0.0, 1.0], 200), np.arange(400)
+    found = intervals(y, np.full(400, 0.5), patient)
+    assert found["ece"][0] == 0.0 and 0.03 < found["ece"][1] < 0.08
+
+
+def test_the_audit_uses_them():
+    import pandas as pd
+
+    y, s, patient = clustered(2, 300, 1.6)
+    table = pd.DataFrame({"y_true": y, "y_score": s, "p": patient})
+    table["sex"] = np.where(patient % 2, "f", "m")
+    report = fairthesis.audit(table, groups=["sex"], patient="p", n_boot=300, n_permutations=0)
+    assert report.overall["ece"].ci == pytest.approx(intervals(y, s, patient)["ece"])
+    m = (table["sex"] == "f").to_numpy()
+    group = report.groups["sex"]["f"].metrics
+    exact = metrics.evaluate(y[m], s[m])
+    assert group["ece"].value == pytest.approx(exact["ece"], abs=1e-12)
+    assert group["ece"].ci[0] < exact["ece_debiased"] and group["ece"].ci[1] > 0.05
