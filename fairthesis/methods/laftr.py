@@ -24,8 +24,8 @@ def laftr_objective(
 
         L = sum_cg (mean over cell (c, g) of p_g - 1/G)
 
-    where p is the adversary's softmax. With two groups |h - a| = 1 - p_a, and this is the
-    paper's 2 - sum_cg mean |h - a|. An adversary that says the same of every row has L = 0; one
+    where p is the adversary's softmax. With two groups ``|h - a| = 1 - p_a``, and this is the
+    paper's ``2 - sum_cg mean |h - a|``. An adversary that says the same of every row has L = 0; one
     that is always right has 2 (G - 1). Each cell counts the same, whatever its size. Mean over
     targets and attributes.
 

@@ -55,7 +55,7 @@ def subspace(moment: Float[Tensor, "s s"], energy: float, rank: int) -> Float[Te
 def column_loss(z: Float[Tensor, "n d"], basis: Float[Tensor, "s k"]) -> Float[Tensor, ""]:
     """Mean squared cosine between a row of z and a subspace, in [0, 1]; 0 if orthogonal.
 
-    mean_i |B' z_i|² / |z_i|². A basis of fewer dimensions than z lies in its first coordinates.
+    ``mean_i |B' z_i|² / |z_i|²``. A basis of fewer dimensions than z lies in its first coordinates.
 
     >>> basis = torch.tensor([[1.0], [0.0]])
     >>> z = torch.tensor([[0.0, 2.0, 1.0], [3.0, 4.0, 0.0]])
