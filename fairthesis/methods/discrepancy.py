@@ -29,7 +29,8 @@ def mmd(
     """Squared maximum mean discrepancy of two samples, 0 for equal ones.
 
     mean k(a, a') + mean k(b, b') - 2 mean k(a, b), over all pairs (the biased estimate, never below
-    0), with k the mean of Gaussian kernels ``exp(-|x - y|² / (c · bandwidth))``, c in ``BANDWIDTHS``.
+    0), with k the mean of Gaussian kernels ``exp(-|x - y|² / (c · bandwidth))``, c in
+    ``BANDWIDTHS``.
 
     Reference: Gretton et al., JMLR 2012; several bandwidths: Li, Swersky and Zemel, ICML 2015.
 
