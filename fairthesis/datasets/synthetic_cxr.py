@@ -24,7 +24,9 @@ __all__ = ["MECHANISMS", "SETTINGS", "CxrRender", "load", "twin"]
 
 # The reference plants the thesis's situation: the device goes with the disease in the larger group
 # and against it in the smaller one (a fifth), and the group is hardly visible in the picture. It
-# was chosen from plain training and the oracle alone; results/synthetic-cxr-full has both.
+# was chosen from plain training and the oracle alone. At 48 pixels, 16,000 training images and 30
+# epochs of the small encoder (one seed, 20,000 test images) plain training reached AUROC 0.910, gap
+# 0.167 and equalized odds difference 0.138, the oracle 0.887, 0.003 and 0.022.
 SETTINGS: dict[str, dict[str, float]] = {
     "clean": {},
     "reference": {"underrepresentation": 0.6, "shortcut": 0.65, "shortcut_minority": -0.9},

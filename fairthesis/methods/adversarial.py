@@ -86,7 +86,7 @@ class Adversarial(ERM):
     options: AdversarialOptions
     step: Tensor  # of the encoder against the critics, so far
     strength = "adversary_weight"
-    summary = "three conditional critics, bounded confusion loss, HSIC, decorrelated heads"
+    summary = "three conditional critics, bounded confusion loss, unbiased HSIC"
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
