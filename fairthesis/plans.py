@@ -75,14 +75,18 @@ def experiments() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(text)
 
 
-def grid(weights: Mapping[str, list[float]], averaging: list[str]) -> dict[str, dict[str, Any]]:
+def grid(
+    weights: Mapping[str, list[float]],
+    averaging: list[str],
+    changes: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
     """The variants that a ``grid`` stands for: every method there is, and more than one weight.
 
     Each of ``METHODS`` with its own settings, and once more for every value that ``weights`` lists
     under the option that is its strength; plain training with its weights averaged; each of
-    ``POSTHOC`` on plain training.
+    ``POSTHOC`` on plain training. ``changes`` is what a method needs changed in the base.
 
-    >>> variants = grid({"adversary_weight": [0.3]}, ["ema"])
+    >>> variants = grid({"adversary_weight": [0.3]}, ["ema"], {})
     >>> variants["adversarial_0.3"]
     {'method': 'adversarial', 'method_options': {'adversary_weight': 0.3}}
     >>> variants["leace"]
@@ -93,10 +97,10 @@ def grid(weights: Mapping[str, list[float]], averaging: list[str]) -> dict[str, 
 
     found: dict[str, dict[str, Any]] = {}
     for name, kind in METHODS.items():
-        found[name] = {"method": name}
+        found[name] = {"method": name, **changes.get(name, {})}
         for value in weights.get(kind.strength or "", []):
             options = {kind.strength: value}
-            found[f"{name}_{value:g}"] = {"method": name, "method_options": options}
+            found[f"{name}_{value:g}"] = {**found[name], "method_options": options}
     found |= {f"erm_{name}": {"method": "erm", "averaging": name} for name in averaging}
     return found | {name: {"posthoc": name, "of": "erm"} for name in POSTHOC}
 
