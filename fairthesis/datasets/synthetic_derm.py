@@ -42,7 +42,7 @@ def load(
     n_val: int = 3000,
     n_test: int = 6000,
     oracle: bool = False,
-    lesion_contrast: float = 0.092,
+    lesion_contrast: float = 0.080,
     noise: float = 0.06,
     anatomy: float = 0.15,
     **planted: float | None,
