@@ -85,8 +85,9 @@ def grid(
     """The variants that a ``grid`` stands for: every method there is, and more than one weight.
 
     Each of ``METHODS`` with its own settings, and once more for every other value that
-    ``weights`` lists under the option that is its strength; plain training with its weights averaged; each of
-    ``POSTHOC`` on plain training. ``changes`` is what a method needs changed in the base.
+    ``weights`` lists under the option that is its strength; plain training with its weights
+    averaged; each of ``POSTHOC`` on plain training. ``changes`` is what a method needs changed in
+    the base.
 
     >>> variants = grid({"adversary_weight": [3.0]}, ["ema"], {})
     >>> variants["adversarial_3"]

@@ -31,7 +31,6 @@ from fairthesis.schema import write_atomically
 from fairthesis.selection import RULES, Rule
 from fairthesis.validation import copied, use_average, validation_line
 
-
 LEAST = {"size": 16, "epochs": 1, "batch_size": 2, "disease_dim": 0, "threads": 0}
 
 
@@ -41,7 +40,8 @@ class TrainConfig:
 
     Empty ``targets`` and ``attributes`` mean the data set's first target and first attribute.
     ``size`` is the edge of the square images in pixels. A ``disease_dim`` of 0 is 4 for each
-    target: what more an embedding can hold it can also leak. ``threads`` of 0 leaves torch's own choice.
+    target: what more an embedding can hold it can also leak. ``threads`` of 0 leaves torch's own
+    choice.
     ``selection`` is a rule of ``fairthesis.selection``; ``reference_auroc`` is ERM's validation
     AUROC for the rule ``min_leakage``. ``averaging`` is ``none``, ``ema`` (every epoch's candidate
     is the moving average) or ``swad`` (the run's one model is the average).
