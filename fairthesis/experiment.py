@@ -190,8 +190,9 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         for file in sorted(folder.glob("audit/*/audit.json")):
             report = json.loads(file.read_text())
             _flatten(report, key | {"target": file.parent.name}, rows)
-        if (found := folder / "audit" / "leakage.csv").is_file():
-            leaks.append(pd.read_csv(found).assign(**key))
+        if plan.probes:
+            leak = pd.read_csv(folder / "audit" / "leakage.csv")
+            leaks.append(leak.assign(variant=variant, seed=seed))
         for text in (folder / "log.jsonl").read_text().splitlines():
             line = json.loads(text)
             rows["curves"] += [

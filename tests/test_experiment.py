@@ -309,3 +309,23 @@ def test_leakage_is_probed_once_per_run_and_kept(plan, out):
     again = experiment.leakage(plan, out, 0, n_boot=20, n_shuffles=1)
     pd.testing.assert_frame_equal(table, again)
     assert [file.stat().st_mtime_ns for file in kept] == before
+
+
+def test_what_probes_read_is_gathered_where_a_plan_asks_for_it(plan, out, tmp_path):
+    assert load_results(out).leakage.empty
+    asked = replace(plan, seeds=(0,), probes={"n_boot": 20, "n_shuffles": 1})
+    for variant, seed in asked.runs:
+        experiment.audit_run(asked, variant, seed, out)
+    gathered = experiment.collect(asked, tmp_path, out).leakage
+    read = gathered[gathered["source"] == "encoder"]
+    assert set(zip(read["variant"], read["seed"], strict=True)) == set(asked.runs)
+    alone = experiment.probed(out / "runs" / "erm-0", 0, 20, 1)
+    for row in alone.itertuples():
+        same = gathered.query(
+            "variant == 'erm' and source == @row.source and probe == @row.probe"
+            " and scope == @row.scope"
+        )
+        assert same["auroc"].item() == pytest.approx(row.auroc, abs=1e-6)
+    for variant, seed in asked.runs:  # the other tests' audits have no probes
+        experiment.audit_run(plan, variant, seed, out)
+    assert experiment.collect(plan, tmp_path, out).leakage.empty
