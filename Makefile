@@ -1,14 +1,21 @@
 # `make book` builds the book, `make test` runs all tests; both make their own environment first.
 PYTHON ?= python3
 CORES ?= 2
+# Of `make reproduce`: full or quick; the folder of the data sets; experiments; local or slurm.
+PROFILE ?= full
+DATA_ROOT ?= data
+ONLY ?=
+ON ?= local
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help book test check install install-test chromium pins clean
+.PHONY: help book reproduce test check install install-test chromium pins clean
 
 help:
 	@echo "make book     environment, experiments, chapters, HTML (prints its path)"
 	@echo "make test     environment, style, types, layers, all tests"
+	@echo "make reproduce  every experiment, method, seed and weight into build/archive; PROFILE=quick:"
+	@echo "              a small part in minutes; DATA_ROOT=, ONLY=, CORES=, ON=slurm"
 	@echo "make check    style, types and layers only"
 	@echo "make clean    remove everything that was made, except the environment"
 
@@ -40,6 +47,10 @@ chromium:
 
 book: install
 	@$(BIN)/python workflow/build.py --cores $(CORES)
+
+reproduce: install
+	@$(BIN)/python workflow/build.py --cores $(CORES) --on $(ON) --target reproduce \
+	  --set profile=$(PROFILE) data_root='$(DATA_ROOT)' only='$(ONLY)'
 
 check: install-test
 	@$(BIN)/ruff check .

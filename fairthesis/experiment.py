@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from fairthesis.archive import TABLES, TOLERANCE, Results, archive, load_results
-from fairthesis.errors import InputError, unknown
+from fairthesis.errors import InputError
+from fairthesis.plans import Plan, experiments, plan
 from fairthesis.provenance import (
     AUDITING,
     PROBING,
@@ -28,86 +27,18 @@ from fairthesis.provenance import (
 )
 from fairthesis.schema import attribute_columns, write_atomically, write_table
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What an experiment runs: ``config(variant, seed)`` for each of ``runs``.
-
-    A variant is what it changes in ``base``, or ``{posthoc: NAME, of: VARIANT}``: a method of
-    ``fairthesis.posthoc`` on the finished run of another variant with the same seed.
-    """
-
-    dataset: str
-    profile: str
-    base: Mapping[str, Any]
-    variants: Mapping[str, Mapping[str, Any]]
-    seeds: tuple[int, ...]
-    threshold: str = "youden"
-    n_boot: int = 2000
-    n_permutations: int = 2000
-
-    @property
-    def audit_settings(self) -> dict[str, Any]:
-        """How every run is audited."""
-        return {
-            "threshold": self.threshold,
-            "n_boot": self.n_boot,
-            "n_permutations": self.n_permutations,
-        }
-
-    @property
-    def runs(self) -> list[tuple[str, int]]:
-        """All pairs of a variant and a seed."""
-        return [(variant, seed) for seed in self.seeds for variant in self.variants]
-
-    def config(self, variant: str, seed: int) -> Any:
-        """The ``TrainConfig`` of one run; that of its parent for a post-hoc variant."""
-        from fairthesis.train import TrainConfig
-
-        if variant not in self.variants:
-            raise unknown("variant", variant, self.variants)
-        trained = self.parent(variant) or variant
-        return TrainConfig(**{**self.base, **self.variants[trained], "seed": seed})
-
-    def parent(self, variant: str) -> str | None:
-        """The variant whose runs a post-hoc variant starts from; None for a trained one."""
-        changes = self.variants[variant]
-        if "posthoc" not in changes:
-            return None
-        of = changes.get("of")
-        trained = [name for name, other in self.variants.items() if "posthoc" not in other]
-        if of not in trained:
-            raise unknown(f"trained variant, which {variant} is to be of,", of, trained)
-        return str(of)
-
-    def folder(self, out: Path, variant: str, seed: int) -> Path:
-        """Where the run directory of one run lies."""
-        return out / "runs" / f"{variant}-{seed}"
-
-
-def experiments() -> dict[str, dict[str, Any]]:
-    """The content of ``experiments.yml``: data set, then profile, then what is run."""
-    text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
-
-
-def plan(
-    dataset: str, profile: str = "quick", data_root: str | Path | None = None, seed: int = 0
-) -> Plan:
-    """The plan of a listed experiment; seeds count up from ``seed``.
-
-    >>> plan("synthetic-cxr").runs
-    [('erm', 0), ('adversarial', 0), ('erm', 1), ('adversarial', 1)]
-    """
-    listed = experiments()
-    if dataset not in listed:
-        raise unknown("data set with an experiment", dataset, listed)
-    if profile not in listed[dataset]:
-        raise unknown(f"profile of {dataset}", profile, listed[dataset])
-    entry = listed[dataset][profile]
-    base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
-    seeds = tuple(range(seed, seed + entry["seeds"]))
-    return Plan(dataset, profile, base, entry["variants"], seeds)
+__all__ = [
+    "Plan",
+    "audit_run",
+    "collect",
+    "data_run",
+    "experiments",
+    "leakage",
+    "plan",
+    "results",
+    "run",
+    "train_run",
+]
 
 
 def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
@@ -116,18 +47,22 @@ def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
     from fairthesis.train import TrainConfig
 
     found: dict[str, Any] = {}
+    read: dict[str, Any] = {}  # most variants read the same images
     for variant in plan.variants:
         config: TrainConfig = plan.config(variant, seed)
-        cohort = datasets.load(
-            config.dataset, config.data_root, seed=seed, **config.dataset_options
-        )
-        images.prepared(cohort, config.size, progress=progress)
-        found[variant] = {
-            "data_fingerprint": cohort.fingerprint(),
-            "images": cohort.frame["split"].value_counts().sort_index().to_dict(),
-            "left_out": dict(cohort.left_out),
-            "size": config.size,
-        }
+        key = json.dumps([config.dataset_options, config.size], sort_keys=True)
+        if key not in read:
+            cohort = datasets.load(
+                config.dataset, config.data_root, seed=seed, **config.dataset_options
+            )
+            images.prepared(cohort, config.size, progress=progress)
+            read[key] = {
+                "data_fingerprint": cohort.fingerprint(),
+                "images": cohort.frame["split"].value_counts().sort_index().to_dict(),
+                "left_out": dict(cohort.left_out),
+                "size": config.size,
+            }
+        found[variant] = read[key]
     write_json(found, out / "data" / f"{seed}.json")
     return out / "data" / f"{seed}.json"
 
@@ -220,13 +155,16 @@ def leakage(
     return pd.concat(parts, ignore_index=True)
 
 
-def collect(plan: Plan, out: Path) -> Results:
+def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     """Gather the audits and logs of all runs in ``metrics.csv``, ``disparities.csv`` and
-    ``curves.csv`` with a ``provenance.json`` under ``out``."""
+    ``curves.csv`` with a ``provenance.json`` under ``out``.
+
+    ``runs_of`` is the folder of an experiment with the same runs and more, if it is not ``out``.
+    """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     runs = []
     for variant, seed in plan.runs:
-        folder = plan.folder(out, variant, seed)
+        folder = plan.folder(runs_of or out, variant, seed)
         key = {"variant": variant, "seed": seed}
         origin = json.loads((folder / "provenance.json").read_text())
         if origin.get("uses_test_labels"):

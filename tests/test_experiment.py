@@ -10,7 +10,10 @@ from conftest import ROOT
 
 from fairthesis import experiment
 from fairthesis.archive import compare, load_results
+from fairthesis.averaging import AVERAGING
 from fairthesis.errors import InputError
+from fairthesis.methods import METHODS
+from fairthesis.posthoc import POSTHOC
 from fairthesis.schema import check_predictions
 from fairthesis.summaries import headline, levelling, origin, summary, verdict
 
@@ -24,6 +27,7 @@ TINY = {
     "threads": 1,
     "dataset": "synthetic-cxr",
 }
+PROFILES = ("quick", "quick-grid", "full", "grid")
 VARIANTS = {
     "erm": {"method": "erm"},
     "adversarial": {
@@ -49,13 +53,50 @@ def out(plan, tmp_path_factory):
 
 def test_every_listed_experiment_can_be_planned():
     for dataset, profiles in experiment.experiments().items():
-        assert set(profiles) == {"quick", "full"}
+        assert {"quick", "full", "grid"} <= set(profiles) <= {*PROFILES}
         for profile in profiles:
             plan = experiment.plan(dataset, profile)
             assert "erm" in plan.variants
-            assert len(plan.seeds) >= (5 if profile == "full" else 1)
+            assert len(plan.seeds) >= (5 if profile in ("full", "grid") else 1)
             for variant, seed in plan.runs:
                 assert plan.config(variant, seed).seed == seed
+
+
+@pytest.mark.parametrize("dataset", experiment.experiments())
+def test_the_grid_holds_every_method_and_the_runs_of_full(dataset):
+    full, grid = (experiment.plan(dataset, profile) for profile in ("full", "grid"))
+    assert (full.base, full.seeds) == (grid.base, grid.seeds)
+    assert {name: grid.variants[name] for name in full.variants} == full.variants
+    assert set(METHODS) <= set(grid.variants)
+    for name in METHODS:
+        config = grid.config(name, 0)
+        assert (config.method, config.method_options, config.averaging) == (name, {}, "none")
+    applied = [v["posthoc"] for v in grid.variants.values() if "posthoc" in v]
+    assert sorted(applied) == sorted(POSTHOC)
+    averaged = {v["averaging"] for v in grid.variants.values() if "averaging" in v}
+    assert averaged == {*AVERAGING} - {"none"}
+    assert ("oracle" in grid.variants) == dataset.startswith("synthetic")
+
+
+def test_the_grid_has_each_method_at_more_than_one_strength():
+    plan = experiment.plan("synthetic-cxr", "grid")
+    settings = [json.dumps(changes, sort_keys=True) for changes in plan.variants.values()]
+    assert len(set(settings)) == len(settings)
+    for name, kind in METHODS.items():
+        runs = [plan.config(v, 0) for v in plan.variants if v.startswith(f"{name}_")]
+        runs = [run for run in runs if run.method == name and run.averaging == "none"]
+        strengths = {getattr(run.options(), kind.strength) for run in runs if kind.strength}
+        if kind.strength is None:
+            assert not runs
+        else:
+            assert strengths and not strengths & {0, getattr(kind.Options(), kind.strength)}
+    assert plan.config("adversarial_0.3", 0).method_options == {"adversary_weight": 0.3}
+    assert plan.config("mmd_3", 0).method_options == {"weight": 3}
+
+
+def test_the_grids_small_part_runs_every_method():
+    plan = experiment.plan("synthetic-cxr", "quick-grid")
+    assert {plan.config(v, 0).method for v in plan.variants} == set(METHODS)
 
 
 def test_tables_hold_every_run_and_the_audits_numbers(plan, out):
@@ -80,6 +121,14 @@ def test_finished_runs_and_audits_are_used_again(plan, out):
     before = [file.stat().st_mtime_ns for file in files]
     experiment.run(plan, out, progress=False)
     assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_tables_of_some_variants_can_be_gathered_from_a_folder_with_more(plan, out, tmp_path):
+    fewer = replace(plan, variants={"erm": VARIANTS["erm"]})
+    gathered = experiment.collect(fewer, tmp_path, out)
+    assert set(gathered.metrics["variant"]) == {"erm"}
+    rows = load_results(out).metrics.query("variant == 'erm'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(gathered.metrics, rows)
 
 
 def test_an_audit_is_made_again_when_its_settings_change(plan, out):

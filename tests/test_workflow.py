@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
+
+from fairthesis import experiment
 
 sys.path.insert(0, str(ROOT / "workflow"))
 from dependencies import notebook_modules, notebook_sources, sources
@@ -17,12 +20,13 @@ BUILT = (ROOT / "_build" / "html" / "index.html").exists()
 needs_book = pytest.mark.skipif(not BUILT, reason="the book is not built: run `make book` first")
 
 
-def planned(folder: Path) -> set[str]:
+def planned(folder: Path, *words: str) -> set[str]:
     """The steps that a build in ``folder`` would run, as rule or rule:chapter."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     environment["PYTHONPATH"] = str(folder)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--dry-run"],
+        [*command, "--dry-run", *words],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -63,6 +67,42 @@ def test_every_source_of_the_package_is_somebodys_dependency():
     # Rooms of the command line and of readers' own scripts: no chapter reads them.
     assert all(not name.startswith("fairthesis/methods") for name in alone), alone
     assert all(not name.startswith("fairthesis/datasets") for name in alone), alone
+
+
+def reproduced(*config: str) -> list[str]:
+    """The steps of a `make reproduce` from scratch, without those of the tables."""
+    steps = planned(ROOT, "--forceall", "--config", *config, "--", "reproduce")
+    return sorted(step for step in steps if step.startswith(("data: ", "run: ")))
+
+
+def test_the_grid_is_data_sets_by_methods_by_seeds_by_weights():
+    steps = reproduced("profile=full", "only=synthetic-derm")
+    plan = experiment.plan("synthetic-derm", "grid")
+    expected = [f"run: synthetic-derm grid, {v}, seed {s}" for v, s in plan.runs]
+    expected += [f"data: synthetic-derm grid, seed {s}" for s in plan.seeds]
+    assert steps == sorted(expected)  # those of `full` are among them, and not trained twice
+
+
+def test_data_sets_that_are_not_at_hand_are_left_out(tmp_path):
+    (tmp_path / "pad-ufes-20-of-mine").mkdir()
+    steps = reproduced("profile=quick", f"data_root={tmp_path}")
+    seen = {step.split()[1] for step in steps}
+    assert seen == {"synthetic-cxr", "synthetic-derm", "pad-ufes-20"}
+    runs = len([step for step in steps if step.startswith("run: ")])
+    plans = [("synthetic-cxr", "quick"), ("synthetic-cxr", "quick-grid")]
+    plans += [("synthetic-derm", "quick"), ("pad-ufes-20", "quick")]
+    assert runs == sum(len(experiment.plan(*names).runs) for names in plans)
+
+
+def test_the_profiles_of_the_machines_differ_in_where_steps_run_alone():
+    local, slurm = (
+        yaml.safe_load((ROOT / f"workflow/profiles/{name}/config.yaml").read_text())
+        for name in ("local", "slurm")
+    )
+    where = {"executor", "jobs", "latency-wait", "default-resources", "set-resources"}
+    assert {key: slurm[key] for key in slurm if key not in where} == local
+    rules = re.findall(r"^rule (\w+):", (ROOT / "workflow/grid.smk").read_text(), re.MULTILINE)
+    assert set(slurm["set-resources"]) <= set(rules)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import re
 import subprocess
@@ -11,20 +12,32 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# What is shown beside the steps: what the workflow, the commands and Python have to say.
+SAID = r"left out: |archived: |failed: |fairthesis: |Error: |\S*(Warning|Error|Exception)\b.*:"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", type=int, default=2, help="steps side by side")
-    parser.add_argument("targets", nargs="*", help="files to make; default: the book")
+    parser.add_argument("--on", default="local", help="a folder of workflow/profiles")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="configuration")
+    parser.add_argument("--target", default="book", help="rule or file to make")
     args = parser.parse_args()
     command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
-    command += ["--cores", str(args.cores), "--rerun-incomplete", "--keep-going", "--nocolor"]
-    command += ["--rerun-triggers", "mtime", "params", "input", "code", "--", *args.targets]
+    command += ["--workflow-profile", f"workflow/profiles/{args.on}", "--cores", str(args.cores)]
+    command += ["--nolock", *(["--config", *args.set] if args.set else []), "--", args.target]
     started = time.monotonic()
     log = ROOT / "build" / "logs" / "workflow.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    # Snakemake's own lock would outlive a killed build; this one goes with the process.
+    lock = (ROOT / "build" / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print("Another build is running in this folder: wait for it to end.", file=sys.stderr)
+        return 1
     total = 0
+    said: set[str] = set()
     # The steps call `fairthesis` and `jupyter-book` of this very environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (
@@ -36,6 +49,7 @@ def main() -> int:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=[lock.fileno()],  # steps that outlive this process keep the lock
         ) as process,
     ):
         assert process.stdout is not None
@@ -47,18 +61,24 @@ def main() -> int:
             elif match := re.match(r"(\d+) of (\d+) steps", line):
                 total = int(match.group(2))
                 print(f"{elapsed}  {match.group(1)} of {total} steps done", flush=True)
-            elif re.match(r"fairthesis: |Error: |\S*(Warning|Error|Exception)\b.*:", line):
+            elif match := re.match(r"    output: (\S+?),? ", line + " "):  # told of failed steps
+                line = f"failed: {match.group(1)}"
+            if re.match(SAID, line) and line not in said:
+                said.add(line)
                 print(f"{elapsed}  {line.rstrip()}", file=sys.stderr, flush=True)
     if process.returncode:
         print(f"The build stopped; all that was said: {log.relative_to(ROOT)}", file=sys.stderr)
         return 1
     if not total:
         print("Nothing changed since the last build.")
-    page = ROOT / "_build" / "html" / "index.html"
-    if not args.targets:
-        print(f"The book: {page}")
+    if args.target == "book":
+        print(f"The book: {ROOT / '_build' / 'html' / 'index.html'}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        sys.exit(130)

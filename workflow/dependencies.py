@@ -44,7 +44,7 @@ def sources(*modules: str) -> list[str]:
             continue
         parent = module.rpartition(".")[0]
         todo.append(parent)
-    data = {"fairthesis.experiment": ["experiments.yml"], "fairthesis.figures": ["style.mplstyle"]}
+    data = {"fairthesis.plans": ["experiments.yml"], "fairthesis.figures": ["style.mplstyle"]}
     files = {_file(module) for module in found}
     files |= {PACKAGE / name for module in found for name in data.get(module, [])}
     return sorted(str(file.relative_to(ROOT)) for file in files if file.exists())

@@ -30,7 +30,7 @@ def list_() -> None:
         for profile in profiles:
             chosen = plan(dataset, profile)
             click.echo(
-                f"{dataset:14} {profile:6} {len(chosen.runs):2} runs: "
+                f"{dataset:14} {profile:10} {len(chosen.runs):3} runs: "
                 f"{', '.join(chosen.variants)} x seeds {', '.join(map(str, chosen.seeds))}"
             )
 
@@ -39,7 +39,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--seed", type=int, default=0, help="First seed.", show_default=True),
         click.option("--data-root", help="Folder of the data set's official release."),
-        click.option("--profile", default="quick", help="quick or full.", show_default=True),
+        click.option("--profile", default="quick", help="One of `list`.", show_default=True),
         click.option("--out", required=True, type=click.Path(), help="Folder for the experiment."),
         click.argument("dataset"),
     ):
@@ -96,9 +96,13 @@ def audit(
 
 @command.command()
 @_options
-def collect(dataset: str, profile: str, data_root: str | None, seed: int, out: str) -> None:
+@click.option("--runs-of", type=click.Path(), help="Where the runs are.  [default: --out]")
+def collect(
+    dataset: str, profile: str, data_root: str | None, seed: int, out: str, runs_of: str | None
+) -> None:
     """Gather the tables of finished runs."""
     from fairthesis.experiment import collect, plan
 
-    collect(plan(dataset, profile, data_root, seed), Path(out))
+    of = Path(runs_of) if runs_of else None
+    collect(plan(dataset, profile, data_root, seed), Path(out), of)
     click.echo(f"{out}: metrics.csv, disparities.csv, curves.csv, provenance.json")

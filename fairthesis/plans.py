@@ -1,0 +1,125 @@
+"""What an experiment runs: the variants and seeds that ``experiments.yml`` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairthesis.errors import unknown
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment runs: ``config(variant, seed)`` for each of ``runs``.
+
+    ``dataset`` is the experiment's name, which is the data set's unless ``base`` names another.
+    A variant is what it changes in ``base``, or ``{posthoc: NAME, of: VARIANT}``: a method of
+    ``fairthesis.posthoc`` on the finished run of another variant with the same seed.
+    """
+
+    dataset: str
+    profile: str
+    base: Mapping[str, Any]
+    variants: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...]
+    threshold: str = "youden"
+    n_boot: int = 2000
+    n_permutations: int = 2000
+
+    @property
+    def audit_settings(self) -> dict[str, Any]:
+        """How every run is audited."""
+        return {
+            "threshold": self.threshold,
+            "n_boot": self.n_boot,
+            "n_permutations": self.n_permutations,
+        }
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """All pairs of a variant and a seed."""
+        return [(variant, seed) for seed in self.seeds for variant in self.variants]
+
+    def config(self, variant: str, seed: int) -> Any:
+        """The ``TrainConfig`` of one run; that of its parent for a post-hoc variant."""
+        from fairthesis.train import TrainConfig
+
+        if variant not in self.variants:
+            raise unknown("variant", variant, self.variants)
+        trained = self.parent(variant) or variant
+        return TrainConfig(**{**self.base, **self.variants[trained], "seed": seed})
+
+    def parent(self, variant: str) -> str | None:
+        """The variant whose runs a post-hoc variant starts from; None for a trained one."""
+        changes = self.variants[variant]
+        if "posthoc" not in changes:
+            return None
+        of = changes.get("of")
+        trained = [name for name, other in self.variants.items() if "posthoc" not in other]
+        if of not in trained:
+            raise unknown(f"trained variant, which {variant} is to be of,", of, trained)
+        return str(of)
+
+    def folder(self, out: Path, variant: str, seed: int) -> Path:
+        """Where the run directory of one run lies."""
+        return out / "runs" / f"{variant}-{seed}"
+
+
+def experiments() -> dict[str, dict[str, Any]]:
+    """The content of ``experiments.yml``: experiment, then profile, then what is run."""
+    text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def grid(
+    weights: Mapping[str, list[float]],
+    averaging: list[str],
+    changes: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """The variants that a ``grid`` stands for: every method there is, and more than one weight.
+
+    Each of ``METHODS`` with its own settings, and once more for every value that ``weights`` lists
+    under the option that is its strength; plain training with its weights averaged; each of
+    ``POSTHOC`` on plain training. ``changes`` is what a method needs changed in the base.
+
+    >>> variants = grid({"adversary_weight": [0.3]}, ["ema"], {})
+    >>> variants["adversarial_0.3"]
+    {'method': 'adversarial', 'method_options': {'adversary_weight': 0.3}}
+    >>> variants["leace"]
+    {'posthoc': 'leace', 'of': 'erm'}
+    """
+    from fairthesis.methods import METHODS
+    from fairthesis.posthoc import POSTHOC
+
+    found: dict[str, dict[str, Any]] = {}
+    for name, kind in METHODS.items():
+        found[name] = {"method": name, **changes.get(name, {})}
+        for value in weights.get(kind.strength or "", []):
+            options = {kind.strength: value}
+            found[f"{name}_{value:g}"] = {**found[name], "method_options": options}
+    found |= {f"erm_{name}": {"method": "erm", "averaging": name} for name in averaging}
+    return found | {name: {"posthoc": name, "of": "erm"} for name in POSTHOC}
+
+
+def plan(
+    dataset: str, profile: str = "quick", data_root: str | Path | None = None, seed: int = 0
+) -> Plan:
+    """The plan of a listed experiment; seeds count up from ``seed``.
+
+    >>> plan("synthetic-cxr").runs
+    [('erm', 0), ('adversarial', 0), ('erm', 1), ('adversarial', 1)]
+    """
+    listed = experiments()
+    if dataset not in listed:
+        raise unknown("data set with an experiment", dataset, listed)
+    if profile not in listed[dataset]:
+        raise unknown(f"profile of {dataset}", profile, listed[dataset])
+    entry = listed[dataset][profile]
+    base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
+    variants = entry["variants"] | (grid(**entry["grid"]) if "grid" in entry else {})
+    seeds = tuple(range(seed, seed + entry["seeds"]))
+    return Plan(dataset, profile, base, variants, seeds)

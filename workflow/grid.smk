@@ -1,0 +1,181 @@
+# data -> runs -> audits -> tables of any experiment and profile, and the archive of all of them.
+# A run directory is a job: data set x method x seed x weight. What is finished is not run again.
+import json
+from functools import cache
+
+from fairthesis.errors import unknown
+from fairthesis.plans import experiments, plan
+
+EXPERIMENTS = "build/experiments"
+ARCHIVE = "build/archive"
+PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid"]}  # what each rebuilds
+RUNS_OF = {"full": "grid"}  # the grid holds the runs of `full`: they are trained once
+TABLES = ["metrics.csv", "disparities.csv", "curves.csv", "provenance.json"]
+ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
+EXPERIMENT = ONE_THREAD + " fairthesis experiment "
+
+
+def data_folder(name):
+    """The folder under `data_root` that is named after the experiment's data set; None if none."""
+    dataset = plan(name).base["dataset"]
+    found = sorted(Path(config.get("data_root", "data")).glob(f"{dataset}*/"))
+    return found[0] if found and not dataset.startswith("synthetic") else None
+
+
+def chosen():
+    """The experiments to rebuild: those of `only`, less those whose data are not at hand."""
+    names = (config.get("only") or "").replace(",", " ").split() or list(experiments())
+    for name in names:
+        plan(name)  # an unknown name is refused in words
+        if data_folder(name) or plan(name).base["dataset"].startswith("synthetic"):
+            yield name
+        else:
+            folder = f"{config.get('data_root', 'data')}/{plan(name).base['dataset']}*"
+            print(f"left out: {name}, since there is no folder {folder}", file=sys.stderr)
+
+
+@cache
+def planned(name, profile):
+    return plan(name, profile, data_folder(name))
+
+
+def archived():
+    """The tables of everything that `profile` rebuilds."""
+    if (asked := config.get("profile", "full")) not in PROFILES:
+        raise unknown("profile to reproduce", asked, PROFILES)
+    names = list(chosen())
+    if asked == "quick":  # a data set's second attribute is left to `full`
+        names = [name for name in names if name == plan(name).base["dataset"]]
+    pairs = [(n, p) for n in names for p in PROFILES[asked] if p in experiments()[n]]
+    return [f"{ARCHIVE}/{name}-{profile}/{file}" for name, profile in pairs for file in TABLES]
+
+
+def runs_of(name, profile):
+    return f"{EXPERIMENTS}/{name}-{RUNS_OF.get(profile, profile)}"
+
+
+def settings(wildcards):
+    plan = planned(wildcards.name, wildcards.profile)
+    config = plan.config(wildcards.variant, int(wildcards.seed)).to_dict()
+    if plan.parent(wildcards.variant):  # on a finished run of another variant
+        config |= {"posthoc": plan.variants[wildcards.variant]["posthoc"]}
+    return json.dumps(config, sort_keys=True)
+
+
+def parent(wildcards):
+    name = planned(wildcards.name, wildcards.profile).parent(wildcards.variant)
+    folder = runs_of(wildcards.name, wildcards.profile)
+    return [f"{folder}/runs/{name}-{wildcards.seed}/DONE"] if name else []
+
+
+def of_runs(file):
+    def paths(wildcards):
+        folder = runs_of(wildcards.name, wildcards.profile)
+        runs = planned(wildcards.name, wildcards.profile).runs
+        return [f"{folder}/runs/{variant}-{seed}/{file}" for variant, seed in runs]
+
+    return paths
+
+
+def asked(wildcards):
+    """The words that name an experiment on the command line."""
+    root = data_folder(wildcards.name)
+    words = f"--profile {wildcards.profile}" + (f" --data-root '{root}'" if root else "")
+    return f"{words} --out {EXPERIMENTS}/{wildcards.name}-{wildcards.profile}"
+
+
+wildcard_constraints:
+    name="|".join(experiments()),
+    profile="quick|quick-grid|full|grid",
+    variant="[a-z0-9_.]+",
+    seed="[0-9]+",
+
+
+localrules:
+    reproduce,
+    collect,
+    archive,
+
+
+rule reproduce:
+    input:
+        archived() if "profile" in config else [],
+    message:
+        "reproduce: all that was asked is in " + ARCHIVE
+
+
+rule data:
+    input:
+        sources("fairthesis.datasets", "fairthesis.images"),
+    output:
+        EXPERIMENTS + "/{name}-{profile}/data/{seed}.json",
+    params:
+        asked=asked,
+    message:
+        "data: {wildcards.name} {wildcards.profile}, seed {wildcards.seed}"
+    shell:
+        EXPERIMENT + "data {wildcards.name} --seed {wildcards.seed} {params.asked}"
+
+
+rule train:
+    input:
+        EXPERIMENTS + "/{name}-{profile}/data/{seed}.json",
+        parent,
+        lambda wildcards: sources("fairthesis.posthoc") if parent(wildcards) else [],
+        sources("fairthesis.train"),
+    output:
+        multiext(
+            EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/",
+            "DONE", "predictions.parquet", "embeddings.parquet", "log.jsonl", "provenance.json",
+        ),
+    params:
+        settings=settings,
+        asked=asked,
+    message:
+        "run: {wildcards.name} {wildcards.profile}, {wildcards.variant}, seed {wildcards.seed}"
+    shell:
+        EXPERIMENT + "train {wildcards.name} {wildcards.variant} --seed {wildcards.seed}"
+        " {params.asked}"
+
+
+rule audit:
+    input:
+        EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/predictions.parquet",
+        sources("fairthesis.audit"),
+    output:
+        directory(EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/audit"),
+    params:
+        rule=lambda w: planned(w.name, w.profile).audit_settings,
+        asked=asked,
+    message:
+        "audit: {wildcards.name} {wildcards.profile}, {wildcards.variant}, seed {wildcards.seed}"
+    shell:
+        EXPERIMENT + "audit {wildcards.name} {wildcards.variant} --seed {wildcards.seed}"
+        " {params.asked}"
+
+
+rule collect:
+    input:
+        of_runs("audit"),
+        of_runs("log.jsonl"),
+    output:
+        multiext(EXPERIMENTS + "/{name}-{profile}/", *TABLES),
+    params:
+        asked=asked,
+        runs_of=lambda w: runs_of(w.name, w.profile),
+    message:
+        "tables: {wildcards.name} {wildcards.profile}"
+    shell:
+        EXPERIMENT + "collect {wildcards.name} --runs-of {params.runs_of} {params.asked}"
+
+
+rule archive:
+    input:
+        multiext(EXPERIMENTS + "/{name}-{profile}/", *TABLES),
+    output:
+        multiext(ARCHIVE + "/{name}-{profile}/", *TABLES),
+    message:
+        "archive: {wildcards.name} {wildcards.profile}"
+    shell:
+        "cp {input} " + ARCHIVE + "/{wildcards.name}-{wildcards.profile}"
+        " && python workflow/archived.py " + ARCHIVE + "/{wildcards.name}-{wildcards.profile}"
