@@ -52,6 +52,8 @@ def compare(
     pairs = list(zip(scores, thresholds, strict=True))
     parts = [replicates.prepare(y[m], s[m], who[m], t) for s, t in pairs for m in masks]
     drawn = replicates.bootstrap_metrics(parts, int(who.max()) + 1, n_boot, seed)
+    # Rates at a fixed other rate do not depend on the threshold: models are compared by AUROC.
+    drawn = drawn[..., : len(metrics.METRICS)]
     exact = np.array(
         [list(metrics.evaluate(y[m], s[m], threshold=t).values()) for s, t in pairs for m in masks]
     )
