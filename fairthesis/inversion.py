@@ -46,6 +46,8 @@ def calibration_intervals(
     standard error is raised to it first: ``|D_k|`` near 0 says little of d_k, and taking it at its
     word overstates the bias. Replicates of D_k are widened by sqrt(m / (m - 1)), m the patients
     of the bin. The interval is for the truth: the plug-in value, biased upward, may lie above it.
+    With few patients, or calibration that is nearly perfect, both conventions at the lower end of
+    the scale make it too wide (it then holds the truth in up to 99 of 100: benchmarks/coverage.md).
 
     ``weight``, ``residual`` and ``patients`` have shape (bins,): cases, sum of label - score and
     distinct patients; ``drawn_*`` (n_boot, bins). None where there are no replicates.
