@@ -324,3 +324,10 @@ def test_bca_in_the_audit_is_that_of_every_patient_left_out():
     value = metrics.evaluate(y, s)["brier"]
     ci = run(frame, interval="bca", n_boot=400).overall["brier"].ci
     assert ci == pytest.approx(resampling.bca_interval(value, drawn, left_out), abs=1e-4)
+
+
+def test_too_few_permutations_to_find_anything_are_said():
+    words = "no gap can be told from chance"
+    few, many = (run(table(), n_permutations=n).warnings for n in (60, 199))
+    assert any(words in w and "at least 200 permutations" in w for w in few)
+    assert not any(words in w for w in [*many, *run(table(), n_permutations=0).warnings])
