@@ -177,7 +177,7 @@ def main(n_intervals=1000, n_tests=1000):
         "(`fairthesis/inversion.py`), those of everything else are percentiles. Elsewhere, "
         "patients resampled; where the truth is 0 an interval cannot lie below it, and 97.5 % is "
         "what is meant. Few patients and good calibration make the intervals too wide, "
-        "not too narrow; so are those of the gap, whose chance level and p value (below) are the "
+        "not too narrow; so mostly are those of the gap, whose chance level and p value (below) are the "
         "better guide:",
         "",
         "| data | true debiased error | its interval | true ECE | its interval "
