@@ -177,8 +177,8 @@ def main(n_intervals=1000, n_tests=1000):
         "(`fairthesis/inversion.py`), those of everything else are percentiles. Elsewhere, "
         "patients resampled; where the truth is 0 an interval cannot lie below it, and 97.5 % is "
         "what is meant. Few patients and good calibration make the intervals too wide, "
-        "not too narrow; so mostly are those of the gap, whose chance level and p value (below) are the "
-        "better guide:",
+        "not too narrow; so mostly are those of the gap, whose chance level and p value (below) "
+        "are the better guide:",
         "",
         "| data | true debiased error | its interval | true ECE | its interval "
         "| true smECE | its interval | true gap (debiased) | its interval |",
