@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis import disparity, replicates, resampling
+from fairthesis import disparity, replicates, resampling, wording
 from fairthesis._callable import make_callable
 from fairthesis.errors import InputError, unknown
 from fairthesis.estimates import Parts, Replicates, interval_of
@@ -82,6 +82,7 @@ def audit(
         for k, name in enumerate([list(found)[k] for k in compared] if null else []):
             ranges = {m: resampling.percentile_interval(null[m][:, k]) for m in null}
             found[name] = replace(found[name], chance={m: r for m, r in ranges.items() if r})
+    _warn_of_permutations(gaps, n_permutations, data.warnings)
     return FairnessReport(
         n_rows=len(data.y),
         n_patients=int(data.patient.max()) + 1 if data.has_patients else None,
@@ -196,6 +197,19 @@ def _warn_of_floor(
         warnings.append(
             f"{attribute}: fewer than two groups have {floor} positive and {floor} negative "
             "cases, so no gap is given. No gap shown does not mean no gap."
+        )
+
+
+def _warn_of_permutations(
+    gaps: Mapping[str, Mapping[str, Gap]], n_permutations: int, warnings: list[str]
+) -> None:
+    tested = sum(math.isfinite(gap.p_value) for row in gaps.values() for gap in row.values())
+    least = tested / (n_permutations + 1)  # p is never below 1 / (n + 1); Holm multiplies it
+    if least > wording.ALPHA:
+        warnings.append(
+            f"With {n_permutations} permutations and {tested} gaps no corrected p value can be "
+            f"below {min(least, 1):.2f}, so no gap can be told from chance, however large. Take "
+            f"at least {math.ceil(tested / wording.ALPHA)} permutations (--n-permutations)."
         )
 
 

@@ -198,6 +198,18 @@ def calibration_slope(
     return calibration_line(y_true, y_score, weight)[1]
 
 
+def grid_cell(y_score: ArrayLike, grid: int) -> NDArray[np.intp]:
+    """The one of ``grid`` equal cells of [0, 1] that each score lies in."""
+    return np.minimum((np.asarray(y_score, np.float64) * grid).astype(np.intp), grid - 1)
+
+
+def smoothed(residual: ArrayLike, sigma: float) -> Array:
+    """``residual`` (..., cells) under a Gaussian of width ``sigma``, reflected at 0 and 1."""
+    r = np.asarray(residual)
+    width = sigma * r.shape[-1]
+    return np.asarray(gaussian_filter1d(r, width, mode="reflect", truncate=5.0))
+
+
 def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float:
     """Smooth calibration error, smECE, in [0, 1]: no bins, and a bandwidth that sets itself.
 
@@ -211,14 +223,16 @@ def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float
     y, s = np.asarray(y_true, np.float64), np.asarray(y_score, np.float64)
     if not len(y):
         return float("nan")
-    cell = np.minimum((s * grid).astype(np.intp), grid - 1)
-    residual = np.bincount(cell, y - s, minlength=grid) / len(y)
+    return smooth_error(np.bincount(grid_cell(s, grid), y - s, minlength=grid) / len(y))
+
+
+def smooth_error(residual: Array) -> float:
+    """``smooth_ece`` from the sum of label - score in equal cells of [0, 1], over all cases."""
 
     def error(sigma: float) -> float:
-        smooth = gaussian_filter1d(residual, sigma * grid, mode="reflect", truncate=5.0)
-        return float(np.abs(smooth).sum())
+        return float(np.abs(smoothed(residual, sigma)).sum())
 
-    low, high = 0.5 / grid, 1.0
+    low, high = 0.5 / len(residual), 1.0
     for _ in range(30):  # smECE_σ falls as σ grows, so the crossing is single
         middle = (low + high) / 2
         low, high = (middle, high) if error(middle) > middle else (low, middle)

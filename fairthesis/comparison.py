@@ -10,7 +10,7 @@ import pandas as pd
 
 from fairthesis import disparity, metrics, replicates, resampling
 from fairthesis.errors import InputError
-from fairthesis.schema import require_columns
+from fairthesis.schema import group_values, require_columns
 
 BETWEEN = "between groups"
 EVERYONE = "all rows"
@@ -33,25 +33,29 @@ def compare(
     """Changes from ``reference`` to ``other``, with paired intervals over resampled patients.
 
     The tables are joined by ``key``, never by position, and must hold the same cases with the
-    same labels. Rows of the result: each metric for all rows and each group, each disparity
-    between groups; columns ``group, metric, reference, other, change, ci_low, ci_high, p_value``,
-    where change is other minus reference. The p value is two-sided, from the same replicates as
-    the interval (``resampling.bootstrap_p_value``). Groups with fewer than ``floor`` positives or
-    negatives are given, but kept out of the disparities.
+    same labels; ``group`` is a column of the reference or an intersection (``sex*age_group``).
+    Rows of the result: each metric for all rows and each group, each disparity between groups;
+    columns ``group, metric, reference, other, change, ci_low, ci_high, p_value``, where change is
+    other minus reference. The p value is two-sided, from the same replicates as the interval
+    (``resampling.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
+    given, but kept out of the disparities.
     """
-    columns = [*key, label, score, patient, group]
-    for frame, what in ((reference, "the reference table"), (other, "the other table")):
-        require_columns(frame, columns, what)
-    joined = _join(reference[columns], other[[*key, label, score]], list(key), label)
+    both = [*key, label, score]
+    require_columns(reference, [*both, patient], "the reference table")
+    require_columns(other, both, "the other table")
+    groups = group_values(reference, group, "the reference table")
+    joined = _join(reference[[*both, patient]].assign(**{group: groups}), other[both], key, label)
     joined = joined.dropna(subset=[label, score, f"{score} other"])
     y = joined[label].to_numpy(np.float64)
     who = resampling.patient_index(joined[patient])
-    column = pd.Categorical(joined[group].astype("string"))
+    column = pd.Categorical(joined[group])
     masks = [np.ones(len(y), bool), *(column.codes == k for k in range(len(column.categories)))]
     scores = [joined[name].to_numpy(np.float64) for name in (score, f"{score} other")]
     pairs = list(zip(scores, thresholds, strict=True))
     parts = [replicates.prepare(y[m], s[m], who[m], t) for s, t in pairs for m in masks]
     drawn = replicates.bootstrap_metrics(parts, int(who.max()) + 1, n_boot, seed)
+    # Rates at a fixed other rate do not depend on the threshold: models are compared by AUROC.
+    drawn = drawn[..., : len(metrics.METRICS)]
     exact = np.array(
         [list(metrics.evaluate(y[m], s[m], threshold=t).values()) for s, t in pairs for m in masks]
     )
@@ -74,7 +78,10 @@ def compare(
     return pd.DataFrame(rows)
 
 
-def _join(reference: pd.DataFrame, other: pd.DataFrame, key: list[str], label: str) -> pd.DataFrame:
+def _join(
+    reference: pd.DataFrame, other: pd.DataFrame, keys: Sequence[str], label: str
+) -> pd.DataFrame:
+    key = list(keys)
     for frame, what in ((reference, "reference"), (other, "other")):
         if frame.duplicated(key).any():
             raise InputError(f"A key ({', '.join(key)}) appears twice in the {what} table.")

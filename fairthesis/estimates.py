@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairthesis import calibration, disparity, further, metrics, replicates, resampling
+from fairthesis import calibration, cells, disparity, further, metrics, replicates, resampling
 from fairthesis.findings import Estimate, Group
 from fairthesis.intake import Intake
-from fairthesis.inversion import calibration_intervals
+from fairthesis.inversion import Interval, calibration_intervals, smooth_interval
 
 Replicates = Mapping[str, NDArray[np.float64]]
 
@@ -21,7 +21,8 @@ class Parts:
     """All rows, then every group of every attribute: values, replicates, intervals."""
 
     def __init__(self, data: Intake, n_boot: int, seed: int, interval: str) -> None:
-        self.data, self.place = data, {name: k for k, name in enumerate(metrics.METRICS)}
+        self.data, self.place = data, {name: k for k, name in enumerate(replicates.NAMES)}
+        self.n_boot, self.seed, self.interval = n_boot, seed, interval
         self.masks = [np.ones(len(data.y), bool)]
         self.first = {}
         for attribute, column in data.groups.items():
@@ -31,6 +32,7 @@ class Parts:
         self.drawn = np.empty((0, n, len(self.place)))
         self.bins = np.empty((0, n, 2, n_bins))
         self.left_out = np.empty((0, n, len(self.place)))
+        self.residuals = np.empty((0, n, cells.GRID), np.float32)
         if n_boot:
             rows = [
                 replicates.prepare(data.y[m], data.s[m], data.patient[m], data.threshold)
@@ -39,6 +41,7 @@ class Parts:
             self.drawn, self.bins = replicates.bootstrap_metrics_and_bins(
                 rows, n_patients, n_boot, seed
             )
+            self.residuals = cells.residuals(data.y, data.s, data.patient, self.masks, n_boot, seed)
             if interval == "bca":
                 self.left_out = replicates.jackknife_metrics(rows, n_patients, seed)
 
@@ -52,6 +55,7 @@ class Parts:
                 interval_of(exact[name], self.drawn[:, part, k], self.left_out[:, part, k]),
             )
             for name, k in self.place.items()
+            if name in exact
         }
         return found | self._calibration(part, exact)
 
@@ -102,17 +106,26 @@ class Parts:
         self, overall: Mapping[str, Estimate], members: Mapping[str, Mapping[str, Group]]
     ) -> dict[str, Any]:
         """``further.FURTHER`` of all rows and every group, and xAUC of every pair of groups."""
+        crossed = {a: further.cross_aurocs(self.data, a) for a in members}
 
         def of(part: int, known: Mapping[str, Estimate]) -> dict[str, Estimate]:
-            t, rows = self.data.threshold, self.masks[part]
-            value = float(further.net_benefit_of({m: known[m].value for m in known}, t))
-            by_name = [
+            rows, t = self.masks[part], self.data.threshold
+            y, s = self.data.y[rows], self.data.s[rows]
+            plain = further.of_rows(y, s, t, known)
+            boot, jackknife = (
                 {m: drawn[:, part, k] for m, k in self.place.items()}
                 for drawn in (self.drawn, self.left_out)
-            ]
-            ends = interval_of(value, *(further.net_benefit_of(one, t) for one in by_name))
-            benefit = Estimate(value, ends)
-            return further.of_rows(self.data.y[rows], self.data.s[rows], t, known, benefit)
+            )
+            for one in (boot, jackknife):
+                one["net_benefit"] = further.net_benefit_of(one, t)
+            ends = {
+                m: interval_of(plain[m].value, boot[m], jackknife[m])
+                for m in (*replicates.FIXED, "net_benefit")
+            }
+            if len(self.residuals) and len(y):
+                sums = np.bincount(calibration.grid_cell(s, cells.GRID), y - s, cells.GRID)
+                ends["smooth_ece"] = smooth_interval(sums / len(y), self.residuals[:, part])
+            return plain | {m: Estimate(plain[m].value, e) for m, e in ends.items()}
 
         return {
             "overall": of(0, overall),
@@ -120,7 +133,28 @@ class Parts:
                 a: {g: of(self.first[a] + k, m.metrics) for k, (g, m) in enumerate(groups.items())}
                 for a, groups in members.items()
             },
-            "cross_auroc": {a: further.cross_aurocs(self.data, a) for a in members},
+            "cross_auroc": crossed,
+            "cross_auroc_ci": {a: self._crossed(a, crossed[a]) for a in members},
+        }
+
+    def _crossed(
+        self, attribute: str, values: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, dict[str, Interval | None]]:
+        """Intervals of ``further.cross_aurocs``."""
+        data, column = self.data, self.data.groups[attribute]
+        n, n_patients = len(column.categories), int(data.patient.max()) + 1
+        drawn = left_out = np.empty((0, n, n))
+        if self.n_boot:
+            statistic = cells.cross_aurocs(data.y, data.s, data.patient, column.codes, n)
+            drawn = resampling.bootstrap(statistic, n_patients, self.n_boot, self.seed)
+            if self.interval == "bca":
+                left_out = resampling.jackknife(statistic, n_patients, self.seed)
+        return {
+            a: {
+                b: interval_of(v, drawn[:, i, j], left_out[:, i, j])
+                for j, (b, v) in enumerate(row.items())
+            }
+            for i, (a, row) in enumerate(values.items())
         }
 
 

@@ -67,8 +67,8 @@ class FairnessReport:
     """An audit's results; ``write`` puts them in a directory.
 
     ``further`` holds ``overall`` and ``groups`` (attribute, group) estimates of what
-    ``further.FURTHER`` names, and ``cross_auroc`` (attribute, group of the positives, group of
-    the negatives).
+    ``further.FURTHER`` names, and ``cross_auroc`` and its intervals ``cross_auroc_ci`` (attribute,
+    group of the positives, group of the negatives).
     """
 
     n_rows: int
@@ -128,6 +128,13 @@ class FairnessReport:
                     for name, row in rows.items()
                 }
                 for attribute, rows in found["cross_auroc"].items()
+            },
+            "cross_auroc_ci": {
+                attribute: {
+                    name: {other: None if ci is None else list(ci) for other, ci in row.items()}
+                    for name, row in rows.items()
+                }
+                for attribute, rows in found["cross_auroc_ci"].items()
             },
         }
 

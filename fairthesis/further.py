@@ -11,9 +11,7 @@ from fairthesis import calibration, operating
 from fairthesis.findings import Estimate
 from fairthesis.intake import Intake
 
-RATE = 0.2  # the fixed false positive rate; its mirror is a true positive rate of 0.8
-
-# Each is a value per group; those that follow from the audit's own metrics carry an interval.
+# Each is a value per group, with an interval.
 FURTHER = (
     "underdiagnosis_rate",
     "overdiagnosis_rate",
@@ -29,23 +27,28 @@ def of_rows(
     s: NDArray[np.float64],
     threshold: float,
     known: Mapping[str, Estimate],
-    benefit: Estimate,
 ) -> dict[str, Estimate]:
-    """All of ``FURTHER`` for one set of rows, of which ``known`` holds the audit's metrics.
+    """All of ``FURTHER`` for one set of rows; only the first two have an interval yet.
+
+    ``known`` holds the audit's metrics.
 
     >>> y, s = np.array([0.0, 0, 1, 1]), np.array([0.1, 0.6, 0.5, 0.8])
     >>> from fairthesis.metrics import evaluate
     >>> known = {m: Estimate(v) for m, v in evaluate(y, s).items()}
-    >>> of_rows(y, s, 0.5, known, Estimate(0.25))["fpr_at_tpr_0.8"].value
+    >>> of_rows(y, s, 0.5, known)["fpr_at_tpr_0.8"].value
     0.5
     """
+    rates = {m: known[m].value for m in ("accuracy", "selection_rate", "prevalence")}
+    values = {
+        "tpr_at_fpr_0.2": operating.tpr_at_fpr(y, s, operating.RATE),
+        "fpr_at_tpr_0.8": operating.fpr_at_tpr(y, s, 1 - operating.RATE),
+        "smooth_ece": calibration.smooth_ece(y, s),
+        "net_benefit": float(net_benefit_of(rates, threshold)),
+    }
     return {
         "underdiagnosis_rate": known["fnr"],
         "overdiagnosis_rate": known["fpr"],
-        "tpr_at_fpr_0.2": Estimate(operating.tpr_at_fpr(y, s, RATE)),
-        "fpr_at_tpr_0.8": Estimate(operating.fpr_at_tpr(y, s, 1 - RATE)),
-        "smooth_ece": Estimate(calibration.smooth_ece(y, s)),
-        "net_benefit": benefit,
+        **{name: Estimate(value) for name, value in values.items()},
     }
 
 

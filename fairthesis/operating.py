@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from fairthesis.errors import InputError
 from fairthesis.metrics import Array, auroc, fnr, fpr, ratio
 
+RATE = 0.2  # the fixed false positive rate of an audit; its mirror is a true positive rate of 0.8
+
 
 def underdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
     """Share of the diseased who are called healthy, FN / (TP + FN).

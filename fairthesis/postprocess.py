@@ -17,7 +17,7 @@ from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
 from fairthesis.intake import of_target
 from fairthesis.metrics import Array
-from fairthesis.schema import group_names, group_values, require_columns
+from fairthesis.schema import group_values, require_columns
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -193,7 +193,8 @@ def erase(
     """
     what = "the embeddings table"
     require_columns(embeddings, ["image_id", "split"], what)
-    require_columns(labels, ["image_id", group], "the table of labels")
+    require_columns(labels, ["image_id"], "the table of labels")
+    named = group_values(labels, group, "the table of labels")
     columns = [c for c in embeddings.columns if c.startswith(prefix) and c != prefix]
     if not columns:
         found = sorted({str(c).rstrip("0123456789") for c in embeddings.columns})
@@ -201,8 +202,8 @@ def erase(
     x = embeddings[columns].to_numpy(np.float64)
     if not np.isfinite(x).all():
         raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
-    own = labels[["image_id", group]].drop_duplicates()
-    own = own.assign(image_id=own["image_id"].astype("string"), **{group: group_names(own[group])})
+    own = pd.DataFrame({"image_id": labels["image_id"].astype("string"), group: named})
+    own = own.drop_duplicates()
     if own["image_id"].duplicated().any():
         twice = own.loc[own["image_id"].duplicated(), "image_id"].iloc[0]
         raise InputError(f"Image {twice!r} has two values of {group}: expected one.")

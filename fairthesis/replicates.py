@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fairthesis import calibration, disparity, metrics, resampling
+from fairthesis import calibration, disparity, metrics, operating, resampling
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -23,6 +23,9 @@ Index = NDArray[np.intp]
 # Points at which the recalibration line is fitted in a replicate: its error is then about 2 % of
 # the replicates' spread (tested), and falls with more.
 SUPPORT = 128
+# What a replicate holds: the audit's metrics, then the rates at a fixed other rate.
+FIXED = ("tpr_at_fpr_0.2", "fpr_at_tpr_0.8")
+NAMES = (*metrics.METRICS, *FIXED)
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,12 @@ class GroupRows:
     logits: Array  # mean logit at each support point
     line: tuple[float, float]  # recalibration of the full sample
     shift: tuple[float, float]  # what collapsing to the support points changed in it
+    beyond: tuple[Index, Index]  # positives above each negative, negatives not below each positive
     scores: tuple[Array32, Array32]
     losses: tuple[Array32, Array32]  # Brier and log loss of each case, shape (2, n)
 
     def metrics(self, counts: Array32) -> dict[str, Array]:
-        """All of ``metrics.METRICS`` under patient counts (c, n_patients): arrays of shape (c,)."""
+        """All of ``NAMES`` under patient counts (c, n_patients): arrays of shape (c,)."""
         return self.metrics_and_bins(counts)[0]
 
     def metrics_and_bins(self, counts: Array32) -> tuple[dict[str, Array], Array]:
@@ -76,11 +80,31 @@ class GroupRows:
         a, b = calibration.recalibration_line(
             self.logits, at + _segments(cum_neg, self.support[1]), at, self.line, tolerance=1e-5
         )
+        found |= self._fixed(cum_pos, cum_neg, P, N)
         found["calibration_intercept"] = a + self.shift[0]
         found["calibration_slope"] = b + self.shift[1]
         # Sorted by falling score, the bins run downwards; others count them upwards.
         bins = np.stack([weight, labels - scores], axis=1)[:, :, ::-1]
-        return {name: found[name] for name in metrics.METRICS}, bins
+        return {name: found[name] for name in NAMES}, bins
+
+    def _fixed(self, cum_pos: Array32, cum_neg: Array32, P: Array, N: Array) -> dict[str, Array]:
+        """Rates at a fixed other rate: how far down the scores that rate reaches, then the other.
+
+        As ``operating.tpr_at_fpr`` and ``fpr_at_tpr`` of repeated rows; counts are whole numbers.
+        """
+        most = np.floor(operating.RATE * N + 1e-9).astype(np.float32)
+        need = np.ceil((1 - operating.RATE) * P - 1e-9).astype(np.float32)
+        # the first negative that is too many, and as many positives as are needed
+        over = [np.searchsorted(c, x, "right") for c, x in zip(cum_neg, most, strict=True)]
+        enough = [np.searchsorted(c, x) for c, x in zip(cum_pos, need, strict=True)]
+        row = np.arange(len(P))
+        tp, fp = (
+            cum_pos[row, self.beyond[0][np.array(over) - 1]],
+            cum_neg[row, self.beyond[1][np.array(enough)]],
+        )
+        both = (P > 0) & (N > 0)
+        rates = (metrics.ratio(tp, np.where(both, P, 0)), metrics.ratio(fp, np.where(both, N, 0)))
+        return dict(zip(FIXED, rates, strict=True))
 
 
 def _segments(cumulative: Array32, edges: Index) -> Array:
@@ -121,6 +145,9 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     losses = np.stack([(s - y) ** 2, metrics.log_losses(y, s)]).astype(np.float32)
     single = s.astype(np.float32)
     start = tuple(float(r) for r in rough)
+    # No negative is too many where the last is reached, and no positive calls no one positive.
+    above = np.append(np.searchsorted(-s[pos], -s[neg], "left"), pos.sum())
+    not_below = np.insert(np.searchsorted(-s[neg], -s[pos], "right"), 0, 0)
     return GroupRows(
         positives=patient[pos],
         negatives=patient[neg],
@@ -131,13 +158,14 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
         logits=logits,
         line=(start[0], start[1]) if np.isfinite(start).all() else (0.0, 1.0),
         shift=(shift[0], shift[1]),
+        beyond=(above, not_below),
         scores=(single[pos], single[neg]),
         losses=(losses[:, pos], losses[:, neg]),
     )
 
 
 def bootstrap_metrics(parts: list[GroupRows], n_patients: int, n_boot: int, seed: int) -> Array:
-    """Every metric of every part in every resample, shape (n_boot, parts, metrics).
+    """``NAMES`` of every part in every resample, shape (n_boot, parts, names).
 
     All parts see the same draw of patients.
     """
@@ -149,21 +177,13 @@ def bootstrap_metrics_and_bins(
 ) -> tuple[Array, Array]:
     """``bootstrap_metrics``, and the calibration bins, shape (n_boot, parts, 2, bins)."""
     drawn = resampling.bootstrap(_statistic(parts), n_patients, n_boot, seed)
-    n = len(metrics.METRICS)
+    n = len(NAMES)
     return drawn[..., :n], drawn[..., n:].reshape(*drawn.shape[:2], 2, calibration.N_BINS)
 
 
 def jackknife_metrics(parts: list[GroupRows], n_patients: int, seed: int) -> Array:
-    """Every metric of every part with a block of patients left out, shape (blocks, parts, metrics).
-
-    The blocks are those of ``resampling.jackknife_counts``.
-    """
-    statistic = _statistic(parts)
-    return resampling.in_chunks(
-        lambda part: statistic(resampling.jackknife_counts(n_patients, part, seed)),
-        resampling.jackknife_blocks(n_patients),
-        n_patients,
-    )[..., : len(metrics.METRICS)]
+    """``NAMES`` of every part with a block of patients left out, shape (blocks, parts, names)."""
+    return resampling.jackknife(_statistic(parts), n_patients, seed)[..., : len(NAMES)]
 
 
 def _statistic(parts: list[GroupRows]) -> Callable[[resampling.Counts], Array]:

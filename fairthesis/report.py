@@ -158,10 +158,17 @@ def _further(further: Mapping[str, Any] | None, attribute: str) -> dict[str, Any
         return {"further": [], "crossed": []}
     rows = further["groups"][attribute]
     crossed = further["cross_auroc"][attribute]
+    ends = further.get("cross_auroc_ci", {}).get(attribute, {})  # older files have none
     return {
         "further": [{"name": name, "cells": _cells(own, list(own))} for name, own in rows.items()],
         "crossed": [
-            {"name": name, "cells": [wording.number(v) for v in row.values()]}
+            {
+                "name": name,
+                "cells": [
+                    (wording.number(v), wording.interval(ends.get(name, {}).get(other)))
+                    for other, v in row.items()
+                ],
+            }
             for name, row in crossed.items()
         ],
     }

@@ -104,6 +104,15 @@ def bootstrap(
     )
 
 
+def jackknife(statistic: Callable[[Counts], Array], n_patients: int, seed: int = 0) -> Array:
+    """``statistic`` with each block of ``jackknife_counts`` left out, shape (blocks, ...)."""
+    return in_chunks(
+        lambda part: statistic(jackknife_counts(n_patients, part, seed)),
+        jackknife_blocks(n_patients),
+        n_patients,
+    )
+
+
 def patient_index(patients: pd.Series | ArrayLike) -> NDArray[np.intp]:
     """Patient keys as integers 0..p-1 in order of first appearance.
 

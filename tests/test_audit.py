@@ -22,6 +22,7 @@ from fairthesis import (
     thresholds,
 )
 from fairthesis.errors import InputError
+from fairthesis.report import render
 
 SCHEMA = json.loads((Path(fairthesis.__file__).parent / "audit.schema.json").read_text())
 
@@ -273,6 +274,10 @@ def test_further_metrics_are_those_of_the_functions():
         assert further["tpr_at_fpr_0.2"]["value"] == operating.tpr_at_fpr(y, s, 0.2)
         assert further["fpr_at_tpr_0.8"]["value"] == operating.fpr_at_tpr(y, s, 0.8)
         assert further["smooth_ece"]["value"] == calibration.smooth_ece(y, s)
+        for estimate in (further[m] for m in ("tpr_at_fpr_0.2", "fpr_at_tpr_0.8")):
+            assert estimate["ci"][0] < estimate["value"] < estimate["ci"][1]
+        low, high = further["smooth_ece"]["ci"]
+        assert 0 <= low < high < 0.5
         benefit = further["net_benefit"]
         assert benefit["value"] == pytest.approx(float(operating.net_benefit(y, s, 0.4)), abs=1e-12)
         assert benefit["ci"][0] < benefit["value"] < benefit["ci"][1]
@@ -280,9 +285,14 @@ def test_further_metrics_are_those_of_the_functions():
     f, m = parts["F"], parts["M"]
     expected = operating.cross_auroc(f.y_score[f.y_true == 1], m.y_score[m.y_true == 0])
     assert crossed["F"]["M"] == expected != crossed["M"]["F"]
-    assert crossed["F"]["F"] == pytest.approx(
-        found["groups"]["sex"]["F"]["metrics"]["auroc"]["value"]
-    )
+    auroc = found["groups"]["sex"]["F"]["metrics"]["auroc"]
+    assert crossed["F"]["F"] == pytest.approx(auroc["value"])
+    ends = found["further"]["cross_auroc_ci"]["sex"]
+    assert ends["F"]["F"] == pytest.approx(auroc["ci"], abs=2e-3)  # the same resamples
+    assert ends["F"]["M"][0] < crossed["F"]["M"] < ends["F"]["M"][1]
+    del found["further"]["cross_auroc_ci"]  # a file written before there were any
+    jsonschema.validate(found, SCHEMA)
+    assert "xAUC" in render(found)
 
 
 def test_bca_intervals():
@@ -314,3 +324,10 @@ def test_bca_in_the_audit_is_that_of_every_patient_left_out():
     value = metrics.evaluate(y, s)["brier"]
     ci = run(frame, interval="bca", n_boot=400).overall["brier"].ci
     assert ci == pytest.approx(resampling.bca_interval(value, drawn, left_out), abs=1e-4)
+
+
+def test_too_few_permutations_to_find_anything_are_said():
+    words = "no gap can be told from chance"
+    few, many = (run(table(), n_permutations=n).warnings for n in (60, 199))
+    assert any(words in w and "at least 200 permutations" in w for w in few)
+    assert not any(words in w for w in [*many, *run(table(), n_permutations=0).warnings])

@@ -17,7 +17,7 @@ TABLE_HALF = [
         "images",
         "metrics",
     ),
-    *("delong", "further", "estimates", "inversion", "multitarget", "ranks", "reading"),
+    *("cells", "delong", "further", "estimates", "inversion", "multitarget", "ranks", "reading"),
     *("erasure", "leakage", "paired", "panels", "posthoc", "postprocess", "power", "probes"),
     *("report", "resampling", "schema", "splits", "summaries"),
 ]

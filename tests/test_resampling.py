@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairthesis import disparity, metrics, replicates, resampling
+from fairthesis import disparity, metrics, operating, replicates, resampling
 
 LINE = ("calibration_intercept", "calibration_slope")
 
@@ -28,6 +28,20 @@ def test_replicates_equal_metrics_of_repeated_rows(ties):
         # The debiased error has the noise of resampling removed, the line is tested below.
         for name in set(metrics.METRICS) - {"ece_debiased", *LINE}:
             assert found[name][k] == pytest.approx(expected[name], abs=2e-6), name
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_rates_at_a_fixed_rate_are_those_of_repeated_rows(ties):
+    y, s, patient = scored(4, ties=ties)
+    counts = resampling.patient_counts(patient.max() + 1, range(20), seed=3)
+    found = replicates.prepare(y, s, patient, 0.4).metrics(counts)
+    for k, row in enumerate(counts):
+        rows = np.repeat(np.arange(len(y)), row[patient].astype(int))
+        assert found["tpr_at_fpr_0.2"][k] == operating.tpr_at_fpr(y[rows], s[rows], 0.2)
+        assert found["fpr_at_tpr_0.8"][k] == operating.fpr_at_tpr(y[rows], s[rows], 0.8)
+    one_class = replicates.prepare(np.ones(5), s[:5], np.arange(5), 0.5)
+    alone = one_class.metrics(np.ones((1, 5), np.float32))
+    assert np.isnan([alone[name][0] for name in replicates.FIXED]).all()
 
 
 @pytest.mark.parametrize("name", LINE)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command(name="compare", context_settings={"max_content_width": 100})
 @click.argument("files", metavar="REFERENCE OTHER...", nargs=-1, required=True)
-@click.option("--group", required=True, help="Column of the attribute, in the reference's table.")
+@click.option(
+    "--group", required=True, help="Column of the attribute, or an intersection: sex*age_group."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
 @click.option("--patient", default="patient_id", show_default=True, help="Column of patient keys.")
 @click.option(

@@ -13,7 +13,7 @@ METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isot
 
 @click.command(name="postprocess", context_settings={"max_content_width": 100})
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--group", required=True, help="Column of the attribute.")
+@click.option("--group", required=True, help="Column of the attribute; sex*age_group works.")
 @click.option("--method", required=True, type=click.Choice(METHODS), help="What is done.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A .csv or .parquet file."

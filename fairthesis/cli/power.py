@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command(name="power", context_settings={"max_content_width": 100})
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--group", help="Column of the attribute in FILE.")
+@click.option("--group", help="Column of the attribute in FILE; sex*age_group works.")
 @click.option("--label", default="y_true", show_default=True, help="Column of 0/1 labels in FILE.")
 @click.option("--patient", help="Column of patient keys in FILE: gives the images per patient.")
 @click.option("--split", help="The part of FILE that counts.  [default: test]")

@@ -23,7 +23,7 @@ NAMES = ("logistic", "mlp", "knn", "boosting")
     type=click.Path(path_type=Path),
     help="Table with image_id, target, y_true and the attribute: predictions.parquet of the run.",
 )
-@click.option("--attribute", required=True, help="Column of the attribute to read.")
+@click.option("--attribute", required=True, help="Column to read; sex*age_group works.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
 @click.option("--target", help="The target for 'given the target', where the table has several.")
 @click.option(
