@@ -28,8 +28,16 @@ from fairthesis.provenance import (
 from fairthesis.schema import attribute_columns, write_atomically, write_table
 
 __all__ = [
-    *("Plan", "audit_run", "collect", "data_run", "experiments", "leakage", "plan", "results"),
-    *("run", "train_run"),
+    "Plan",
+    "audit_run",
+    "collect",
+    "data_run",
+    "experiments",
+    "leakage",
+    "plan",
+    "results",
+    "run",
+    "train_run",
 ]
 
 

@@ -26,8 +26,9 @@ def planned(folder: Path, *words: str) -> set[str]:
     """The steps that a build in ``folder`` would run, as rule or rule:chapter."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     environment["PYTHONPATH"] = str(folder)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--dry-run", *words],
+        [*command, "--dry-run", *words],
         cwd=folder,
         capture_output=True,
         text=True,

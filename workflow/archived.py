@@ -1,4 +1,4 @@
-"""Say how a rebuilt experiment compares with the archive: ``python workflow/archived.py FOLDER``."""
+"""Say how rebuilt tables compare with the archive: ``python workflow/archived.py FOLDER``."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def main() -> int:
     # The steps call `fairthesis` and `jupyter-book` of this very environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (
-        log.open("w", encoding="utf-8") as file,
+        log.open("w", buffering=1, encoding="utf-8") as file,
         subprocess.Popen(
             command,
             cwd=ROOT,

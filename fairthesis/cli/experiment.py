@@ -39,7 +39,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--seed", type=int, default=0, help="First seed.", show_default=True),
         click.option("--data-root", help="Folder of the data set's official release."),
-        click.option("--profile", default="quick", help="One that `list` shows.", show_default=True),
+        click.option("--profile", default="quick", help="One of `list`.", show_default=True),
         click.option("--out", required=True, type=click.Path(), help="Folder for the experiment."),
         click.argument("dataset"),
     ):
