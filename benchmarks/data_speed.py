@@ -115,8 +115,8 @@ def drawing(n: int, repeats: int) -> list[tuple[str, str, str, str]]:
             taken.append(seconds(partial(fresh, cohort, 64)))
             used.append(time.process_time() - before)
         rate = len(cohort) / statistics.median(taken)
-        core = len(cohort) / statistics.median(used)
-        said = f"{rate:,.0f} images a second; {core:,.0f} in a second of one core"
+        core = statistics.median(used) / len(cohort)
+        said = f"{rate:,.0f} images a second; {core * 1e6:.0f} µs of a core each"
         goal = "goal 2,000 a second on 2 cores"
         rows.append((f"{name} at 64 px into the cache", goal, said, f"{rate / 2000:.0%}"))
     return rows
@@ -183,10 +183,9 @@ def main() -> None:
         "",
         f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB, "
         f"{platform.system()}, Python {platform.python_version()}, {versions}. {WORKERS} workers, "
-        f"{files}, medians of {given.repeats}. Other programs were running: the load "
-        f"was {at_first:.1f} before and {load:.1f} at the end, 2 of it from this program: seconds "
-        "of the clock are longer than on a quiet machine, seconds of a core are not. "
-        "What is compared took turns.",
+        f"{files}, medians of {given.repeats}. The load of the machine was {at_first:.1f} before "
+        f"and {load:.1f} at the end, up to 2 of it from this program: where others run, seconds "
+        "of the clock get longer and those of a core hardly do. What is compared took turns.",
         "",
         "| what | limit | measured | ratio |",
         "|---|---|---|--:|",

@@ -13,6 +13,10 @@ import pandas as pd
 from fairthesis.errors import InputError
 
 TABLES = ("metrics", "disparities", "curves")
+LEAKAGE = (
+    *("variant", "seed", "attribute", "source", "probe", "scope", "auroc", "ci_low", "ci_high"),
+    *("shuffled_mean", "shuffled_q95"),
+)
 KEYS = {
     "metrics": ["variant", "seed", "target", "attribute", "group", "metric"],
     "disparities": ["variant", "seed", "target", "attribute", "name"],
@@ -28,12 +32,14 @@ class Results:
 
     ``metrics``: variant, seed, target, attribute, group (both null for all images), metric, value,
     lo, hi. ``disparities``: variant, seed, target, attribute, name, value, lo, hi, null_mean,
-    null_q95, p_value. ``curves``: variant, seed, epoch, name, value.
+    null_q95, p_value. ``curves``: variant, seed, epoch, name, value. ``leakage``: variant, seed,
+    attribute and what `fairthesis.leakage.Reading` holds; empty where nothing was probed.
     """
 
     metrics: pd.DataFrame
     disparities: pd.DataFrame
     curves: pd.DataFrame
+    leakage: pd.DataFrame
     provenance: Mapping[str, Any]
     source: str
 
@@ -48,6 +54,8 @@ def load_results(folder: str | Path, source: str | None = None) -> Results:
             "provenance.json. Run `fairthesis experiment run` to make them."
         )
     tables = {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
+    probed = folder / "leakage.csv"
+    tables["leakage"] = pd.read_csv(probed) if probed.is_file() else pd.DataFrame(columns=LEAKAGE)
     described = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     return Results(**tables, provenance=described, source=source or f"archived in {folder}")
 

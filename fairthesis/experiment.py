@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from fairthesis.archive import TABLES, TOLERANCE, Results, archive, load_results
+from fairthesis.archive import LEAKAGE, TABLES, TOLERANCE, Results, archive, load_results
 from fairthesis.errors import InputError
 from fairthesis.plans import Plan, experiments, plan
 from fairthesis.provenance import (
@@ -85,7 +85,10 @@ def train_run(plan: Plan, variant: str, seed: int, out: Path, progress: bool = T
 
 
 def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
-    """Audit one run on its test part, at a threshold chosen on its validation part."""
+    """Audit one run on its test part, at a threshold chosen on its validation part.
+
+    Its embedding is probed too where the plan has ``probes``.
+    """
     from fairthesis.audit import audit
 
     folder = plan.folder(out, variant, seed)
@@ -107,12 +110,17 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
             **plan.audit_settings,
         )
         write_json(report.to_dict(), folder / "audit" / target / "audit.json")
+    if plan.probes:
+        write_table(probed(folder, seed, **plan.probes), folder / "audit" / "leakage.csv")
     write_atomically(folder / "audit" / "key.txt", lambda to: to.write_text(key))
     return folder / "audit"
 
 
 def _audit_key(plan: Plan, folder: Path, seed: int) -> str:
-    return _digest(folder / "predictions.parquet", [plan.audit_settings, seed], AUDITING)
+    read: list[Any] = [plan.audit_settings, seed]
+    if plan.probes:
+        read.append([dict(plan.probes), code_fingerprint(PROBING)])
+    return _digest(folder / "predictions.parquet", read, AUDITING)
 
 
 def _digest(table: Path, settings: list[Any], modules: tuple[str, ...]) -> str:
@@ -132,37 +140,43 @@ def leakage(
     scope (marginal, or given the target), with ``auroc``, its interval, and what refits with the
     attribute shuffled over patients reach. Kept in ``leakage.csv`` of the run.
     """
-    from fairthesis.leakage import measure
-
     parts = []
     for variant in plan.variants:
         folder = plan.folder(Path(out), variant, seed)
         key = _digest(folder / "embeddings.parquet", [n_boot, n_shuffles], PROBING)
         kept = folder / f"leakage-{key[:16]}.csv"
         if not kept.exists():
-            predictions = pd.read_parquet(folder / "predictions.parquet")
-            found = measure(
-                pd.read_parquet(folder / "embeddings.parquet"),
-                predictions,
-                attribute=attribute_columns(predictions)[0],
-                target=str(predictions["target"].iloc[0]),
-                n_boot=n_boot,
-                n_shuffles=n_shuffles,
-                seed=seed,
-            )
-            write_table(found.table(), kept)
+            write_table(probed(folder, seed, n_boot, n_shuffles), kept)
         parts.append(pd.read_csv(kept).assign(variant=variant))
     return pd.concat(parts, ignore_index=True)
 
 
+def probed(folder: Path, seed: int, n_boot: int = 200, n_shuffles: int = 3) -> pd.DataFrame:
+    """What fresh probes read of the first attribute in the disease embedding of one run."""
+    from fairthesis.leakage import measure
+
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    attribute = attribute_columns(predictions)[0]
+    found = measure(
+        pd.read_parquet(folder / "embeddings.parquet"),
+        predictions,
+        attribute=attribute,
+        target=str(predictions["target"].iloc[0]),
+        n_boot=n_boot,
+        n_shuffles=n_shuffles,
+        seed=seed,
+    )
+    return found.table().assign(attribute=attribute)
+
+
 def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
-    """Gather the audits and logs of all runs in ``metrics.csv``, ``disparities.csv`` and
-    ``curves.csv`` with a ``provenance.json`` under ``out``.
+    """Gather the audits, probes and logs of all runs in ``metrics.csv``, ``disparities.csv``,
+    ``leakage.csv`` and ``curves.csv`` with a ``provenance.json`` under ``out``.
 
     ``runs_of`` is the folder of an experiment with the same runs and more, if it is not ``out``.
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-    runs = []
+    runs, leaks = [], [pd.DataFrame(columns=LEAKAGE)]
     for variant, seed in plan.runs:
         folder = plan.folder(runs_of or out, variant, seed)
         key = {"variant": variant, "seed": seed}
@@ -176,6 +190,8 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         for file in sorted(folder.glob("audit/*/audit.json")):
             report = json.loads(file.read_text())
             _flatten(report, key | {"target": file.parent.name}, rows)
+        if (found := folder / "audit" / "leakage.csv").is_file():
+            leaks.append(pd.read_csv(found).assign(**key))
         for text in (folder / "log.jsonl").read_text().splitlines():
             line = json.loads(text)
             rows["curves"] += [
@@ -184,6 +200,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
                 if name not in ("epoch", "seconds")
             ]
     tables = {name: pd.DataFrame(rows[name]) for name in TABLES}
+    tables["leakage"] = pd.concat([part for part in leaks if len(part)] or leaks)[list(LEAKAGE)]
     for name, table in tables.items():
         write_table(table.round(6), out / f"{name}.csv")
     described = provenance(
@@ -194,6 +211,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             "variants": dict(plan.variants),
             "seeds": list(plan.seeds),
             **plan.audit_settings,
+            "probes": dict(plan.probes) if plan.probes else None,
         },
         tolerance=TOLERANCE,
         runs=runs,
@@ -203,6 +221,8 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
 
 
 _OF_RUN = (
+    "git_commit",
+    "code_fingerprint",
     "data_fingerprint",
     "selected_epoch",
     "wall_seconds",

@@ -18,7 +18,8 @@ class Plan:
 
     ``dataset`` is the experiment's name, which is the data set's unless ``base`` names another.
     A variant is what it changes in ``base``, or ``{posthoc: NAME, of: VARIANT}``: a method of
-    ``fairthesis.posthoc`` on the finished run of another variant with the same seed.
+    ``fairthesis.posthoc`` on the finished run of another variant with the same seed. ``probes``
+    (``n_boot``, ``n_shuffles``) has every run's disease embedding probed; None leaves it out.
     """
 
     dataset: str
@@ -29,6 +30,7 @@ class Plan:
     threshold: str = "youden"
     n_boot: int = 2000
     n_permutations: int = 2000
+    probes: Mapping[str, int] | None = None
 
     @property
     def audit_settings(self) -> dict[str, Any]:
@@ -82,13 +84,14 @@ def grid(
 ) -> dict[str, dict[str, Any]]:
     """The variants that a ``grid`` stands for: every method there is, and more than one weight.
 
-    Each of ``METHODS`` with its own settings, and once more for every value that ``weights`` lists
-    under the option that is its strength; plain training with its weights averaged; each of
-    ``POSTHOC`` on plain training. ``changes`` is what a method needs changed in the base.
+    Each of ``METHODS`` with its own settings, and once more for every other value that
+    ``weights`` lists under the option that is its strength; plain training with its weights
+    averaged; each of ``POSTHOC`` on plain training. ``changes`` is what a method needs changed in
+    the base.
 
-    >>> variants = grid({"adversary_weight": [0.3]}, ["ema"], {})
-    >>> variants["adversarial_0.3"]
-    {'method': 'adversarial', 'method_options': {'adversary_weight': 0.3}}
+    >>> variants = grid({"adversary_weight": [3.0]}, ["ema"], {})
+    >>> variants["adversarial_3"]
+    {'method': 'adversarial', 'method_options': {'adversary_weight': 3.0}}
     >>> variants["leace"]
     {'posthoc': 'leace', 'of': 'erm'}
     """
@@ -98,7 +101,8 @@ def grid(
     found: dict[str, dict[str, Any]] = {}
     for name, kind in METHODS.items():
         found[name] = {"method": name, **changes.get(name, {})}
-        for value in weights.get(kind.strength or "", []):
+        own = getattr(kind.Options(), kind.strength) if kind.strength else None
+        for value in (v for v in weights.get(kind.strength or "", []) if v != own):
             options = {kind.strength: value}
             found[f"{name}_{value:g}"] = {**found[name], "method_options": options}
     found |= {f"erm_{name}": {"method": "erm", "averaging": name} for name in averaging}
@@ -122,4 +126,4 @@ def plan(
     base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
     variants = entry["variants"] | (grid(**entry["grid"]) if "grid" in entry else {})
     seeds = tuple(range(seed, seed + entry["seeds"]))
-    return Plan(dataset, profile, base, variants, seeds)
+    return Plan(dataset, profile, base, variants, seeds, probes=entry.get("probes"))

@@ -31,13 +31,17 @@ from fairthesis.schema import write_atomically
 from fairthesis.selection import RULES, Rule
 from fairthesis.validation import copied, use_average, validation_line
 
+LEAST = {"size": 16, "epochs": 1, "batch_size": 2, "disease_dim": 0, "threads": 0}
+
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides a run; ``config.json`` is this, and a run is resumed from it.
 
     Empty ``targets`` and ``attributes`` mean the data set's first target and first attribute.
-    ``size`` is the edge of the square images in pixels. ``threads`` of 0 leaves torch's own choice.
+    ``size`` is the edge of the square images in pixels. A ``disease_dim`` of 0 is 4 for each
+    target: what more an embedding can hold it can also leak. ``threads`` of 0 leaves torch's own
+    choice.
     ``selection`` is a rule of ``fairthesis.selection``; ``reference_auroc`` is ERM's validation
     AUROC for the rule ``min_leakage``. ``averaging`` is ``none``, ``ema`` (every epoch's candidate
     is the moving average) or ``swad`` (the run's one model is the average).
@@ -53,7 +57,7 @@ class TrainConfig:
     backbone: str = "resnet50"
     weights: str | None = None
     hidden_dim: int = 256
-    disease_dim: int = 16
+    disease_dim: int = 0
     sensitive_dim: int = 64
     disease_norm: str = "whitening"
     size: int = 224
@@ -79,7 +83,7 @@ class TrainConfig:
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)
-        for name, least in {"size": 16, "epochs": 1, "batch_size": 2, "threads": 0}.items():
+        for name, least in LEAST.items():
             if (value := getattr(self, name)) < least:
                 raise InputError(f"Expected {name} to be {least} or larger, but got {value}")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
@@ -235,7 +239,7 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         config.backbone,
         channels=channels,
         hidden_dim=config.hidden_dim,
-        disease_dim=config.disease_dim,
+        disease_dim=config.disease_dim or 4 * targets,
         sensitive_dim=config.sensitive_dim,
         targets=targets,
         groups=[len(groups) for groups in table.groups],

@@ -32,6 +32,7 @@ def test_describe_counts_rows_groups_and_what_is_left_out(
     assert code == 0
     assert "29 images of 20 patients" in out
     assert "1  image file not found" in out
+    assert "2  sex is 'unknown' (set to unknown, image kept)" in out
     assert "not stated" in out
     assert "mel=1" in out
     assert datasets.load("ham10000", root, target="mel").fingerprint() in out

@@ -116,7 +116,10 @@ def test_nih_official_test_list_is_kept(tmp_path: Path) -> None:
 def test_ham_unknown_sex_is_null_and_lesions_stay_together(tmp_path: Path) -> None:
     cohort = datasets.load("ham10000", ham10000(tmp_path))
     assert len(cohort) == 29
-    assert cohort.left_out == {"image file not found": 1}
+    assert cohort.left_out == {
+        "image file not found": 1,
+        "sex is 'unknown' (set to unknown, image kept)": 2,
+    }
     assert cohort.frame["sex"].isna().sum() == 2
     assert cohort.frame["age_group"].isna().sum() == 2
     assert cohort.targets[0] == "malignant"
@@ -186,7 +189,10 @@ def test_nih_subset_has_the_counts_of_its_readme() -> None:
 def test_ham_subset_has_the_counts_of_its_readme() -> None:
     cohort = datasets.load("ham10000", real("ham10000-one-per-lesion-224"))
     assert len(cohort) == 5984
-    assert cohort.left_out == {"image file not found": 10015 - 5984}
+    assert cohort.left_out == {
+        "image file not found": 10015 - 5984,
+        "sex is 'unknown' (set to unknown, image kept)": 36,
+    }
     assert cohort.frame["dx"].value_counts().to_dict() == {
         **{"nv": 4323, "bkl": 583, "mel": 491, "bcc": 264, "akiec": 183, "vasc": 80, "df": 60}
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from made_layouts import LAYOUTS, chexpert, mimic_cxr_jpg
 from test_datasets import crossed, disjoint, real
@@ -55,6 +56,25 @@ def test_fitzpatrick_minus_one_is_unknown(tmp_path: Path) -> None:
     assert cohort.frame["skin_type"].isna().sum() == 2
 
 
+def test_why_an_attribute_is_unknown_is_counted_by_value(tmp_path: Path) -> None:
+    """A type of -1, an empty cell and a word are told apart; images that are not at hand are not
+    counted."""
+    root = LAYOUTS["fitzpatrick17k"](tmp_path)
+    table = pd.read_csv(root / "fitzpatrick17k.csv", dtype=str)
+    scale = "fitzpatrick_scale"
+    table.loc[table.index[table[scale] == "2"][0], scale] = None
+    table.loc[table.index[table[scale] == "3"][0], scale] = "Not sure"
+    table.to_csv(root / "fitzpatrick17k.csv", index=False)
+    names = table.loc[table[scale] == "-1", "md5hash"].tolist()
+    next(root.rglob(f"{names[0]}.*")).unlink()
+    assert datasets.load("fitzpatrick17k", root).left_out == {
+        "image file not found": 1,
+        "skin_type is '-1' (set to unknown, image kept)": len(names) - 1,
+        "skin_type is empty (set to unknown, image kept)": 1,
+        "skin_type is 'not sure' (set to unknown, image kept)": 1,
+    }
+
+
 @pytest.mark.parametrize("name", ["fitzpatrick17k", "pad-ufes-20"])
 def test_skin_types_stand_alone_or_in_three_groups(name: str, tmp_path: Path) -> None:
     root = LAYOUTS[name](tmp_path)
@@ -89,7 +109,10 @@ def test_uncertain_labels_follow_the_policy(
 
 def test_chexpert_leaves_out_lateral_views_and_reads_race(tmp_path: Path) -> None:
     cohort = datasets.load("chexpert", chexpert(tmp_path))
-    assert cohort.left_out == {"not a frontal view": 1}
+    assert cohort.left_out == {
+        "not a frontal view": 1,
+        "sex is 'unknown' (set to unknown, image kept)": 3,
+    }
     race = cohort.frame.drop_duplicates("patient_id").set_index("patient_id")["race"]
     assert race["patient00000"] == "White"
     assert race["patient00001"] == "Black"

@@ -90,7 +90,7 @@ def test_the_grid_has_each_method_at_more_than_one_strength():
             assert not runs
         else:
             assert strengths and not strengths & {0, getattr(kind.Options(), kind.strength)}
-    assert plan.config("adversarial_0.3", 0).method_options == {"adversary_weight": 0.3}
+    assert plan.config("adversarial_3", 0).method_options == {"adversary_weight": 3}
     assert plan.config("mmd_3", 0).method_options == {"weight": 3}
 
 
@@ -201,7 +201,7 @@ def levels(before, after, positives=None):
     empty = pd.DataFrame()
     from fairthesis.archive import Results
 
-    return levelling(Results(pd.DataFrame(rows), empty, empty, {}, "made"))
+    return levelling(Results(pd.DataFrame(rows), empty, empty, empty, {}, "made"))
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_whole_update_moves_encoder_and_critics():
     values = method.update(batch)
     moved = changed(before, method)
     assert {name.partition(".")[0] for name in moved} == {"model", "critics"}
-    assert values["adversary_weight"] == 1.0
+    assert values["adversary_weight"] == method.options.adversary_weight
 
 
 def test_confusion_is_zero_at_the_prior_and_positive_elsewhere():

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ import yaml
 from conftest import ROOT
 
 from fairthesis import experiment
-from fairthesis.archive import load_results
 
 sys.path.insert(0, str(ROOT / "workflow"))
 from dependencies import notebook_modules, notebook_sources, sources
@@ -94,56 +92,6 @@ def test_data_sets_that_are_not_at_hand_are_left_out(tmp_path):
     plans = [("synthetic-cxr", "quick"), ("synthetic-cxr", "quick-grid")]
     plans += [("synthetic-derm", "quick"), ("pad-ufes-20", "quick")]
     assert runs == sum(len(experiment.plan(*names).runs) for names in plans)
-
-
-TINY = """
-synthetic-cxr:
-  quick:
-    seeds: 2
-    base:
-      dataset_options: {n_train: 300, n_val: 150, n_test: 400}
-      targets: [opacity]
-      attributes: [sex]
-      backbone: small
-      size: 24
-      epochs: 2
-      threads: 1
-    variants:
-      erm: {method: erm}
-      leace: {posthoc: leace, of: erm}
-"""
-
-
-def test_a_killed_build_goes_on_and_says_how_far_it_is(tmp_path):
-    for name in ("fairthesis", "workflow"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
-    (tmp_path / "fairthesis" / "experiments.yml").write_text(TINY)
-    runs = tmp_path / "build/experiments/synthetic-cxr-quick/runs"
-    command = [sys.executable, "workflow/build.py", "--target", "reproduce", "--set"]
-    settings = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(tmp_path)}, "text": True}
-    settings |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    words = [*command, "profile=quick"]
-    build = subprocess.Popen(words, start_new_session=True, **settings)
-    assert build.stdout is not None
-    for line in build.stdout:  # until a run is finished, and others are not
-        if line.endswith("of 16 steps done\n") and list(runs.glob("*/DONE")):
-            break
-    os.killpg(build.pid, signal.SIGKILL)
-    build.communicate()
-    done = {file: file.stat().st_mtime_ns for file in runs.glob("*/DONE")}
-    assert 1 <= len(done) < 4
-    again = subprocess.run(words, check=False, **settings)
-    assert again.returncode == 0, again.stdout
-    assert re.search(r"(\d+) of \1 steps done", again.stdout)
-    assert "new, results/ has none of this name" in again.stdout
-    assert {file: file.stat().st_mtime_ns for file in done} == done
-    assert len(list(runs.glob("*/DONE"))) == 4
-    tables = load_results(tmp_path / "build/archive/synthetic-cxr-quick")
-    assert set(tables.metrics["variant"]) == {"erm", "leace"}
-    refused = subprocess.run([*command, "profile=fast"], check=False, **settings)
-    assert refused.returncode == 1
-    assert "Unknown profile to reproduce 'fast': expected one of quick, full" in refused.stdout
 
 
 def test_the_profiles_of_the_machines_differ_in_where_steps_run_alone():

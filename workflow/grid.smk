@@ -10,7 +10,7 @@ EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
 PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid"]}  # what each rebuilds
 RUNS_OF = {"full": "grid"}  # the grid holds the runs of `full`: they are trained once
-TABLES = ["metrics.csv", "disparities.csv", "curves.csv", "provenance.json"]
+TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "curves.csv", "provenance.json"]
 ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
 EXPERIMENT = ONE_THREAD + " fairthesis experiment "
 
@@ -141,11 +141,14 @@ rule train:
 rule audit:
     input:
         EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/predictions.parquet",
+        EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/embeddings.parquet",
         sources("fairthesis.audit"),
+        sources("fairthesis.leakage"),
     output:
         directory(EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/audit"),
     params:
         rule=lambda w: planned(w.name, w.profile).audit_settings,
+        probes=lambda w: planned(w.name, w.profile).probes,
         asked=asked,
     message:
         "audit: {wildcards.name} {wildcards.profile}, {wildcards.variant}, seed {wildcards.seed}"

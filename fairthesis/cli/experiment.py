@@ -58,7 +58,7 @@ def run(
 
     chosen = plan(dataset, profile, data_root, seed)
     run(chosen, out, progress=not quiet, say=None if quiet else click.echo)
-    click.echo(f"{out}: metrics.csv, disparities.csv, curves.csv, provenance.json")
+    click.echo(f"{out}: metrics.csv, disparities.csv, leakage.csv, curves.csv, provenance.json")
 
 
 @command.command()
@@ -105,4 +105,4 @@ def collect(
 
     of = Path(runs_of) if runs_of else None
     collect(plan(dataset, profile, data_root, seed), Path(out), of)
-    click.echo(f"{out}: metrics.csv, disparities.csv, curves.csv, provenance.json")
+    click.echo(f"{out}: metrics.csv, disparities.csv, leakage.csv, curves.csv, provenance.json")

@@ -130,6 +130,19 @@ def named(values: pd.Series, names: Mapping[str, str]) -> pd.Series:
     return values.astype("string").str.strip().str.lower().map(dict(names)).astype("str")
 
 
+def count_unknown(
+    frame: pd.DataFrame, attribute: str, given: pd.Series, left_out: Counter[str]
+) -> None:
+    """Count why an attribute is null in images at hand: by the value that the source gives.
+
+    ``sex is 'unknown'``, ``skin_type is '-1'`` and ``skin_type is empty`` are reasons of their own.
+    """
+    lost = given[frame[attribute].isna() & frame["path"].notna()].astype("string").str.strip()
+    reason = ("'" + lost.str.lower() + "'").mask(lost.eq("")).fillna("empty")
+    for value, count in reason.value_counts().items():
+        left_out[f"{attribute} is {value} (set to unknown, image kept)"] += int(count)
+
+
 def keep_present(
     frame: pd.DataFrame, file_name: pd.Series, found: Mapping[str, str], left_out: Counter[str]
 ) -> pd.DataFrame:

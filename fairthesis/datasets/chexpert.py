@@ -28,6 +28,7 @@ from fairthesis.datasets._finish import chosen, finish, present, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     drop,
     folder,
     named,
@@ -94,6 +95,7 @@ def load(
         if not_mentioned == "zeros":
             frame[name] = frame[name].mask(source[column].isna(), 0.0)
     frame["sex"] = named(source["Sex"], {"female": "F", "male": "M"})
+    count_unknown(frame, "sex", source["Sex"], left_out)
     frame["age"] = years(source["Age"], left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
     frame["view"] = named(source["AP/PA"], {"ap": "AP", "pa": "PA"})

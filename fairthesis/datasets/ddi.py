@@ -21,7 +21,7 @@ from pathlib import Path
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import finish, stated
-from fairthesis.datasets._reading import folder, images_in, named, table, usable
+from fairthesis.datasets._reading import count_unknown, folder, images_in, named, table, usable
 from fairthesis.splits import FRACTIONS
 
 TONES = {"12": "I-II", "34": "III-IV", "56": "V-VI"}
@@ -44,6 +44,7 @@ def load(
     answers = {"true": "1", "false": "0", "1": "1", "0": "0"}
     frame["malignant"] = stated(named(source["malignant"], answers))
     frame["skin_type"] = named(source["skin_tone"].str.replace(r"\.0$", "", regex=True), TONES)
+    count_unknown(frame, "skin_type", source["skin_tone"], left_out)
     return finish(
         "ddi",
         home,

@@ -25,7 +25,7 @@ import numpy as np
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, skin_type
-from fairthesis.datasets._reading import folder, images_in, table, usable
+from fairthesis.datasets._reading import count_unknown, folder, images_in, table, usable
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
 
@@ -62,6 +62,7 @@ def load(
     for name, label in CLASSES.items():
         frame[name] = np.where(value.notna(), (value == label).astype(float), np.nan)
     frame["skin_type"] = skin_type(source[scales[0]], skin_types)
+    count_unknown(frame, "skin_type", source[scales[0]], left_out)
     return finish(
         "fitzpatrick17k",
         home,

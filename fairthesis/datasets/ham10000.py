@@ -30,6 +30,7 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     drop,
     folder,
     images_in,
@@ -86,6 +87,7 @@ def load(
     for name in DIAGNOSES:
         frame[name] = np.where(stated, (source["dx"] == name).astype(float), np.nan)
     frame["sex"] = named(source["sex"], {"female": "F", "male": "M"})
+    count_unknown(frame, "sex", source["sex"], left_out)
     frame["age"] = years(source["age"], left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
     frame["split"] = by_patient(

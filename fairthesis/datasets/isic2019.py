@@ -29,6 +29,7 @@ from fairthesis.datasets._finish import chosen, finish, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     folder,
     images_in,
     named,
@@ -77,6 +78,7 @@ def load(
         frame[[d.lower() for d in MALIGNANT]].sum(axis=1, skipna=False), 1
     )
     frame["sex"] = named(source["sex"], {"female": "F", "male": "M"})
+    count_unknown(frame, "sex", source["sex"], left_out)
     frame["age"] = years(source["age_approx"], left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
     return finish(

@@ -25,6 +25,7 @@ from fairthesis.datasets._finish import finish, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     folder,
     images_in,
     named,
@@ -61,6 +62,7 @@ def load(
     frame["path"] = source["image_name"].map({k.rpartition(".")[0]: v for k, v in found.items()})
     frame["malignant"] = stated(source["target"])
     frame["sex"] = named(source["sex"], {"female": "F", "male": "M"})
+    count_unknown(frame, "sex", source["sex"], left_out)
     frame["age"] = years(source["age_approx"], left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
     return finish(

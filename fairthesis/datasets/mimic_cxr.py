@@ -30,6 +30,7 @@ from fairthesis.datasets._finish import chosen, finish, present, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     drop,
     folder,
     named,
@@ -92,6 +93,7 @@ def load(
         frame[name] = stated(source[column], uncertain)
     about = people.drop_duplicates("subject_id").set_index("subject_id")
     frame["sex"] = named(subject.map(about["gender"]), {"f": "F", "m": "M"})
+    count_unknown(frame, "sex", subject.map(about["gender"]), left_out)
     frame["age"] = years(subject.map(about["anchor_age"]), left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
     frame["view"] = source["ViewPosition"]

@@ -31,6 +31,7 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     folder,
     images_in,
     keep_present,
@@ -99,6 +100,7 @@ def load(
         here = ("|" + marks + "|").str.contains(f"|{label}|", regex=False)
         frame[name] = np.where(stated, here.astype(float), np.nan)
     frame["sex"] = named(source["Patient Gender"], {"f": "F", "m": "M"})
+    count_unknown(frame, "sex", source["Patient Gender"], left_out)
     frame["age"] = years(source["Patient Age"], left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
     frame["view"] = named(source["View Position"], {"pa": "PA", "ap": "AP"})

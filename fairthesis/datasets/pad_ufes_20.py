@@ -28,6 +28,7 @@ from fairthesis.datasets._finish import chosen, finish, skin_type
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     folder,
     images_in,
     named,
@@ -71,7 +72,9 @@ def load(
     for name, label in zip(TARGETS, [MALIGNANT, *((d,) for d in DIAGNOSES)], strict=True):
         frame[name] = np.where(stated, diagnosis.isin(label).astype(float), np.nan)
     frame["skin_type"] = skin_type(source["fitspatrick"], skin_types)
+    count_unknown(frame, "skin_type", source["fitspatrick"], left_out)
     frame["sex"] = named(source["gender"], {"female": "F", "male": "M"})
+    count_unknown(frame, "sex", source["gender"], left_out)
     frame["age"] = years(source["age"], left_out)
     frame["age_group"] = age_group(frame["age"], age_cuts)
     return finish(

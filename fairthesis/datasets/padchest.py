@@ -30,6 +30,7 @@ from fairthesis.datasets._finish import chosen, finish
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     age_group,
+    count_unknown,
     drop,
     folder,
     images_in,
@@ -79,6 +80,7 @@ def load(
         here = np.array([isinstance(x, list) and label in x for x in listed], dtype=float)
         frame[name] = np.where(known, here, np.nan)
     frame["sex"] = named(source["PatientSex_DICOM"], {"f": "F", "m": "M"})
+    count_unknown(frame, "sex", source["PatientSex_DICOM"], left_out)
     date = source.get("StudyDate_DICOM", pd.Series(pd.NA, index=source.index))
     year = pd.to_numeric(date.astype("string").str[:4], errors="coerce")
     born = pd.to_numeric(source["PatientBirth"], errors="coerce")

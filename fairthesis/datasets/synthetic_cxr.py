@@ -23,13 +23,15 @@ from fairthesis.datasets._planting import MECHANISMS
 __all__ = ["MECHANISMS", "SETTINGS", "CxrRender", "load", "twin"]
 
 # The reference plants the thesis's situation: the device goes with the disease in the larger group
-# and against it in the smaller one (a fifth), and the group is hardly visible in the picture. It
-# was chosen from plain training and the oracle alone. At 48 pixels, 16,000 training images and 30
-# epochs of the small encoder (one seed, 20,000 test images) plain training reached AUROC 0.910, gap
-# 0.167 and equalized odds difference 0.138, the oracle 0.887, 0.003 and 0.022.
+# and against it in the smaller one (a quarter), and the group is hardly visible in the picture. It
+# was chosen from plain training and the oracle alone, with other seeds than those of the archive.
+# At 48 pixels, 16,000 training images and 30 epochs of the small encoder (20,000 test images) plain
+# training reached AUROC 0.901, gap 0.195 and equalized odds difference 0.131 (seed 101); with a
+# slightly weaker shortcut (0.74) 0.904, 0.179 and 0.125 (seed 100), and the oracle, for which the
+# shortcut's strength does not count, 0.888, 0.003 and 0.010 (seed 100).
 SETTINGS: dict[str, dict[str, float]] = {
     "clean": {},
-    "reference": {"underrepresentation": 0.6, "shortcut": 0.65, "shortcut_minority": -0.9},
+    "reference": {"underrepresentation": 0.5, "shortcut": 0.76, "shortcut_minority": -0.9},
     "underrepresented": {"underrepresentation": 0.8},
     "prevalence": {"prevalence_difference": -0.25},
     "contrast": {"underrepresentation": 0.6, "contrast_loss": 0.5},
@@ -49,7 +51,7 @@ def load(
     oracle: bool = False,
     lesion_contrast: float = 0.165,
     noise: float = 0.09,
-    anatomy: float = 0.35,
+    anatomy: float = 0.15,
     **planted: float | None,
 ) -> Cohort:
     """A cohort of ``n_train + n_val + n_test`` images with 1 to 3 images per patient.

@@ -23,13 +23,14 @@ from fairthesis.datasets.synthetic_cxr import SETTINGS as CHEST
 
 __all__ = ["MECHANISMS", "SETTINGS", "DermRender", "load", "twin"]
 
-# As for the chest, but for the reference: a ruler is easier to see than an electrode, and tones
-# that lie further apart let plain training tell the groups' devices apart (gaps of 0.05 to 0.11 in
-# trials). Chosen from plain training and the oracle alone, which at a lesion contrast of 0.095
-# (one seed, 14 epochs) reached AUROC 0.914 and 0.900, gaps 0.120 and 0.009, and equalized odds
-# differences 0.132 and 0.019; the contrast was then lowered to 0.092, which was not run.
+# As for the chest, but for the reference: a ruler is easier to see than an electrode, so a weaker
+# shortcut plants as much. Chosen from plain training and the oracle alone, with another seed (101)
+# than those of the archive: with a shortcut of 0.6, at 48 pixels, 16,000 training images and 30
+# epochs of the small encoder (20,000 test images), they reached AUROC 0.904 and 0.887, gaps 0.140
+# and 0.002, and equalized odds differences 0.158 and 0.018. That was more than the thesis's
+# situation, and the shortcut was then lowered to 0.55.
 SETTINGS: dict[str, dict[str, float]] = CHEST | {
-    "reference": {"underrepresentation": 0.6, "shortcut": 0.6, "shortcut_minority": -0.9}
+    "reference": {"underrepresentation": 0.6, "shortcut": 0.55, "shortcut_minority": -0.9}
 }
 
 
@@ -42,7 +43,7 @@ def load(
     n_val: int = 3000,
     n_test: int = 6000,
     oracle: bool = False,
-    lesion_contrast: float = 0.092,
+    lesion_contrast: float = 0.080,
     noise: float = 0.06,
     anatomy: float = 0.15,
     **planted: float | None,

@@ -25,10 +25,12 @@ class AdversarialOptions(MethodOptions):
     """Settings of the adversarial encoder.
 
     ``adversary_weight`` scales all that acts against the attribute; 0 is ERM exactly. The weight
-    is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``.
+    is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``. The default weight and
+    an embedding of 4 numbers were chosen on the made chest X-rays; larger weights cost more AUROC
+    and hid no more there.
     """
 
-    adversary_weight: float = 1.0
+    adversary_weight: float = 0.3
     hsic_weight: float = 5.0  # relative to the confusion loss
     covariance_weight: float = 0.0
     reweighting: float = 0.75  # exponent of the disease loss's weights; 0 weighs all images alike
