@@ -24,14 +24,16 @@ __all__ = ["MECHANISMS", "SETTINGS", "CxrRender", "load", "twin"]
 
 # The reference plants the thesis's situation: the device goes with the disease in the larger group
 # and against it in the smaller one (a quarter), and the group is hardly visible in the picture. It
-# was chosen from plain training and the oracle alone, with other seeds than those of the archive.
-# At 48 pixels, 16,000 training images and 30 epochs of the small encoder (20,000 test images) plain
-# training reached AUROC 0.901, gap 0.195 and equalized odds difference 0.131 (seed 101); with a
-# slightly weaker shortcut (0.74) 0.904, 0.179 and 0.125 (seed 100), and the oracle, for which the
-# shortcut's strength does not count, 0.888, 0.003 and 0.010 (seed 100).
+# was chosen from plain training and the oracle alone. At 48 pixels, 16,000 training images and 30
+# epochs of the small encoder (20,000 test images), shortcuts of 0.70, 0.74 and 0.76 brought plain
+# training to AUROC 0.902, 0.904 and 0.901 to 0.910, gap 0.161, 0.179 and 0.177 to 0.207, and
+# equalized odds difference 0.107, 0.125 and 0.131 to 0.160 (seeds 100; 100; 0, 1 and 101). The
+# oracle, for which the shortcut does not count, reached 0.888, 0.002 to 0.003, and 0.010 to 0.029
+# (seeds 0 and 100). At 0.76 plain training was 0.0205 above the oracle of the same seed, and at
+# most 0.02 was wanted; hence 0.73.
 SETTINGS: dict[str, dict[str, float]] = {
     "clean": {},
-    "reference": {"underrepresentation": 0.5, "shortcut": 0.76, "shortcut_minority": -0.9},
+    "reference": {"underrepresentation": 0.5, "shortcut": 0.73, "shortcut_minority": -0.9},
     "underrepresented": {"underrepresentation": 0.8},
     "prevalence": {"prevalence_difference": -0.25},
     "contrast": {"underrepresentation": 0.6, "contrast_loss": 0.5},
