@@ -16,6 +16,7 @@ from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_
 from fairthesis.methods.critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods.dependence import conditional_hsic, cross_covariance
 from fairthesis.methods.erm import ERM
+from fairthesis.methods.opposed import reading
 
 MAX_WEIGHT = 10.0
 
@@ -171,6 +172,14 @@ class Adversarial(ERM):
         ]
         return torch.stack(losses).mean()
 
+    @torch.no_grad()
+    def critic_auroc(self, z: Tensor, batch: Batch) -> dict[str, float]:
+        """What the critics read in a batch, mean over them: for the log, and no evidence."""
+        inputs = critic_input(z.detach(), batch.targets)
+        found = [reading(critic(inputs), batch.attributes) for critic in self.critics]
+        areas = [values["adversary_auroc"] for values in found if "adversary_auroc" in values]
+        return {"critic_auroc": sum(areas) / len(areas)} if areas else {}
+
     def update(self, batch: Batch) -> dict[str, float]:
         weight = self.weight()
         if weight == 0:
@@ -211,6 +220,7 @@ class Adversarial(ERM):
             "disease_loss": disease.item(),
             "sensitive_loss": sensitive.item(),
             "critic_loss": critic,
+            **self.critic_auroc(z, batch),
             "confusion_loss": confusion.item(),
             "hsic": hsic.item(),
             "covariance": covariance.item(),
