@@ -57,6 +57,17 @@ def _of_seed(results: Results, seed: int) -> Results:
     return Results(**kept, provenance=results.provenance, source=results.source)
 
 
+def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -> Results:
+    """One archived experiment: in the profile asked for, else in another."""
+    found = shelf([name], profile, seed, root)
+    if name not in found:
+        raise InputError(
+            f"The experiment {name!r} is not archived: run `fairthesis experiment run {name} "
+            f"--profile full --out results/{name}-full` to make it."
+        )
+    return found[name]
+
+
 def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:
     """What is in the archive and what is not, a row per experiment."""
     rows = []
@@ -272,3 +283,16 @@ def ablation(results: Results) -> pd.DataFrame:
     best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
     numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
     return wide[numbers].join(best).reset_index()
+
+
+def warned(results: Results) -> str:
+    """A paragraph of warning where the archive is a quick one; empty otherwise."""
+    asked = results.provenance["experiment"]
+    if asked["profile"] != "quick":
+        return ""
+    images = results.provenance["runs"][0]["images"]
+    return (
+        f"**The full archive is missing; this is the quick one**, of {images['train']:,} training "
+        f"images and {len(asked['seeds'])} seed(s). It shows that every variant runs. Its numbers "
+        "are noise, and nothing may be concluded from them.\n\n"
+    )
