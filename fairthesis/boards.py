@@ -89,7 +89,9 @@ def _front(gap: pd.Series, auroc: pd.Series) -> tuple[list[float], list[float]]:
     return kept
 
 
-def opponents(results: Results, variants: Sequence[str] = ("alternating", "adversarial")) -> Figure:
+def opponents(
+    results: Results, variants: Sequence[str] = ("literal", "alternating", "adversarial")
+) -> Figure:
     """What the adversary met in training reads, epoch by epoch, and what a fresh probe does.
 
     Plain training's fresh probe is the dashed line of every panel.
@@ -97,7 +99,7 @@ def opponents(results: Results, variants: Sequence[str] = ("alternating", "adver
     own = {"adversary_auroc", "critic_auroc"}
     with style():
         figure, grid = plt.subplots(
-            1, len(variants), figsize=(3.7 * len(variants), 3.4), squeeze=False, sharey=True
+            1, len(variants), figsize=(1 + 2.5 * len(variants), 3.3), squeeze=False, sharey=True
         )
     table = results.curves
     plain = table[(table["variant"] == "erm") & (table["name"] == "val_leakage")]

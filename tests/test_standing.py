@@ -206,6 +206,7 @@ def test_opponents_are_drawn_beside_the_fresh_probe(quick):
         {"variant": v, "seed": 0, "epoch": e, "name": n, "value": 0.5}
         for v, names in (
             ("erm", ["val_leakage"]),
+            ("literal", ["val_leakage", "adversary_auroc"]),
             ("alternating", ["val_leakage", "adversary_auroc"]),
             ("adversarial", ["val_leakage", "critic_auroc"]),
         )
