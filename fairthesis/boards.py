@@ -17,6 +17,7 @@ from fairthesis.standing import points
 from fairthesis.summaries import headline
 
 COLUMNS = 3
+MARKS = "Ds^vPX*"  # eight colours, then the next form
 CHANGED = "#0072b2"
 REFERENCE = "#d55e00"
 
@@ -51,11 +52,12 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
             axes.set(xticks=[], yticks=[])
             continue
         for variant in dict.fromkeys(results.metrics["variant"]):
-            color = f"C{names.index(variant)}"
+            place = names.index(variant)
+            color, mark = f"C{place % 8}", MARKS[place // 8 % len(MARKS)]
             dots = seeds.loc[variant]
             axes.plot(dots[x], dots["AUROC"], "o", ms=3, alpha=0.35, color=color)
             across, up = (of.loc[variant, ["mean", "lo", "hi"]].to_list() for of in (gap, auroc))
-            axes.plot(across[0], up[0], "D", ms=6, color=color, label=variant)
+            axes.plot(across[0], up[0], mark, ms=6, color=color, label=variant)
             axes.hlines(up[0], across[1], across[2], color=color, lw=1.2)
             axes.vlines(across[0], up[1], up[2], color=color, lw=1.2)
         front = _front(gap["mean"], auroc["mean"].reindex(gap.index))

@@ -112,7 +112,10 @@ def points(found: Mapping[str, Results]) -> pd.DataFrame:
     for cohort, results in found.items():
         table = headline(results)
         for key, part in table.groupby(["variant", "attribute", "number"], sort=False):
-            rows.append([cohort, *key, *seed_interval(part["value"].tolist()), len(part)])
+            mean, lo, hi = seed_interval(part["value"].tolist())
+            gap = str(key[2]).endswith(("gap", "difference"))
+            lo = max(lo, 0.0) if gap else lo  # none is below 0
+            rows.append([cohort, *key, mean, lo, hi, len(part)])
     columns = ["cohort", "variant", "attribute", "number", "mean", "lo", "hi", "seeds"]
     return pd.DataFrame(rows, columns=columns)
 
