@@ -94,7 +94,7 @@ def timed(owner: object, name: str, label: str, taken: dict[str, float]) -> Call
 
 def case(backbone: str, share: float) -> tuple[list[str], str]:
     size, n, repeats, limit = CASES[backbone]
-    repeats = max(3, round(share * repeats))
+    repeats = max(2, round(share * repeats))
     data = batch(size, n)
     methods = {
         "ERM": method("erm", backbone, data),
@@ -102,10 +102,10 @@ def case(backbone: str, share: float) -> tuple[list[str], str]:
         "adversarial, weight 0": method("adversarial", backbone, data, adversary_weight=0.0),
     }
     taken: dict[str, list[float]] = {name: [] for name in methods}
-    for turn in range(repeats + 2):
+    for turn in range(repeats + 1):
         for name, made in methods.items():
             duration = seconds(made, data)
-            if turn >= 2:  # the first ones plan convolutions and make optimiser states
+            if turn >= 1:  # the first one plans convolutions and makes optimiser states
                 taken[name].append(duration)
     middle = {name: 1000 * statistics.median(values) for name, values in taken.items()}
     limits = dict(zip(methods, ("", f"at most {limit:g}", "about 1"), strict=True))
@@ -114,7 +114,7 @@ def case(backbone: str, share: float) -> tuple[list[str], str]:
         f"| {value / middle['ERM']:.2f} | {limits[name]} |"
         for name, value in middle.items()
     ]
-    shares = parts(methods["adversarial"], data, max(3, repeats // 4))
+    shares = parts(methods["adversarial"], data, max(1, repeats // 4))
     told = ", ".join(f"{label} {value:.1f} ms" for label, value in shares.items())
     return lines, f"- {backbone}: {told}."
 

@@ -124,8 +124,17 @@ def opponents(
     return figure
 
 
-def ablation(results: Results) -> Figure:
-    """Every variant's numbers side by side: a dot per seed, a line at the default's mean."""
+def ablation(results: Results | None) -> Figure:
+    """Every variant's numbers side by side: a dot per seed, a line at the default's mean.
+
+    Without results an empty frame that says so: no number stands in for one that is not there.
+    """
+    if results is None:
+        with style():
+            figure, axes = plt.subplots(figsize=(6.4, 1.2))
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "not archived: nothing to show", ha="center", va="center", color=SOFT)
+        return figure
     table = of_ablation(results)
     numbers = ["AUROC", "AUROC gap", "equalized odds difference", "best probe given the target"]
     numbers = [name for name in numbers if table[name].notna().any()]

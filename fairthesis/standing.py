@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from fairthesis.archive import Results, archive, load_results
 from fairthesis.errors import InputError
 from fairthesis.ranks import Ranks, friedman_nemenyi
-from fairthesis.summaries import FLOOR, HEADLINE, by_group, headline
+from fairthesis.summaries import FLOOR, HEADLINE, by_group, headline, origin
 
 PROFILES = ("full", "quick")
 COHORTS = (
@@ -57,15 +57,12 @@ def _of_seed(results: Results, seed: int) -> Results:
     return Results(**kept, provenance=results.provenance, source=results.source)
 
 
-def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -> Results:
-    """One archived experiment: in the profile asked for, else in another."""
-    found = shelf([name], profile, seed, root)
-    if name not in found:
-        raise InputError(
-            f"The experiment {name!r} is not archived: run `fairthesis experiment run {name} "
-            f"--profile full --out results/{name}-full` to make it."
-        )
-    return found[name]
+def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -> Results | None:
+    """One archived experiment, in the profile asked for, else in another; None where there is none.
+
+    What it is, or that it is missing, is said by ``introduced``.
+    """
+    return shelf([name], profile, seed, root).get(name)
 
 
 def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:
@@ -276,26 +273,40 @@ def said(found: Mapping[str, Results], variant: str = "adversarial") -> str:
     return "\n".join(lines)
 
 
-def ablation(results: Results) -> pd.DataFrame:
+def ablation(results: Results | None) -> pd.DataFrame:
     """One row per variant and seed: the headline numbers and the best fresh probe."""
+    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
+    if results is None:
+        return pd.DataFrame(columns=["variant", "seed", *numbers])
     wide = headline(results).pivot_table(
         index=["variant", "seed"], columns="number", values="value", aggfunc="mean", sort=False
     )
     read = results.leakage
     read = read[(read["source"] == "encoder") & (read["scope"] == "given the target")]
     best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
-    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
     return wide[numbers].join(best).reset_index()
 
 
-def warned(results: Results) -> str:
-    """A paragraph of warning where the archive is a quick one; empty otherwise."""
+def changed(results: Results | None) -> pd.DataFrame:
+    """What each variant changes in the experiment's base, a row per variant."""
+    asked = results.provenance["experiment"]["variants"] if results else {}
+    said = {name: str(dict(changes)) for name, changes in asked.items() if name != "oracle"}
+    return pd.DataFrame({"changed in the default": said}, dtype=str)
+
+
+def introduced(results: Results | None, name: str) -> str:
+    """Where the results came from; a warning first where they are a quick run's, or missing."""
+    if results is None:
+        return (
+            f"**The experiment `{name}` has not been archived yet.** This page has nothing to show "
+            "until it is; the figure and the tables below are empty."
+        )
     asked = results.provenance["experiment"]
     if asked["profile"] != "quick":
-        return ""
+        return origin(results)
     images = results.provenance["runs"][0]["images"]
     return (
         f"**The full archive is missing; this is the quick one**, of {images['train']:,} training "
         f"images and {len(asked['seeds'])} seed(s). It shows that every variant runs. Its numbers "
-        "are noise, and nothing may be concluded from them.\n\n"
+        f"are noise, and nothing may be concluded from them.\n\n{origin(results)}"
     )

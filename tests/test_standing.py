@@ -54,8 +54,11 @@ def test_what_is_not_archived_is_called_missing():
     table = standing.inventory(found, names)
     assert table.loc["no-such-experiment", "archived"] == "missing"
     assert table.loc["synthetic-cxr", "archived"] in standing.PROFILES
-    with pytest.raises(InputError, match="is not archived: run"):
-        standing.archived("no-such-experiment")
+    nothing = standing.archived("no-such-experiment")
+    assert nothing is None
+    assert "has not been archived" in standing.introduced(nothing, "no-such-experiment")
+    assert standing.ablation(nothing).empty and standing.changed(nothing).empty
+    assert not boards.ablation(nothing).axes[0].lines
 
 
 def test_one_seed_can_be_read_and_another_is_refused():
@@ -181,10 +184,11 @@ def test_a_smaller_gap_at_a_price_is_not_called_better(quick):
 
 
 def test_a_quick_archive_is_warned_of(quick):
-    assert "The full archive is missing" in standing.warned(quick)
+    assert "The full archive is missing" in standing.introduced(quick, "a")
     experiment = quick.provenance["experiment"] | {"profile": "full"}
     full = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": experiment})
-    assert standing.warned(full) == ""
+    assert "missing" not in standing.introduced(full, "a")
+    assert list(standing.changed(quick).index) == ["erm", "adversarial"]
 
 
 def test_the_trade_off_shows_every_seed_of_every_cohort(quick):
