@@ -108,7 +108,7 @@ def opponents(
     for axes, variant in zip(grid[0], variants, strict=True):
         rows = table[table["variant"] == variant]
         drawn = (
-            (plain, CHANCE, "--", "fresh probe, plain training"),
+            (plain, SOFT, "--", "fresh probe, plain training"),
             (rows[rows["name"] == "val_leakage"], "C1", "-", "fresh probe"),
             (rows[rows["name"].isin(own)], "C0", "-", "adversary met in training"),
         )
@@ -118,6 +118,7 @@ def opponents(
                 axes.plot(one["epoch"] + 1, one["value"], line, color=color, label=told)
         axes.axhline(0.5, color=CHANCE, lw=0.8)
         axes.set(title=variant, xlabel="epoch", ylim=(min(0.35, axes.get_ylim()[0]), 1.0))
+        axes.locator_params(axis="x", integer=True)
     grid[0, 0].set_ylabel("AUROC for the attribute")
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3)
