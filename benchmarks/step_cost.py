@@ -1,11 +1,12 @@
 """What a training step costs: ERM, the adversarial encoder, and the same with its weight at 0.
 
-    python benchmarks/step_cost.py [--out benchmarks/step_cost.md]
+    python benchmarks/step_cost.py [--repeats 1] [--out benchmarks/step_cost.md]
 
-All on random images, on one core of a CPU, in one process: the three take turns, and medians are
-taken, since other programs share the machine. Both models start alike, and the adversarial encoder
-is past its warm-up and ramp, where everything it does is done in every step. A step is `update`:
-forward, backward, all optimisers; no decoding and no augmentation.
+All on random images, on one core of a CPU, in one process: the three take turns, and medians of
+the processor's time (not the clock's) are taken, since other programs share the machine. Both
+models start alike, and the adversarial encoder is past its warm-up and ramp, where everything it
+does is done in every step. A step is `update`: forward, backward, all optimisers; no decoding and
+no augmentation.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ CASES = {  # backbone: pixels, images of a batch, repeats, limit of the adversar
     "small": (64, 128, 60, 2.0),
     "resnet50": (224, 32, 9, 1.4),
 }
-DISEASE_DIM = 16  # as in training
+DISEASE_DIM = 4  # as in training with one target
 PARTS = {  # of an adversarial step, beside what plain training does
     "critics' steps": (ours.Adversarial, "critic_step"),
     "confusion loss (forward)": (ours.Adversarial, "confusion"),
@@ -63,9 +64,9 @@ def method(name: str, backbone: str, data: Batch, **options: float) -> Method:
 
 
 def seconds(made: Method, data: Batch) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     made.update(data)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def parts(made: Method, data: Batch, repeats: int) -> dict[str, float]:
@@ -83,16 +84,17 @@ def timed(owner: object, name: str, label: str, taken: dict[str, float]) -> Call
     call = getattr(owner, name)
 
     def measured(*args: object) -> object:
-        start = time.perf_counter()
+        start = time.process_time()
         result = call(*args)
-        taken[label] += time.perf_counter() - start
+        taken[label] += time.process_time() - start
         return result
 
     return measured
 
 
-def case(backbone: str) -> tuple[list[str], str]:
+def case(backbone: str, share: float) -> tuple[list[str], str]:
     size, n, repeats, limit = CASES[backbone]
+    repeats = max(2, round(share * repeats))
     data = batch(size, n)
     methods = {
         "ERM": method("erm", backbone, data),
@@ -100,19 +102,19 @@ def case(backbone: str) -> tuple[list[str], str]:
         "adversarial, weight 0": method("adversarial", backbone, data, adversary_weight=0.0),
     }
     taken: dict[str, list[float]] = {name: [] for name in methods}
-    for turn in range(repeats + 2):
+    for turn in range(repeats + 1):
         for name, made in methods.items():
             duration = seconds(made, data)
-            if turn >= 2:  # the first ones plan convolutions and make optimiser states
+            if turn >= 1:  # the first one plans convolutions and makes optimiser states
                 taken[name].append(duration)
     middle = {name: 1000 * statistics.median(values) for name, values in taken.items()}
     limits = dict(zip(methods, ("", f"at most {limit:g}", "about 1"), strict=True))
     lines = [
-        f"| {backbone}, {size} px, batch {n} | {name} | {value:.1f} | {value / middle['ERM']:.2f} "
-        f"| {limits[name]} |"
+        f"| {backbone}, {size} px, batch {n}, {repeats} steps | {name} | {value:.1f} "
+        f"| {value / middle['ERM']:.2f} | {limits[name]} |"
         for name, value in middle.items()
     ]
-    shares = parts(methods["adversarial"], data, max(5, repeats // 4))
+    shares = parts(methods["adversarial"], data, max(1, repeats // 4))
     told = ", ".join(f"{label} {value:.1f} ms" for label, value in shares.items())
     return lines, f"- {backbone}: {told}."
 
@@ -120,10 +122,11 @@ def case(backbone: str) -> tuple[list[str], str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--repeats", type=float, default=1.0, help="share of the usual steps")
     args = parser.parse_args()
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
-    found = [case(backbone) for backbone in CASES]
+    found = [case(backbone, args.repeats) for backbone in CASES]
     text = "\n".join(
         [
             "# Cost of a step",
@@ -131,7 +134,8 @@ def main() -> None:
             f"{platform.machine()}, one core of {os.cpu_count()}, {platform.system()}, Python "
             f"{platform.python_version()}, torch {metadata.version('torch')}. The load was "
             f"{load:.1f} before and {os.getloadavg()[0]:.1f} at the end, 1 of it from this "
-            "program. Medians; what is compared took turns.",
+            "program: others shared the machine. Medians of the processor's time; what is compared "
+            "took turns.",
             "",
             "| encoder | step | ms | over ERM | limit |",
             "|---|---|--:|--:|---|",

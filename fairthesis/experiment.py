@@ -179,7 +179,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     runs, leaks = [], [pd.DataFrame(columns=LEAKAGE)]
     for variant, seed in plan.runs:
         folder = plan.folder(runs_of or out, variant, seed)
-        key = {"variant": variant, "seed": seed}
+        key: dict[str, Any] = {"variant": variant, "seed": seed}
         origin = json.loads((folder / "provenance.json").read_text())
         if origin.get("uses_test_labels"):
             raise InputError(

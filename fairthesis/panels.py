@@ -154,7 +154,8 @@ def leakage(table: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(probes)), probes, rotation=20)
         axes.set_title(scope, loc="left")
     grid[0, 0].set_ylabel("AUROC of the probe")
-    grid[0, 0].legend(loc="upper right")
+    artists, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(artists, labels, loc="outside upper center", ncols=len(variants))
     return figure
 
 

@@ -73,10 +73,7 @@ def test_formulas_are_set(address, browser):
     page.close()
 
 
-@pytest.mark.parametrize(
-    "chapter",
-    ["02_synthetic", "03_chest_xray", "04_dermatology", "05_gallery", "06_evaluation"],
-)
+@pytest.mark.parametrize("chapter", sorted(n.stem for n in (ROOT / "notebooks").glob("*.ipynb")))
 def test_chapters_show_their_figures_and_launch_the_notebook(chapter, address, browser):
     page = browser.new_page()
     page.goto(f"{address}/executed/{chapter}.html", wait_until="networkidle")
@@ -84,7 +81,7 @@ def test_chapters_show_their_figures_and_launch_the_notebook(chapter, address, b
     texts = page.evaluate("[...document.querySelectorAll('figure img')].map(i => i.alt)")
     links = page.evaluate("[...document.querySelectorAll('a')].map(a => a.href)")
     page.close()
-    assert len(widths) >= 2 and min(widths) > 100
+    assert widths and min(widths) > 100
     assert all(len(text) > 20 for text in texts)
     launch = [link for link in links if "mybinder.org" in link]
     assert launch and all(f"notebooks/{chapter}.ipynb" in link for link in launch)

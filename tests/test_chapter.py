@@ -49,7 +49,7 @@ def test_notebooks_are_thin_stripped_and_parameterised(path):
 def test_figures_have_captions_and_alternative_texts(path):
     for cell in json.loads(path.read_text())["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and re.search(r"\b(?:panels|gallery)\.\w+\(", source):
+        if cell["cell_type"] == "code" and re.search(r"\b(?:panels|gallery|boards)\.\w+\(", source):
             described = cell["metadata"]["mystnb"]
             assert described["figure"]["caption"] and described["image"]["alt"], source
 

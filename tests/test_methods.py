@@ -135,6 +135,21 @@ def test_whole_update_moves_encoder_and_critics():
     moved = changed(before, method)
     assert {name.partition(".")[0] for name in moved} == {"model", "critics"}
     assert values["adversary_weight"] == method.options.adversary_weight
+    assert 0 <= values["critic_auroc"] <= 1
+
+
+def test_without_its_three_parts_the_weight_acts_on_nothing():
+    batch = make_batch()
+    off = {"confusion_weight": 0.0, "hsic_weight": 0.0, "covariance_weight": 0.0}
+    parts = {}
+    for weight in (0.3, 3.0):
+        for name, options in (("off", off), ("on", {})):
+            method = make_method("adversarial", batch, adversary_weight=weight, **options)
+            method.at(19.0, 1.0)
+            method.update(batch)
+            parts[weight, name] = snapshot(method.model)
+    assert all(torch.equal(v, parts[3.0, "off"][k]) for k, v in parts[0.3, "off"].items())
+    assert not all(torch.equal(v, parts[3.0, "on"][k]) for k, v in parts[0.3, "on"].items())
 
 
 def test_confusion_is_zero_at_the_prior_and_positive_elsewhere():

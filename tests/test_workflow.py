@@ -12,6 +12,7 @@ import yaml
 from conftest import ROOT
 
 from fairthesis import experiment
+from fairthesis.archive import load_results
 
 sys.path.insert(0, str(ROOT / "workflow"))
 from dependencies import notebook_modules, notebook_sources, sources
@@ -92,6 +93,69 @@ def test_data_sets_that_are_not_at_hand_are_left_out(tmp_path):
     plans = [("synthetic-cxr", "quick"), ("synthetic-cxr", "quick-grid")]
     plans += [("synthetic-derm", "quick"), ("pad-ufes-20", "quick")]
     assert runs == sum(len(experiment.plan(*names).runs) for names in plans)
+
+
+TINY = """
+synthetic-cxr:
+  quick:
+    seeds: 1
+    base:
+      dataset_options: {n_train: 300, n_val: 150, n_test: 400}
+      targets: [opacity]
+      attributes: [sex]
+      backbone: small
+      size: 24
+      epochs: 2
+      threads: 1
+    variants:
+      erm: {method: erm}
+      leace: {posthoc: leace, of: erm}
+"""
+
+
+def test_a_build_that_was_stopped_goes_on_and_says_how_far_it_is(tmp_path):
+    for name in ("fairthesis", "workflow"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    (tmp_path / "fairthesis" / "experiments.yml").write_text(TINY)
+    runs = tmp_path / "build/experiments/synthetic-cxr-quick/runs"
+
+    def build(profile: str = "quick") -> tuple[int, str]:
+        words = [sys.executable, "workflow/build.py", "--target", "reproduce"]
+        done = subprocess.run(
+            [*words, "--cores", "1", "--set", f"profile={profile}"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    # The second run cannot be written: the first stays, and the build says what failed.
+    runs.mkdir(parents=True)
+    (runs / "leace-0").write_text("in the way")
+    code, said = build()
+    assert code == 1 and "2 of 8 steps done" in said and "The build stopped" in said, said
+    assert "runs/leace-0" in said  # what stood in the way is named
+    assert [file.parent.name for file in runs.glob("*/DONE")] == ["erm-0"]
+    finished = (runs / "erm-0" / "DONE").stat().st_mtime_ns
+
+    (runs / "leace-0").unlink()
+    code, said = build()
+    assert code == 0, said
+    assert "run: synthetic-cxr quick, leace, seed 0" in said
+    assert "run: synthetic-cxr quick, erm, seed 0" not in said and "data: " not in said
+    assert re.search(r"(\d+) of \1 steps done", said)
+    assert "new, results/ has none of this name" in said
+    assert (runs / "erm-0" / "DONE").stat().st_mtime_ns == finished
+    tables = load_results(tmp_path / "build/archive/synthetic-cxr-quick")
+    assert set(tables.metrics["variant"]) == {"erm", "leace"}
+
+    code, said = build("fast")
+    assert code == 1
+    assert "Unknown profile to reproduce 'fast': expected one of quick, full" in said
 
 
 def test_the_profiles_of_the_machines_differ_in_where_steps_run_alone():

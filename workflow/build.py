@@ -38,10 +38,11 @@ def main() -> int:
         return 1
     total = 0
     said: set[str] = set()
+    cause = False  # whether the line is what Snakemake says after "InputError in file ..., line 4:"
     # The steps call `fairthesis` and `jupyter-book` of this very environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (
-        log.open("w", encoding="utf-8") as file,
+        log.open("w", buffering=1, encoding="utf-8") as file,
         subprocess.Popen(
             command,
             cwd=ROOT,
@@ -63,9 +64,10 @@ def main() -> int:
                 print(f"{elapsed}  {match.group(1)} of {total} steps done", flush=True)
             elif match := re.match(r"    output: (\S+?),? ", line + " "):  # told of failed steps
                 line = f"failed: {match.group(1)}"
-            if re.match(SAID, line) and line not in said:
+            if (cause or re.match(SAID, line)) and line not in said:
                 said.add(line)
                 print(f"{elapsed}  {line.rstrip()}", file=sys.stderr, flush=True)
+            cause = bool(re.match(r"\w+ in file .*:$", line))
     if process.returncode:
         print(f"The build stopped; all that was said: {log.relative_to(ROOT)}", file=sys.stderr)
         return 1

@@ -9,7 +9,6 @@ from fairthesis.plans import experiments, plan
 EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
 PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid"]}  # what each rebuilds
-RUNS_OF = {"full": "grid"}  # the grid holds the runs of `full`: they are trained once
 TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "curves.csv", "provenance.json"]
 ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
 EXPERIMENT = ONE_THREAD + " fairthesis experiment "
@@ -51,7 +50,9 @@ def archived():
 
 
 def runs_of(name, profile):
-    return f"{EXPERIMENTS}/{name}-{RUNS_OF.get(profile, profile)}"
+    """The folder with the runs: a grid holds those of `full` too, and they are trained once."""
+    shared = profile == "full" and "grid" in experiments()[name]
+    return f"{EXPERIMENTS}/{name}-{'grid' if shared else profile}"
 
 
 def settings(wildcards):

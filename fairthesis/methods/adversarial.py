@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from fairthesis.batches import Batch
 from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError
-from fairthesis.methods.base import MethodOptions, Setting, masked_bce
+from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods.critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods.dependence import conditional_hsic, cross_covariance
 from fairthesis.methods.erm import ERM
+from fairthesis.methods.opposed import reading
 
 MAX_WEIGHT = 10.0
 
@@ -31,7 +32,8 @@ class AdversarialOptions(MethodOptions):
     """
 
     adversary_weight: float = 0.3
-    hsic_weight: float = 5.0  # relative to the confusion loss
+    confusion_weight: float = 1.0
+    hsic_weight: float = 5.0
     covariance_weight: float = 0.0
     reweighting: float = 0.75  # exponent of the disease loss's weights; 0 weighs all images alike
     critic_steps: int = 5
@@ -41,15 +43,12 @@ class AdversarialOptions(MethodOptions):
     ramp_epochs: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("adversary_weight", "hsic_weight", "covariance_weight", "reweighting"):
-            if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise InputError(f"Expected {name} to be 0 or larger, but got {value}")
-        for name in ("critic_steps", "reset_every"):
-            if (value := getattr(self, name)) < 1:
-                raise InputError(f"Expected {name} to be 1 or larger, but got {value}")
-        for name in ("warmup_epochs", "ramp_epochs"):
-            if (value := getattr(self, name)) < 0:
-                raise InputError(f"Expected {name} to be 0 or larger, but got {value}")
+        check_range(
+            self,
+            *("adversary_weight", "confusion_weight", "hsic_weight", "covariance_weight"),
+            *("reweighting", "warmup_epochs", "ramp_epochs"),
+        )
+        check_range(self, "critic_steps", "reset_every", least=1)
 
 
 def cell_weight(cell: Float[Tensor, "t 2 g"]) -> Float[Tensor, "t 2 g"]:
@@ -73,9 +72,10 @@ class Adversarial(ERM):
     1. each of three critics takes ``critic_steps`` steps down the weighted cross-entropy of the
        attributes given (z, z·(2y−1), y), z being the detached disease embedding;
     2. the encoder takes one step down (the disease loss weighs by w to the power ``reweighting``)
-       ``BCE_w + λ (confusion + hsic_weight · HSIC(z, a | y) + covariance_weight · cov(z, s)²)``
-       with λ the ramped ``adversary_weight`` and s the sensitive embedding. Critics stand still.
-       The sensitive head learns the attribute from its own branch, beside this.
+       ``BCE_w + λ (confusion_weight · KL(p || critic) + hsic_weight · HSIC(z, a | y) +
+       covariance_weight · cov(z, s)²)`` with λ the ramped ``adversary_weight``, p the attribute's
+       prior given the target and s the sensitive embedding. Critics stand still. The sensitive
+       head learns the attribute from its own branch, beside this.
 
     Now and then one critic starts again from random weights, so that the encoder cannot settle
     on fooling three particular networks.
@@ -172,6 +172,14 @@ class Adversarial(ERM):
         ]
         return torch.stack(losses).mean()
 
+    @torch.no_grad()
+    def critic_auroc(self, z: Tensor, batch: Batch) -> dict[str, float]:
+        """What the critics read in a batch, mean over them: for the log, and no evidence."""
+        inputs = critic_input(z.detach(), batch.targets)
+        found = [reading(critic(inputs), batch.attributes) for critic in self.critics]
+        areas = [values["adversary_auroc"] for values in found if "adversary_auroc" in values]
+        return {"critic_auroc": sum(areas) / len(areas)} if areas else {}
+
     def update(self, batch: Batch) -> dict[str, float]:
         weight = self.weight()
         if weight == 0:
@@ -201,13 +209,18 @@ class Adversarial(ERM):
         ).mean()
         sensitive, s = self.sensitive_loss(features.detach(), batch)
         covariance = cross_covariance(z, s.detach())
-        against = confusion + options.hsic_weight * hsic + options.covariance_weight * covariance
+        against = (
+            options.confusion_weight * confusion
+            + options.hsic_weight * hsic
+            + options.covariance_weight * covariance
+        )
         self.descend(disease + weight * against)
         self.descend(sensitive, "sensitive")
         return {
             "disease_loss": disease.item(),
             "sensitive_loss": sensitive.item(),
             "critic_loss": critic,
+            **self.critic_auroc(z, batch),
             "confusion_loss": confusion.item(),
             "hsic": hsic.item(),
             "covariance": covariance.item(),

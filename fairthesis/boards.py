@@ -1,0 +1,160 @@
+"""Figures over many cohorts and variants: trade-offs, probes beside adversaries, ablations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from fairthesis.archive import Results
+from fairthesis.figures import CHANCE, SOFT, style
+from fairthesis.standing import ablation as of_ablation
+from fairthesis.standing import points
+from fairthesis.summaries import headline
+
+COLUMNS = 3
+MARKS = "Ds^vPX*"  # eight colours, then the next form
+CHANGED = "#0072b2"
+REFERENCE = "#d55e00"
+
+
+def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -> Figure:
+    """AUROC against a gap, a panel per cohort: upper left is better.
+
+    A cross is a method's mean with its intervals over seeds, small dots are the seeds; a line joins
+    the methods that no other beats in both means.
+    """
+    table = points(found)
+    numbers = ["cohort", "number", "variant"]
+    means = table.groupby(numbers)[["mean", "lo", "hi"]].mean().reset_index()
+    names = list(dict.fromkeys(table["variant"]))
+    columns = min(COLUMNS, len(found))
+    rows = -(-len(found) // columns)
+    with style():
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(2.9 * columns + 0.6, 2.7 * rows + 0.5), squeeze=False
+        )
+    for axes in grid.flat[len(found) :]:
+        axes.set_axis_off()
+    for axes, (cohort, results) in zip(grid.flat, found.items(), strict=False):
+        seeds = headline(results).pivot_table(
+            index=["variant", "seed"], columns="number", values="value", aggfunc="mean"
+        )
+        own = means[means["cohort"] == cohort].set_index("variant")
+        gap, auroc = (own[own["number"] == name] for name in (x, "AUROC"))
+        axes.set_title(f"{cohort} ({results.provenance['experiment']['profile']})", fontsize=10)
+        if gap["mean"].isna().all():
+            axes.text(0.5, 0.5, "too few cases for a gap", ha="center", transform=axes.transAxes)
+            axes.set(xticks=[], yticks=[])
+            continue
+        for variant in dict.fromkeys(results.metrics["variant"]):
+            place = names.index(variant)
+            color, mark = f"C{place % 8}", MARKS[place // 8 % len(MARKS)]
+            dots = seeds.loc[variant]
+            axes.plot(dots[x], dots["AUROC"], "o", ms=3, alpha=0.35, color=color)
+            across, up = (of.loc[variant, ["mean", "lo", "hi"]].to_list() for of in (gap, auroc))
+            axes.plot(across[0], up[0], mark, ms=6, color=color, label=variant)
+            axes.hlines(up[0], across[1], across[2], color=color, lw=1.2)
+            axes.vlines(across[0], up[1], up[2], color=color, lw=1.2)
+        front = _front(gap["mean"], auroc["mean"].reindex(gap.index))
+        axes.plot(front[0], front[1], color=SOFT, lw=0.8, ls="--", zorder=0)
+        axes.set_xlim(left=0)
+        axes.locator_params(nbins=5)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("AUROC")
+    for axes in grid.flat[max(0, len(found) - columns) : len(found)]:
+        axes.set_xlabel(x)
+    handles: dict[str, Artist] = {}
+    for axes in grid.flat:
+        artists, labels = axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, artists, strict=True))
+    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=6)
+    return figure
+
+
+def _front(gap: pd.Series, auroc: pd.Series) -> tuple[list[float], list[float]]:
+    """The methods that no other beats in both, from the smallest gap up.
+
+    >>> _front(pd.Series([0.1, 0.2, 0.3]), pd.Series([0.8, 0.7, 0.9]))
+    ([0.1, 0.3], [0.8, 0.9])
+    """
+    kept: tuple[list[float], list[float]] = ([], [])
+    for place in np.argsort(gap.to_numpy(), kind="stable"):
+        value = float(auroc.iloc[place])
+        if not np.isnan(value) and (not kept[1] or value > kept[1][-1]):
+            kept[0].append(float(gap.iloc[place]))
+            kept[1].append(value)
+    return kept
+
+
+def opponents(
+    results: Results, variants: Sequence[str] = ("literal", "alternating", "adversarial")
+) -> Figure:
+    """What the adversary met in training reads, epoch by epoch, and what a fresh probe does.
+
+    Plain training's fresh probe is the dashed line of every panel.
+    """
+    own = {"adversary_auroc", "critic_auroc"}
+    with style():
+        figure, grid = plt.subplots(
+            1, len(variants), figsize=(1 + 2.5 * len(variants), 3.3), squeeze=False, sharey=True
+        )
+    table = results.curves
+    plain = table[(table["variant"] == "erm") & (table["name"] == "val_leakage")]
+    for axes, variant in zip(grid[0], variants, strict=True):
+        rows = table[table["variant"] == variant]
+        drawn = (
+            (plain, SOFT, "--", "fresh probe, plain training"),
+            (rows[rows["name"] == "val_leakage"], "C1", "-", "fresh probe"),
+            (rows[rows["name"].isin(own)], "C0", "-", "adversary met in training"),
+        )
+        for part, color, line, label in drawn:
+            for place, (_, one) in enumerate(part.groupby("seed")):
+                told = label if place == 0 else None
+                axes.plot(one["epoch"] + 1, one["value"], line, color=color, label=told)
+        axes.axhline(0.5, color=CHANCE, lw=0.8)
+        axes.set(title=variant, xlabel="epoch", ylim=(min(0.35, axes.get_ylim()[0]), 1.0))
+        axes.locator_params(axis="x", integer=True)
+    grid[0, 0].set_ylabel("AUROC for the attribute")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+def ablation(results: Results | None) -> Figure:
+    """Every variant's numbers side by side: a dot per seed, a line at the default's mean.
+
+    Without results an empty frame that says so: no number stands in for one that is not there.
+    """
+    if results is None:
+        with style():
+            figure, axes = plt.subplots(figsize=(6.4, 1.2))
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "not archived: nothing to show", ha="center", va="center", color=SOFT)
+        return figure
+    table = of_ablation(results)
+    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "best probe given the target"]
+    numbers = [name for name in numbers if table[name].notna().any()]
+    variants = list(dict.fromkeys(table["variant"]))
+    with style():
+        size = (1.2 + 1.9 * len(numbers), 0.28 * len(variants) + 1)
+        figure, grid = plt.subplots(1, len(numbers), figsize=size, sharey=True, squeeze=False)
+    for axes, number in zip(grid[0], numbers, strict=True):
+        default = table.loc[table["variant"] == "adversarial", number].mean()
+        axes.axvline(default, color=CHANCE, lw=1)
+        for place, variant in enumerate(variants):
+            values = table.loc[table["variant"] == variant, number]
+            color = REFERENCE if variant in ("erm", "oracle") else CHANGED
+            axes.plot(values, [place] * len(values), "o", color=color, ms=4, alpha=0.6)
+            axes.plot([values.mean()], [place], "|", color=color, ms=11, mew=2)
+        title = number.replace(" difference", "\ndifference").replace(" given", "\ngiven")
+        axes.set_title(title, fontsize=9)
+        axes.grid(axis="y")
+        axes.locator_params(axis="x", nbins=4)
+    grid[0, 0].set_yticks(range(len(variants)), variants)
+    grid[0, 0].invert_yaxis()
+    return figure

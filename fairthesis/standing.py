@@ -1,0 +1,312 @@
+"""Where the methods stand over all cohorts: the archive read as one, every seed counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from fairthesis.archive import Results, archive, load_results
+from fairthesis.errors import InputError
+from fairthesis.ranks import Ranks, friedman_nemenyi
+from fairthesis.summaries import FLOOR, HEADLINE, by_group, headline, origin
+
+PROFILES = ("full", "quick")
+COHORTS = (
+    *("synthetic-cxr", "synthetic-derm", "nih-cxr14", "nih-cxr14-age"),
+    *("ham10000", "ham10000-sex", "pad-ufes-20"),
+)
+# The thesis summary's own table, before and after: quoted, not computed.
+THESIS = {
+    "AUROC": (0.89, 0.87),
+    "AUROC gap": (0.12, 0.03),
+    "equalized odds difference": (0.15, 0.04),
+}
+COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
+NOT_OURS = ("erm", "oracle")
+
+
+def shelf(
+    names: Sequence[str] = COHORTS, profile: str = "full", seed: int = -1, root: str = ""
+) -> dict[str, Results]:
+    """The archived experiments among ``names``: in the profile asked for, else in another.
+
+    ``seed`` keeps one seed, -1 all. What is not archived is left out: ``inventory`` says so.
+    """
+    folder = archive() if not root else archive().parent / root
+    found = {}
+    for name in names:
+        for asked in dict.fromkeys((profile, *PROFILES)):
+            if (folder / f"{name}-{asked}" / "provenance.json").is_file():
+                found[name] = _of_seed(load_results(folder / f"{name}-{asked}"), seed)
+                break
+    return found
+
+
+def _of_seed(results: Results, seed: int) -> Results:
+    if seed < 0:
+        return results
+    names = ("metrics", "disparities", "curves", "leakage")
+    tables = {name: getattr(results, name) for name in names}
+    kept = {name: table[table["seed"] == seed] for name, table in tables.items()}
+    if kept["metrics"].empty:
+        seeds = sorted(tables["metrics"]["seed"].unique())
+        raise InputError(f"No run of seed {seed} is archived: expected one of {seeds}, or -1.")
+    return Results(**kept, provenance=results.provenance, source=results.source)
+
+
+def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -> Results | None:
+    """One archived experiment, in the profile asked for, else in another; None where there is none.
+
+    What it is, or that it is missing, is said by ``introduced``.
+    """
+    return shelf([name], profile, seed, root).get(name)
+
+
+def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:
+    """What is in the archive and what is not, a row per experiment."""
+    rows = []
+    for name in names:
+        row: dict[str, object] = dict.fromkeys(("seeds", "variants", "test images", "commit"), "")
+        if name in found:
+            origin = found[name].provenance
+            row |= {
+                "archived": origin["experiment"]["profile"],
+                "seeds": found[name].metrics["seed"].nunique(),
+                "variants": ", ".join(dict.fromkeys(found[name].metrics["variant"])),
+                "test images": f"{origin['runs'][0]['images']['test']:,}",
+                "commit": (origin["git_commit"] or "not known")[:12],
+            }
+        rows.append({"experiment": name, "archived": "missing"} | row)
+    return pd.DataFrame(rows).set_index("experiment")
+
+
+def seed_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """Mean over seeds and Student's interval of it; no interval from a single seed.
+
+    Seeds draw their own cohort or split, so that the interval covers patients and training. Splits
+    of one real data set overlap: for those it is too narrow, and the chapter says so.
+
+    >>> [round(v, 2) for v in seed_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.48, 4.48]
+    """
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    if len(known) == 0:
+        return (float("nan"),) * 3
+    mean = float(known.mean())
+    if len(known) == 1:
+        return mean, float("nan"), float("nan")
+    half = student.ppf((1 + level) / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
+    return mean, mean - float(half), mean + float(half)
+
+
+def points(found: Mapping[str, Results]) -> pd.DataFrame:
+    """Every headline number of every method and cohort: mean over seeds, interval, seeds."""
+    rows = []
+    for cohort, results in found.items():
+        table = headline(results)
+        for key, part in table.groupby(["variant", "attribute", "number"], sort=False):
+            mean, lo, hi = seed_interval(part["value"].tolist())
+            gap = str(key[2]).endswith(("gap", "difference"))
+            lo = max(lo, 0.0) if gap else lo  # none is below 0
+            rows.append([cohort, *key, mean, lo, hi, len(part)])
+    columns = ["cohort", "variant", "attribute", "number", "mean", "lo", "hi", "seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def thesis_table(found: Mapping[str, Results]) -> pd.DataFrame:
+    """The thesis's table, filled: plain training and the adversarial encoder on every cohort."""
+    table = points(found).set_index(["cohort", "variant", "number"])["mean"].to_dict()
+    rows = {}
+    for number, (before, after) in THESIS.items():
+        row: dict[tuple[str, str], float] = {("thesis", "baseline"): before}
+        row[("thesis", "fair model")] = after
+        for cohort in found:
+            for variant in ("erm", "adversarial"):
+                row[(cohort, variant)] = table.get((cohort, variant, number), float("nan"))
+        rows[number] = row
+    out = pd.DataFrame(rows)
+    out.index = pd.MultiIndex.from_tuples(out.index, names=["cohort", "model"])
+    return out
+
+
+def changes(results: Results, metrics: Sequence[str] = ("auroc", "tpr", "tnr")) -> pd.DataFrame:
+    """What every group gained or lost against plain training, paired by seed, with its interval.
+
+    ``worse`` is true where the whole interval lies below 0; not known from a single seed.
+    ``counts`` says whether the group is large enough, in every seed, to count in a gap.
+    """
+    rows = []
+    for metric in metrics:
+        table = by_group(results, metric)
+        keys = ["seed", "target", "attribute", "group"]
+        base = table[table["variant"] == "erm"].set_index(keys)["value"].rename("baseline")
+        other = table[table["variant"] != "erm"].join(base, on=keys)
+        other["change"] = other["value"] - other["baseline"]
+        for key, part in other.groupby(["variant", "attribute", "group"], sort=False):
+            mean, lo, hi = seed_interval(part["change"].tolist())
+            counts = bool((part[["n_positive", "n_negative"]].min(axis=1) >= FLOOR).all())
+            worse = "one seed" if np.isnan(lo) else "yes" if hi < 0 else "no"
+            rows.append([metric, *key, part["baseline"].mean(), mean, lo, hi, counts, worse])
+    columns = ["metric", "variant", "attribute", "group", "erm", "change", "lo", "hi"]
+    return pd.DataFrame(rows, columns=[*columns, "counts", "worse"])
+
+
+def losers(found: Mapping[str, Results], variant: str = "adversarial") -> pd.DataFrame:
+    """``changes`` of one variant on all cohorts, the groups that count only, worst first."""
+    parts = [changes(results).assign(cohort=cohort) for cohort, results in found.items()]
+    table = pd.concat(parts, ignore_index=True)
+    table = table[(table["variant"] == variant) & table["counts"]].sort_values("change")
+    return table.set_index(["cohort", "group", "metric"])[["erm", "change", "lo", "hi", "worse"]]
+
+
+def closed(found: Mapping[str, Results]) -> pd.DataFrame:
+    """The share of the way from plain training to the oracle that each method went, per gap.
+
+    (ERM - method) / (ERM - oracle) of the means over seeds; 1 is all of it. Only where an oracle
+    exists, which is on made cohorts, and where it is better than plain training.
+    """
+    rows = []
+    for cohort, results in found.items():
+        table = headline(results).groupby(["number", "variant"])["value"].mean()
+        for number in ("AUROC gap", "equalized odds difference"):
+            values = table[number]
+            if "oracle" not in values.index or values["erm"] <= values["oracle"]:
+                continue
+            whole = values["erm"] - values["oracle"]
+            for variant in (name for name in values.index if name not in NOT_OURS):
+                went = (values["erm"] - values[variant]) / whole
+                ends = [values["erm"], values[variant], values["oracle"]]
+                rows.append([cohort, number, variant, *ends, went])
+    columns = ["cohort", "number", "variant", "erm", "method", "oracle", "share closed"]
+    return pd.DataFrame(rows, columns=columns).set_index(["cohort", "number", "variant"])
+
+
+def best_probe(found: Mapping[str, Results], scope: str = "given the target") -> pd.DataFrame:
+    """The best fresh probe of each run's disease embedding, beside its floors; means over seeds.
+
+    ``shuffled`` is the 95 % point of the same probe with the attribute shuffled over patients,
+    ``target alone`` what the target tells by itself. Empty where nothing was probed.
+    """
+    rows = []
+    for cohort, results in found.items():
+        table = results.leakage
+        table = table[table["scope"] == scope]
+        for variant, part in table.groupby("variant", sort=False):
+            read = part[part["source"] == "encoder"].sort_values("auroc", ascending=False)
+            read = read.groupby("seed").head(1)  # another seed may have another best probe
+            if read.empty:
+                continue
+            mean, lo, hi = seed_interval(read["auroc"].tolist())
+            alone = part[part["source"] == "target alone"]["auroc"].mean()
+            names = ", ".join(dict.fromkeys(read["probe"]))
+            shuffled = read["shuffled_q95"].mean()
+            rows.append([cohort, variant, names, mean, lo, hi, shuffled, alone])
+    columns = ["cohort", "variant", "best probe", "auroc", "lo", "hi", "shuffled", "target alone"]
+    return pd.DataFrame(rows, columns=columns).set_index(["cohort", "variant"])
+
+
+def ranked(
+    found: Mapping[str, Results], number: str = "equalized odds difference", least: int = 3
+) -> Ranks | str:
+    """Methods ranked over cohorts by a headline number, or why they cannot be.
+
+    Cohorts are the unit (seeds of one cohort are no independent evidence), the methods those that
+    every cohort has, the oracle left out. It takes ``least`` cohorts and three methods.
+    """
+    table = points(found)
+    table = table[(table["number"] == number) & (table["variant"] != "oracle")]
+    wide = table.groupby(["cohort", "variant"])["mean"].mean().unstack("variant")
+    wide = wide.dropna(axis=0, how="all").dropna(axis=1)
+    if len(wide) < least or wide.shape[1] < 3:
+        return (
+            f"Not drawn: a ranking takes at least {least} cohorts and 3 methods that all of them "
+            f"have; the archive has {len(wide)} cohorts and {wide.shape[1]} such methods "
+            f"({', '.join(wide.columns)}). `make reproduce` runs every method on every cohort."
+        )
+    higher = HEADLINE[number][1] in ("auroc", "worst_group_auroc")
+    return friedman_nemenyi(wide, larger_is_better=higher)
+
+
+def said(found: Mapping[str, Results], variant: str = "adversarial") -> str:
+    """For each cohort in a sentence: whether ``variant`` beats plain training, and at what cost.
+
+    It does where the paired change of a gap lies below 0 with its whole interval over seeds, and
+    AUROC falls by no more than ``COST`` on average.
+    """
+    lines = []
+    for cohort, results in found.items():
+        wide = headline(results).pivot_table(
+            index=["number", "seed"], columns="variant", values="value", aggfunc="mean"
+        )
+        if variant not in wide:
+            lines.append(f"- **{cohort}**: `{variant}` was not run.")
+            continue
+        change = wide[variant] - wide["erm"]
+        told, beaten, cheap = [], [], False
+        for number in ("AUROC", "AUROC gap", "equalized odds difference"):
+            if number not in change.index or change[number].isna().all():
+                told.append(f"{number} cannot be computed")
+                continue
+            mean, lo, hi = seed_interval(change[number].tolist())
+            between = "one seed" if np.isnan(lo) else f"{lo:+.3f} to {hi:+.3f}"
+            told.append(f"{number} {mean:+.3f} ({between})")
+            if number == "AUROC":
+                cheap = mean >= -COST
+            elif hi < 0:
+                beaten.append(number)
+        single = results.metrics["seed"].nunique() == 1
+        end = (
+            "one seed says nothing about chance"
+            if single
+            else f"beats plain training in {' and '.join(beaten)}"
+            if beaten and cheap
+            else f"a smaller {' and '.join(beaten)}, **paid for with more than {COST:g} of AUROC**"
+            if beaten
+            else "**does not beat plain training** beyond what differs between seeds"
+        )
+        profile = results.provenance["experiment"]["profile"]
+        lines.append(f"- **{cohort}** ({profile}): {', '.join(told)}: {end}.")
+    return "\n".join(lines)
+
+
+def ablation(results: Results | None) -> pd.DataFrame:
+    """One row per variant and seed: the headline numbers and the best fresh probe."""
+    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
+    if results is None:
+        return pd.DataFrame(columns=["variant", "seed", *numbers])
+    wide = headline(results).pivot_table(
+        index=["variant", "seed"], columns="number", values="value", aggfunc="mean", sort=False
+    )
+    read = results.leakage
+    read = read[(read["source"] == "encoder") & (read["scope"] == "given the target")]
+    best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
+    return wide[numbers].join(best).reset_index()
+
+
+def changed(results: Results | None) -> pd.DataFrame:
+    """What each variant changes in the experiment's base, a row per variant."""
+    asked = results.provenance["experiment"]["variants"] if results else {}
+    said = {name: str(dict(changes)) for name, changes in asked.items() if name != "oracle"}
+    return pd.DataFrame({"changed in the default": said}, dtype=str)
+
+
+def introduced(results: Results | None, name: str) -> str:
+    """Where the results came from; a warning first where they are a quick run's, or missing."""
+    if results is None:
+        return (
+            f"**The experiment `{name}` has not been archived yet.** This page has nothing to show "
+            "until it is; the figure and the tables below are empty."
+        )
+    asked = results.provenance["experiment"]
+    if asked["profile"] != "quick":
+        return origin(results)
+    images = results.provenance["runs"][0]["images"]
+    return (
+        f"**The full archive is missing; this is the quick one**, of {images['train']:,} training "
+        f"images and {len(asked['seeds'])} seed(s). It shows that every variant runs. Its numbers "
+        f"are noise, and nothing may be concluded from them.\n\n{origin(results)}"
+    )

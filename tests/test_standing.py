@@ -1,0 +1,222 @@
+"""The archive read as one: every number found again by hand, nothing left out in silence."""
+
+import dataclasses
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from scipy import stats
+
+from fairthesis import boards, standing
+from fairthesis.archive import LEAKAGE, load_results
+from fairthesis.errors import InputError
+from fairthesis.ranks import Ranks
+
+QUICK = ROOT / "results" / "synthetic-cxr-quick"
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return load_results(QUICK)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def renamed(results, **names):
+    """The results with more variants, each a copy of another."""
+    names = {"erm": "erm", "adversarial": "adversarial"} | names
+
+    def of(table):
+        if table.empty:
+            return table
+        parts = [table[table["variant"] == old].assign(variant=new) for new, old in names.items()]
+        return pd.concat(parts, ignore_index=True)
+
+    kept = {name: of(getattr(results, name)) for name in ("metrics", "disparities", "curves")}
+    return dataclasses.replace(results, **kept)
+
+
+def gap(results, variant, name="auroc_gap"):
+    rows = results.disparities.query("variant == @variant and name == @name")
+    return rows.sort_values("seed")["value"].to_numpy()
+
+
+def test_what_is_not_archived_is_called_missing():
+    names = ("synthetic-cxr", "no-such-experiment")
+    found = standing.shelf(names)
+    assert list(found) == ["synthetic-cxr"]
+    table = standing.inventory(found, names)
+    assert table.loc["no-such-experiment", "archived"] == "missing"
+    assert table.loc["synthetic-cxr", "archived"] in standing.PROFILES
+    nothing = standing.archived("no-such-experiment")
+    assert nothing is None
+    assert "has not been archived" in standing.introduced(nothing, "no-such-experiment")
+    assert standing.ablation(nothing).empty and standing.changed(nothing).empty
+    assert not boards.ablation(nothing).axes[0].lines
+
+
+def test_one_seed_can_be_read_and_another_is_refused():
+    found = standing.archived("synthetic-cxr", seed=1)
+    assert set(found.metrics["seed"]) == {1}
+    with pytest.raises(InputError, match="No run of seed 99"):
+        standing.archived("synthetic-cxr", seed=99)
+
+
+def test_the_profile_asked_for_comes_first(tmp_path, monkeypatch, quick):
+    import shutil
+
+    for profile in standing.PROFILES:
+        shutil.copytree(QUICK, tmp_path / f"synthetic-cxr-{profile}")
+    root = str(tmp_path)
+    assert standing.archived("synthetic-cxr", root=root).source.endswith("-full")
+    assert standing.archived("synthetic-cxr", "quick", root=root).source.endswith("-quick")
+    shutil.rmtree(tmp_path / "synthetic-cxr-full")
+    assert standing.archived("synthetic-cxr", root=root).source.endswith("-quick")
+
+
+def test_the_interval_over_seeds_is_students():
+    values = [0.1, 0.2, 0.4, float("nan")]
+    mean, lo, hi = standing.seed_interval(values)
+    expected = stats.ttest_1samp(values[:3], 0).confidence_interval(0.95)
+    np.testing.assert_allclose([mean, lo, hi], [np.mean(values[:3]), *expected])
+    assert np.isnan(standing.seed_interval([0.3])[1])
+    assert np.isnan(standing.seed_interval([])).all()
+
+
+def test_points_and_the_thesis_table_hold_the_means(quick):
+    found = {"a": quick}
+    table = standing.thesis_table(found)
+    assert table.loc[("thesis", "baseline"), "AUROC gap"] == 0.12
+    for variant in ("erm", "adversarial"):
+        mean = gap(quick, variant).mean()
+        assert table.loc[("a", variant), "AUROC gap"] == pytest.approx(mean)
+
+
+def test_changes_are_paired_by_seed_and_a_loss_is_named(quick):
+    table = standing.changes(quick, ["auroc"]).set_index("group")
+    rows = quick.metrics.query("metric == 'auroc' and group == 'M'")
+    wide = rows.pivot(index="seed", columns="variant", values="value")
+    paired = (wide["adversarial"] - wide["erm"]).to_numpy()
+    assert table.loc["M", "change"] == pytest.approx(paired.mean())
+    worse = quick.metrics.copy()
+    rows = (worse["variant"] == "adversarial") & (worse["group"] == "M")
+    rows &= worse["metric"] == "auroc"
+    base = worse[(worse["variant"] == "erm") & (worse["group"] == "M")]
+    base = base[base["metric"] == "auroc"].set_index("seed")["value"]
+    worse.loc[rows, "value"] = (
+        worse.loc[rows, "seed"].map(base) - 0.1 - worse.loc[rows, "seed"] / 99
+    )
+    fell = standing.changes(dataclasses.replace(quick, metrics=worse), ["auroc"])
+    assert fell.set_index("group").loc["M", "worse"] == "yes"
+    assert standing.losers({"a": quick}).index.get_level_values("group").isin(["F", "M"]).all()
+
+
+def test_the_share_closed_is_of_the_way_to_the_oracle(quick):
+    made = renamed(quick, oracle="adversarial", half="adversarial")
+    rows = made.disparities["variant"] == "half"
+    both = made.disparities
+    for name in ("auroc_gap", "equalized_odds_difference"):
+        middle = (gap(quick, "erm", name) + gap(quick, "adversarial", name)) / 2
+        both.loc[rows & (both["name"] == name), "value"] = middle
+    share = standing.closed({"a": made})["share closed"]
+    assert share.loc["a", "AUROC gap", "half"] == pytest.approx(0.5)
+    assert share.loc["a", "AUROC gap", "adversarial"] == pytest.approx(1)
+    assert standing.closed({"a": quick}).empty  # no oracle
+
+
+def test_the_best_probe_stands_beside_its_floors(quick):
+    rows = [
+        {"variant": "erm", "seed": s, "attribute": "sex", "source": source, "probe": p,
+         "scope": "given the target", "auroc": a + s / 100, "ci_low": 0, "ci_high": 1,
+         "shuffled_mean": 0.5, "shuffled_q95": 0.53}
+        for s in (0, 1)
+        for source, p, a in (("encoder", "logistic", 0.6), ("encoder", "mlp", 0.7),
+                             ("target alone", "logistic", 0.5))
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)[list(LEAKAGE)]
+    found = standing.best_probe({"a": dataclasses.replace(quick, leakage=table)})
+    row = found.loc[("a", "erm")]
+    assert row["best probe"] == "mlp" and row["auroc"] == pytest.approx(0.705)
+    assert row["target alone"] == pytest.approx(0.505) and row["shuffled"] == 0.53
+    assert standing.best_probe({"a": quick}).empty  # nothing was probed
+
+
+def test_ranks_take_three_cohorts_and_three_methods(quick):
+    assert "1 cohorts and 2 such methods" in standing.ranked({"a": quick})
+    more = renamed(quick, other="erm")
+    more.disparities.loc[more.disparities["variant"] == "other", "value"] += 0.05
+    ranks = standing.ranked({"a": more, "b": more, "c": more})
+    assert isinstance(ranks, Ranks)
+    assert ranks.mean.index[-1] == "other" and ranks.mean["other"] == 3
+
+
+def test_a_smaller_gap_at_a_price_is_not_called_better(quick):
+    def told(cost, narrower):
+        metrics, gaps = quick.metrics.copy(), quick.disparities.copy()
+        for table, name, change in ((metrics, "auroc", -cost), (gaps, "auroc_gap", -narrower)):
+            key = "metric" if "metric" in table else "name"
+            both = table.query(f"{key} == @name")
+            base = both[both["variant"] == "erm"]
+            base = base[base["group"].isna()] if key == "metric" else base
+            rows = (table["variant"] == "adversarial") & (table[key] == name)
+            seeds = table.loc[rows, "seed"]
+            table.loc[rows, "value"] = seeds.map(base.set_index("seed")["value"]) + change * (
+                1 + seeds / 100
+            )
+        made = dataclasses.replace(quick, metrics=metrics, disparities=gaps)
+        return standing.said({"a": made})
+
+    assert "beats plain training in AUROC gap" in told(0.001, 0.1)
+    assert "a smaller AUROC gap" in told(0.1, 0.1) and "paid for" in told(0.1, 0.1)
+    assert "does not beat" not in told(0.1, 0.1)
+    one = dataclasses.replace(
+        quick,
+        metrics=quick.metrics.query("seed == 0"),
+        disparities=quick.disparities.query("seed == 0"),
+    )
+    assert "one seed says nothing about chance" in standing.said({"a": one})
+
+
+def test_a_quick_archive_is_warned_of(quick):
+    assert "The full archive is missing" in standing.introduced(quick, "a")
+    experiment = quick.provenance["experiment"] | {"profile": "full"}
+    full = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": experiment})
+    assert "missing" not in standing.introduced(full, "a")
+    assert list(standing.changed(quick).index) == ["erm", "adversarial"]
+
+
+def test_the_trade_off_shows_every_seed_of_every_cohort(quick):
+    figure = boards.pareto({"a": quick, "b": quick})
+    assert [axes.get_title() for axes in figure.axes] == ["a (quick)", "b (quick)"]
+    dots = [line for line in figure.axes[0].lines if line.get_markersize() == 3]
+    assert [len(line.get_xdata()) for line in dots] == [2, 2]
+
+
+def test_an_ablation_shows_every_variant_and_seed(quick):
+    figure = boards.ablation(quick)
+    assert len(figure.axes) == 3  # nothing was probed: no fourth panel
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [len(line.get_xdata()) for line in dots] == [2, 2]
+
+
+def test_opponents_are_drawn_beside_the_fresh_probe(quick):
+    rows = [
+        {"variant": v, "seed": 0, "epoch": e, "name": n, "value": 0.5}
+        for v, names in (
+            ("erm", ["val_leakage"]),
+            ("literal", ["val_leakage", "adversary_auroc"]),
+            ("alternating", ["val_leakage", "adversary_auroc"]),
+            ("adversarial", ["val_leakage", "critic_auroc"]),
+        )
+        for n in names
+        for e in range(3)
+    ]
+    figure = boards.opponents(dataclasses.replace(quick, curves=pd.DataFrame(rows)))
+    for axes in figure.axes:
+        assert len([line for line in axes.lines if len(line.get_xdata()) == 3]) == 3
