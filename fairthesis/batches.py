@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -122,16 +121,11 @@ def _identity(images: Tensor, generator: torch.Generator) -> Tensor:
     return images
 
 
-def _light(
-    images: Tensor, generator: torch.Generator, flip: bool = False, quarters: bool = False
-) -> Tensor:
+def _light(images: Tensor, generator: torch.Generator, flip: bool = False) -> Tensor:
     """Shifts to 6 %, turns to 8 degrees, zoom to 8 %, contrast and brightness to 15 %."""
     n = len(images)
     draw = (torch.rand(n, 7, generator=generator) * 2 - 1).to(images.device)
     angle, zoom = draw[:, 0] * 0.14, 1 + draw[:, 1] * 0.08
-    if quarters:
-        turns = torch.randint(4, (n,), generator=generator).to(images.device)
-        angle = angle + turns * (math.pi / 2)
     mirror = torch.where(draw[:, 6] < 0, -1.0, 1.0) if flip else torch.ones_like(zoom)
     theta = torch.stack(
         [
@@ -150,18 +144,13 @@ def _mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
     return _light(images, generator, flip=True)
 
 
-def _turned(images: Tensor, generator: torch.Generator) -> Tensor:
-    return _light(images, generator, flip=True, quarters=True)
-
-
-AUGMENTATIONS = {"none": _identity, "light": _light, "mirrored": _mirrored, "turned": _turned}
+AUGMENTATIONS = {"none": _identity, "light": _light, "mirrored": _mirrored}
 
 
 def augment(name: str, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Tensor:
-    """Randomly changed images: ``none``, ``light`` (shift, turn, zoom, contrast), and two more.
+    """Randomly changed images: ``none``, ``light`` (shift, turn, zoom, contrast), ``mirrored``.
 
-    ``mirrored`` also flips left and right, and ``turned`` beside that turns by any number of
-    quarters: for skin, which has no way up, not for chests, which have a heart side.
+    ``mirrored`` also flips left and right: for skin, not for chests, which have a heart side.
     """
     if name not in AUGMENTATIONS:
         raise unknown("augmentation", name, AUGMENTATIONS)

@@ -81,7 +81,7 @@ def _strength(method: str) -> str:
 @click.option("--epochs", type=int, help="[default: 20]")
 @click.option("--batch-size", type=int, help="[default: 128]")
 @click.option("--learning-rate", type=float, help="[default: 0.001]")
-@click.option("--augmentation", help="none, light, mirrored, turned.  [default: light]")
+@click.option("--augmentation", help="none, light, mirrored.  [default: light]")
 @click.option(
     "--selection",
     help="overall, worst_group, last, pareto, min_leakage, oracle.  [default: overall]",
