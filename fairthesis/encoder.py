@@ -14,6 +14,7 @@ from fairthesis.errors import InputError, unknown
 
 # Channel statistics of ImageNet, which torchvision's weights expect.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+INPUT_NORMS = ("fixed", "centred")
 
 
 def _small(channels: int, width: int = 16) -> tuple[nn.Module, int]:
@@ -178,6 +179,10 @@ class FairEncoder(nn.Module):
         groups: number of groups of each attribute, each 2 or more.
         disease_norm: ``batch``, or ``whitening`` for training with batches of more images than
             ``disease_dim`` (several times as many is better).
+        input_norm: ``fixed`` (ImageNet's statistics, or those of grey images), or ``centred``:
+            each image's own mean in each channel is subtracted instead. What is left says
+            where a picture is darker or redder than itself, and no longer how dark or red it is;
+            a simple form of colour constancy (Barata et al., IEEE J-BHI 2015), for lesions.
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
 
     Images are floats of shape (n, channels, height, width), range 0 to 1.
@@ -211,8 +216,11 @@ class FairEncoder(nn.Module):
         groups: Sequence[int] = (2,),
         weights: str | None = None,
         disease_norm: str = "batch",
+        input_norm: str = "fixed",
     ) -> None:
         super().__init__()
+        if input_norm not in INPUT_NORMS:
+            raise unknown("input_norm", input_norm, INPUT_NORMS)
         if disease_norm not in NORMS:
             raise unknown("disease_norm", disease_norm, NORMS)
         if backbone not in BACKBONES:
@@ -241,13 +249,15 @@ class FairEncoder(nn.Module):
         self.sensitive_norm = nn.BatchNorm1d(sensitive_dim, eps=1e-10, affine=False)
         self.disease_classifier = nn.Linear(disease_dim, targets)
         self.sensitive_classifiers = nn.ModuleList(nn.Linear(sensitive_dim, n) for n in groups)
+        self.input_norm = input_norm
         mean, std = (_MEAN, _STD) if channels == 3 else ((0.5,), (0.25,))
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
         """What both heads read: the shared encoder's output, shape (n, features)."""
-        scaled = (images - self.mean) / self.std
+        mean = images.mean((2, 3), keepdim=True) if self.input_norm == "centred" else self.mean
+        scaled = (images - mean) / self.std
         return self.shared_encoder(scaled.contiguous(memory_format=torch.channels_last))
 
     def forward(

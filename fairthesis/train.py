@@ -60,6 +60,7 @@ class TrainConfig:
     disease_dim: int = 0
     sensitive_dim: int = 64
     disease_norm: str = "whitening"
+    input_norm: str = "fixed"
     size: int = 224
     epochs: int = 20
     batch_size: int = 128
@@ -245,6 +246,7 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         groups=[len(groups) for groups in table.groups],
         weights=config.weights,
         disease_norm=config.disease_norm,
+        input_norm=config.input_norm,
     )
     rows = torch.from_numpy(table.rows["train"])
     cells = tuple(
