@@ -20,7 +20,7 @@ from fairthesis._callable import make_callable
 from fairthesis.averaging import AVERAGING, SWAD, Averager, averager
 from fairthesis.batches import AUGMENTATIONS, Table, augment, in_batches, make_table
 from fairthesis.cohort import Cohort
-from fairthesis.encoder import FairEncoder
+from fairthesis.encoder import INPUT_NORMS, NORMS, PRECISIONS, FairEncoder
 from fairthesis.errors import InputError, unknown
 from fairthesis.inference import infer, write_results
 from fairthesis.methods import METHODS, Method
@@ -61,6 +61,7 @@ class TrainConfig:
     sensitive_dim: int = 64
     disease_norm: str = "whitening"
     input_norm: str = "fixed"
+    precision: str = "float32"
     size: int = 224
     epochs: int = 20
     batch_size: int = 128
@@ -80,7 +81,9 @@ class TrainConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         tables: dict[str, Mapping[str, object]] = {"method": METHODS}
         tables |= {"dataset": datasets.DATASETS, "selection": RULES, "augmentation": AUGMENTATIONS}
-        tables |= {"averaging": dict.fromkeys(AVERAGING)}
+        tables |= {"averaging": dict.fromkeys(AVERAGING), "disease_norm": NORMS}
+        tables |= {"input_norm": dict.fromkeys(INPUT_NORMS)}
+        tables |= {"precision": dict.fromkeys(PRECISIONS)}
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)
@@ -247,6 +250,7 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         weights=config.weights,
         disease_norm=config.disease_norm,
         input_norm=config.input_norm,
+        precision=config.precision,
     )
     rows = torch.from_numpy(table.rows["train"])
     cells = tuple(
