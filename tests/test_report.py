@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -141,30 +140,22 @@ def test_every_metric_has_a_forest_and_further_metrics_a_table(found):
 
 
 @pytest.mark.browser
-def test_the_slider_shows_the_equalized_odds_difference(tmp_path, found):
-    sync_api = pytest.importorskip("playwright.sync_api")
+def test_the_slider_shows_the_equalized_odds_difference(tmp_path, found, browser):
     file = tmp_path / "audit.html"
     file.write_text(found.to_html(), encoding="utf-8")
-    with sync_api.sync_playwright() as play:
-        try:
-            browser = play.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-            )
-        except sync_api.Error:
-            pytest.skip("no Chromium is installed")
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri())
-        shown = {"0.5": page.inner_text("#a0-eo")}
-        page.fill("#a0-t", "0.3")
-        shown["0.3"] = page.inner_text("#a0-eo")
-        rates = page.inner_text("[data-explorer=a0] tbody tr:first-child")
-        sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        folded = page.locator("details[open]").count()
-        pages = page.pdf()
-        unfolded = page.locator("details[open]").count()
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    shown = {"0.5": page.inner_text("#a0-eo")}
+    page.fill("#a0-t", "0.3")
+    shown["0.3"] = page.inner_text("#a0-eo")
+    rates = page.inner_text("[data-explorer=a0] tbody tr:first-child")
+    sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    folded = page.locator("details[open]").count()
+    pages = page.pdf()
+    unfolded = page.locator("details[open]").count()
+    page.close()
     for threshold, text in shown.items():
         again = run(table(), threshold=float(threshold), n_boot=0, n_permutations=0)
         value = again.disparities["sex"]["equalized_odds_difference"].value
@@ -177,35 +168,27 @@ def test_the_slider_shows_the_equalized_odds_difference(tmp_path, found):
 
 
 @pytest.mark.browser
-def test_on_paper_nothing_is_cut_and_what_cannot_be_used_is_left_out(tmp_path):
-    sync_api = pytest.importorskip("playwright.sync_api")
+def test_on_paper_nothing_is_cut_and_what_cannot_be_used_is_left_out(tmp_path, browser):
     frame = table(3000)
     ward = frame["patient_id"].str.slice(1).astype(int) % 12
     frame["ward"] = "ward number " + ward.astype(str)  # twelve columns of the widest table
     file = tmp_path / "audit.html"
     found = run(frame, groups=["ward"], n_boot=20, n_permutations=20)
     file.write_text(found.to_html(), encoding="utf-8")
-    with sync_api.sync_playwright() as play:
-        try:
-            browser = play.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-            )
-        except sync_api.Error:
-            pytest.skip("no Chromium is installed")
-        page = browser.new_page(viewport={"width": 688, "height": 1000})  # A4 within its margins
-        page.goto(file.as_uri())
-        page.fill("#a0-t", "0.3")
-        page.emulate_media(media="print")
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        caption = page.inner_text("figcaption:has([data-threshold=a0])")
-        hidden = [not page.is_visible(one) for one in ("#a0-t", ".card", "figcaption .screen")]
-        page.emulate_media(media="screen")
-        on_screen = page.inner_text("figcaption:has([data-threshold=a0])")
-        page.get_by_label(wording.CARD[1]).fill("Triage by radiologists")
-        page.emulate_media(media="print")
-        card = [page.is_visible(one) for one in (".card h2", ".card button", "#card")]
-        browser.close()
+    page = browser.new_page(viewport={"width": 688, "height": 1000})  # A4 within its margins
+    page.goto(file.as_uri())
+    page.fill("#a0-t", "0.3")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    caption = page.inner_text("figcaption:has([data-threshold=a0])")
+    hidden = [not page.is_visible(one) for one in ("#a0-t", ".card", "figcaption .screen")]
+    page.emulate_media(media="screen")
+    on_screen = page.inner_text("figcaption:has([data-threshold=a0])")
+    page.get_by_label(wording.CARD[1]).fill("Triage by radiologists")
+    page.emulate_media(media="print")
+    card = [page.is_visible(one) for one in (".card h2", ".card button", "#card")]
+    page.close()
     assert sideways <= 0
     assert caption == "Dots: the threshold 0.30." and all(hidden)
     assert on_screen == "Dots: the threshold set below."
@@ -213,27 +196,19 @@ def test_on_paper_nothing_is_cut_and_what_cannot_be_used_is_left_out(tmp_path):
 
 
 @pytest.mark.browser
-def test_the_model_card_is_filled_in_and_saved(tmp_path, found):
-    sync_api = pytest.importorskip("playwright.sync_api")
+def test_the_model_card_is_filled_in_and_saved(tmp_path, found, browser):
     file = tmp_path / "audit.html"
     file.write_text(found.to_html(), encoding="utf-8")
-    with sync_api.sync_playwright() as play:
-        try:
-            browser = play.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-            )
-        except sync_api.Error:
-            pytest.skip("no Chromium is installed")
-        page = browser.new_page()
-        errors = []
-        page.on("console", lambda message: errors.append(message.text))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(file.as_uri())
-        page.get_by_label(wording.CARD[1]).fill("Triage by radiologists")
-        with page.expect_download() as saved:
-            page.click("#save-card")
-        text = saved.value.path().read_text(encoding="utf-8")
-        browser.close()
+    page = browser.new_page()
+    errors = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(file.as_uri())
+    page.get_by_label(wording.CARD[1]).fill("Triage by radiologists")
+    with page.expect_download() as saved:
+        page.click("#save-card")
+    text = saved.value.path().read_text(encoding="utf-8")
+    page.close()
     assert errors == []
     assert f"## {wording.CARD[1]}\n\nTriage by radiologists\n" in text
     assert text.endswith(wording.card(found.to_dict()))

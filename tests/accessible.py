@@ -1,0 +1,21 @@
+"""What axe-core finds wrong on an open page, in words."""
+
+from axe_playwright_python.sync_playwright import Axe
+
+TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
+
+
+def violations(page, known=()):
+    """``rule at element: what to do`` for WCAG 2 A and AA and best practice, without ``known``."""
+    options = {
+        "runOnly": {"type": "tag", "values": TAGS},
+        "rules": {rule: {"enabled": False} for rule in known},
+        "resultTypes": ["violations"],
+    }
+    found = Axe().run(page, options=options).response
+    assert len(found["passes"]) > 10  # the rules were run at all
+    return [
+        f"{rule['id']} at {' '.join(map(str, node['target']))}: {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]

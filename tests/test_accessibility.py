@@ -1,0 +1,59 @@
+"""The audit's page for readers who hear it or use the keyboard, on a desk and on a phone."""
+
+import re
+
+import pytest
+from accessible import violations
+from test_audit import run, table
+
+pytestmark = pytest.mark.browser
+
+
+def seen(browser, file, width):
+    """What axe finds, what the console says, what is asked for, pixels that stick out sideways."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri(), wait_until="networkidle")
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    found = violations(page)
+    page.close()
+    return found, said, asked, sideways
+
+
+@pytest.fixture(scope="module")
+def text():
+    """Two attributes, an intersection with groups too small to compare, and warnings."""
+    return run(table(), groups=["sex", "age_group", "sex*age_group"], floor=40).to_html()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_audit_can_be_read_by_everyone(text, width, browser, tmp_path):
+    file = tmp_path / "audit.html"
+    file.write_text(text, encoding="utf-8")
+    found, said, asked, sideways = seen(browser, file, width)
+    assert found == []
+    assert said == []
+    assert asked == [file.as_uri()]
+    assert sideways <= 0
+
+
+@pytest.mark.parametrize(
+    ("part", "other", "rule"),
+    [
+        (r'<label for="a0-t">(.*?)</label>', r"<p>\1</p>", "label at #a0-t"),
+        (r' role="img" aria-label="ROC curves', ' role="img" lang="ROC curves', "svg-img-alt"),
+        (r"--soft: #57606a", "--soft: #c0c8d0", "color-contrast"),
+        (r'<html lang="en">', "<html>", "html-has-lang"),
+    ],
+    ids=["label", "picture", "contrast", "language"],
+)
+def test_what_is_taken_away_is_missed(part, other, rule, browser, tmp_path):
+    broken, times = re.subn(part, other, run(table()).to_html())
+    assert times
+    file = tmp_path / "audit.html"
+    file.write_text(broken, encoding="utf-8")
+    assert any(line.startswith(rule) for line in seen(browser, file, 1280)[0])
