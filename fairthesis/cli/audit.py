@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from fairthesis.cli import _layout
+from fairthesis.cli import _layout, _options
 
 if TYPE_CHECKING:
     from fairthesis.findings import Estimate, FairnessReport, Gap
@@ -16,10 +17,10 @@ OVERALL = ("auroc", "average_precision", "accuracy", "tpr", "fpr", "ppv", "brier
 BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 
 
-@click.command(name="audit", context_settings={"max_content_width": 100})
+@click.command(name="audit", context_settings=_options.WIDE)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--label", default="y_true", show_default=True, help="Column of 0/1 labels.")
-@click.option("--score", default="y_score", show_default=True, help="Column of probabilities.")
+@_options.label()
+@_options.score()
 @click.option(
     "--group",
     "groups",
@@ -28,14 +29,9 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
     help="Column of an attribute; repeat for several. sex*age_group is an intersection.",
 )
 @click.option("--patient", help="Column of patient keys: patients are resampled, not rows.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
-@click.option(
-    "--threshold",
-    default="0.5",
-    show_default=True,
-    help="A number, or a rule applied to the rows with split = val: youden, fpr=0.2, tnr=0.8.",
-)
-@click.option("--n-boot", default=2000, show_default=True, help="Resamples for the intervals.")
+@_options.folder()
+@_options.threshold("applied to the rows")
+@_options.n_boot()
 @click.option(
     "--n-permutations", default=2000, show_default=True, help="Permutations for chance levels."
 )
@@ -46,10 +42,10 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
     show_default=True,
     help="Kind of bootstrap interval; calibration errors have their own.",
 )
-@click.option("--seed", default=0, show_default=True, help="Same seed, same report.")
-@click.option("--split", help="The part to audit where there is a split column.  [default: test]")
-@click.option("--target", help="The target to audit, where the table has several.")
-@click.option("--quiet", is_flag=True, help="Print the paths written only.")
+@_options.seed("Same seed, same report.")
+@_options.split("to audit where there is a split column")
+@_options.target("The target to audit, where the table has several.")
+@_options.quiet()
 def command(
     file: Path,
     label: str,
@@ -97,12 +93,7 @@ def command(
         interval=interval,
         seed=seed,
     )
-    written = report.write(out)
-    if not quiet:
-        click.echo(summary(report))
-        click.echo("\nWritten:")
-    for path in written:
-        click.echo(f"  {path}" if not quiet else str(path))
+    _options.tell(lambda: summary(report), report.write(out), quiet)
 
 
 def summary(report: FairnessReport) -> str:
@@ -112,17 +103,20 @@ def summary(report: FairnessReport) -> str:
     lines = [f"{report.n_rows} rows{patients}; threshold {report.threshold:.4g}{rule}", ""]
     lines += _layout.table(
         ["overall", "value", "95 % interval"],
-        [[m, _number(report.overall[m].value), _ci(report.overall[m])] for m in OVERALL],
+        [[m, _layout.number(report.overall[m].value), _ci(report.overall[m])] for m in OVERALL],
     )
     for attribute, members in report.groups.items():
         rows = [
             [name, str(group.n), str(group.n_positive)]
-            + [_number(group.metrics[m].value) for m in BY_GROUP]
+            + [_layout.number(group.metrics[m].value) for m in BY_GROUP]
             for name, group in members.items()
         ]
         lines += ["", *_layout.table([attribute, "n", "positive", *BY_GROUP], rows)]
         gaps = report.disparities[attribute]
-        rows = [[n, _number(g.value), _ci(g), _chance(g), _p(g)] for n, g in gaps.items()]
+        rows = [
+            [n, _layout.number(g.value), _ci(g), _chance(g), _layout.p_value(g.p_value_holm)]
+            for n, g in gaps.items()
+        ]
         lines += [
             "",
             *_layout.table([f"gaps by {attribute}", "value", "95 % interval", "chance", "p"], rows),
@@ -134,20 +128,11 @@ def summary(report: FairnessReport) -> str:
     return "\n".join(lines)
 
 
-def _number(value: float) -> str:
-    return "-" if value != value else f"{value:.3f}"
-
-
 def _ci(estimate: Estimate) -> str:
-    return "-" if estimate.ci is None else f"{estimate.ci[0]:.3f} to {estimate.ci[1]:.3f}"
+    return _layout.interval(*(estimate.ci or (math.nan, math.nan)))
 
 
 def _chance(gap: Gap) -> str:
     if gap.null_mean != gap.null_mean:
         return "-"
     return f"{gap.null_mean:.3f} / {gap.null_q95:.3f}"
-
-
-def _p(gap: Gap) -> str:
-    p = gap.p_value_holm
-    return "-" if p != p else "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -7,37 +7,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairthesis.cli import _layout
+from fairthesis.cli import _layout, _options
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
     from fairthesis.paired import Comparison
 
 
-@click.command(name="compare", context_settings={"max_content_width": 100})
+@click.command(name="compare", context_settings=_options.WIDE)
 @click.argument("files", metavar="REFERENCE OTHER...", nargs=-1, required=True)
 @click.option(
     "--group", required=True, help="Column of the attribute, or an intersection: sex*age_group."
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
+@_options.folder()
 @click.option("--patient", default="patient_id", show_default=True, help="Column of patient keys.")
 @click.option(
     "--key", "keys", multiple=True, help="Column that names an image; repeatable. [image_id]"
 )
 @click.option("--name", "names", multiple=True, help="A model's name, once per file, in order.")
-@click.option("--label", default="y_true", show_default=True, help="Column of 0/1 labels.")
-@click.option("--score", default="y_score", show_default=True, help="Column of probabilities.")
-@click.option(
-    "--threshold",
-    default="0.5",
-    show_default=True,
-    help="A number, or a rule for each model's rows with split = val: youden, fpr=0.2, tnr=0.8.",
-)
-@click.option("--split", help="The part to compare where there is a split column.  [default: test]")
-@click.option("--target", help="The target to compare, where the tables have several.")
-@click.option("--n-boot", default=2000, show_default=True, help="Resamples for the intervals.")
-@click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
-@click.option("--quiet", is_flag=True, help="Print the paths written only.")
+@_options.label()
+@_options.score()
+@_options.threshold("for each model's rows")
+@_options.split("to compare where there is a split column")
+@_options.target("The target to compare, where the tables have several.")
+@_options.n_boot()
+@_options.seed()
+@_options.quiet()
 def command(
     files: tuple[str, ...],
     group: str,
@@ -84,11 +79,7 @@ def command(
         n_boot=n_boot,
         seed=seed,
     )
-    written = found.write(out)
-    if not quiet:
-        click.echo(summary(found) + "\n\nWritten:")
-    for path in written:
-        click.echo(str(path) if quiet else f"  {path}")
+    _options.tell(lambda: summary(found), found.write(out), quiet)
 
 
 def model_names(files: tuple[str, ...], names: tuple[str, ...]) -> list[str]:

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import click
 
+from fairthesis.cli import _options
 from fairthesis.errors import InputError
 
 METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isotonic", "leace")
 
 
-@click.command(name="postprocess", context_settings={"max_content_width": 100})
+@click.command(name="postprocess", context_settings=_options.WIDE)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--group", required=True, help="Column of the attribute; sex*age_group works.")
 @click.option("--method", required=True, type=click.Choice(METHODS), help="What is done.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A .csv or .parquet file."
 )
-@click.option("--target", help="The target, where the table has several.")
+@_options.target()
 @click.option(
     "--threshold", default=0.5, show_default=True, help="level_up: the threshold it starts from."
 )
@@ -27,10 +28,8 @@ METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isot
     type=click.Path(path_type=Path),
     help="leace: the predictions table with the attribute, where FILE has no such column.",
 )
-@click.option(
-    "--prefix", default="disease_", show_default=True, help="leace: columns of the embedding."
-)
-@click.option("--seed", default=0, show_default=True, help="Of decisions drawn at random.")
+@_options.prefix("leace: columns of the embedding.")
+@_options.seed("Of decisions drawn at random.")
 def command(
     file: Path,
     group: str,

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairthesis.cli import _layout
+from fairthesis.cli import _layout, _options
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
     from fairthesis.power import Size
 
 
-@click.command(name="power", context_settings={"max_content_width": 100})
+@click.command(name="power", context_settings=_options.WIDE)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--group", help="Column of the attribute in FILE; sex*age_group works.")
-@click.option("--label", default="y_true", show_default=True, help="Column of 0/1 labels in FILE.")
+@_options.label(" in FILE")
 @click.option("--patient", help="Column of patient keys in FILE: gives the images per patient.")
-@click.option("--split", help="The part of FILE that counts.  [default: test]")
-@click.option("--target", help="The target, where FILE has several.")
+@_options.split("of FILE that counts")
+@_options.target("The target, where FILE has several.")
 @click.option(
     "--size",
     "given",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairthesis.cli import _layout
+from fairthesis.cli import _layout, _options
 
 if TYPE_CHECKING:
     from fairthesis.leakage import Leakage
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NAMES = ("logistic", "mlp", "knn", "boosting")
 
 
-@click.command(name="probe", context_settings={"max_content_width": 100})
+@click.command(name="probe", context_settings=_options.WIDE)
 @click.argument("file", metavar="EMBEDDINGS", type=click.Path(path_type=Path))
 @click.option(
     "--labels",
@@ -24,11 +24,9 @@ NAMES = ("logistic", "mlp", "knn", "boosting")
     help="Table with image_id, target, y_true and the attribute: predictions.parquet of the run.",
 )
 @click.option("--attribute", required=True, help="Column to read; sex*age_group works.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
-@click.option("--target", help="The target for 'given the target', where the table has several.")
-@click.option(
-    "--prefix", default="disease_", show_default=True, help="Columns of the embedding to probe."
-)
+@_options.folder()
+@_options.target("The target for 'given the target', where the table has several.")
+@_options.prefix("Columns of the embedding to probe.")
 @click.option(
     "--random",
     type=click.Path(path_type=Path),
@@ -41,10 +39,10 @@ NAMES = ("logistic", "mlp", "knn", "boosting")
     type=click.Choice(NAMES),
     help="A probe; repeat for several.  [default: all four]",
 )
-@click.option("--n-boot", default=2000, show_default=True, help="Resamples for the intervals.")
+@_options.n_boot()
 @click.option("--n-shuffles", default=20, show_default=True, help="Refits, attribute shuffled.")
-@click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
-@click.option("--quiet", is_flag=True, help="Print the paths written only.")
+@_options.seed()
+@_options.quiet()
 def command(
     file: Path,
     labels: Path,
@@ -87,11 +85,7 @@ def command(
         n_shuffles=n_shuffles,
         seed=seed,
     )
-    written = found.write(out)
-    if not quiet:
-        click.echo(summary(found) + "\n\nWritten:")
-    for path in written:
-        click.echo(str(path) if quiet else f"  {path}")
+    _options.tell(lambda: summary(found), found.write(out), quiet)
 
 
 def summary(found: Leakage) -> str:
