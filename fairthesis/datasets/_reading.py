@@ -16,6 +16,7 @@ from fairthesis.errors import InputError
 from fairthesis.schema import require_columns
 
 AGE_CUTS = (20, 40, 60, 80)
+SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 
 
 def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
@@ -125,6 +126,11 @@ def age_group(age: pd.Series, cuts: Sequence[int] = AGE_CUTS) -> pd.Series:
     return named.mask(np.isnan(values), None).astype("str")
 
 
+def by_stem(found: Mapping[str, str]) -> dict[str, str]:
+    """``images_in`` by names without their ending, as tables of the ISIC archive give them."""
+    return {name.rpartition(".")[0]: path for name, path in found.items()}
+
+
 def named(values: pd.Series, names: Mapping[str, str]) -> pd.Series:
     """Values by their new names; what ``names`` does not list is null."""
     return values.astype("string").str.strip().str.lower().map(dict(names)).astype("str")
@@ -141,6 +147,20 @@ def count_unknown(
     reason = ("'" + lost.str.lower() + "'").mask(lost.eq("")).fillna("empty")
     for value, count in reason.value_counts().items():
         left_out[f"{attribute} is {value} (set to unknown, image kept)"] += int(count)
+
+
+def describe(
+    frame: pd.DataFrame,
+    sex: pd.Series,
+    age: pd.Series,
+    left_out: Counter[str],
+    age_cuts: Sequence[int] = AGE_CUTS,
+) -> None:
+    """Write ``sex``, ``age`` (years) and ``age_group`` into the frame; the unknown are counted."""
+    frame["sex"] = named(sex, SEXES)
+    count_unknown(frame, "sex", sex, left_out)
+    frame["age"] = years(age, left_out)
+    frame["age_group"] = age_group(frame["age"], age_cuts)
 
 
 def keep_present(

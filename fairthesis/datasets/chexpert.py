@@ -27,14 +27,12 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, present, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
-    count_unknown,
+    describe,
     drop,
     folder,
     named,
     table,
     usable,
-    years,
 )
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
@@ -94,10 +92,7 @@ def load(
         frame[name] = stated(source[column], uncertain)
         if not_mentioned == "zeros":
             frame[name] = frame[name].mask(source[column].isna(), 0.0)
-    frame["sex"] = named(source["Sex"], {"female": "F", "male": "M"})
-    count_unknown(frame, "sex", source["Sex"], left_out)
-    frame["age"] = years(source["Age"], left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(frame, source["Sex"], source["Age"], left_out, age_cuts)
     frame["view"] = named(source["AP/PA"], {"ap": "AP", "pa": "PA"})
     attributes: tuple[str, ...] = ("sex", "age_group", "view")
     if any((home / name).is_file() for name in PEOPLE):

@@ -25,7 +25,14 @@ import numpy as np
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, skin_type
-from fairthesis.datasets._reading import count_unknown, folder, images_in, table, usable
+from fairthesis.datasets._reading import (
+    by_stem,
+    count_unknown,
+    folder,
+    images_in,
+    table,
+    usable,
+)
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
 
@@ -57,7 +64,7 @@ def load(
     found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
     frame = source[["md5hash", "label"]].rename(columns={"md5hash": "image_id"})
     frame["patient_id"] = source["md5hash"]
-    frame["path"] = source["md5hash"].map({k.rpartition(".")[0]: v for k, v in found.items()})
+    frame["path"] = source["md5hash"].map(by_stem(found))
     value = source["three_partition_label"]
     for name, label in CLASSES.items():
         frame[name] = np.where(value.notna(), (value == label).astype(float), np.nan)

@@ -29,15 +29,13 @@ import numpy as np
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
-    count_unknown,
+    by_stem,
+    describe,
     drop,
     folder,
     images_in,
     keep_present,
-    named,
     table,
-    years,
 )
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import FRACTIONS, by_patient
@@ -73,8 +71,7 @@ def load(
     source = drop(source, source["lesion_id"].isna(), "row without a lesion", left_out)
     source = drop(source, source["image_id"].duplicated(), "image listed twice", left_out)
     found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
-    by_stem = {name.rpartition(".")[0]: path for name, path in found.items()}
-    source = keep_present(source, source["image_id"], by_stem, left_out)
+    source = keep_present(source, source["image_id"], by_stem(found), left_out)
     frame = source[["image_id", "path", "lesion_id", "dx", "dx_type", "localization"]].copy()
     frame.insert(1, "patient_id", source["lesion_id"])
     if len(frame) == 0:
@@ -86,10 +83,7 @@ def load(
     frame["malignant"] = np.where(stated, source["dx"].isin(MALIGNANT).astype(float), np.nan)
     for name in DIAGNOSES:
         frame[name] = np.where(stated, (source["dx"] == name).astype(float), np.nan)
-    frame["sex"] = named(source["sex"], {"female": "F", "male": "M"})
-    count_unknown(frame, "sex", source["sex"], left_out)
-    frame["age"] = years(source["age"], left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(frame, source["sex"], source["age"], left_out, age_cuts)
     frame["split"] = by_patient(
         frame, ("lesion_id",), (target, "sex"), seed=seed, fractions=fractions
     )

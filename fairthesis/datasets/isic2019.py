@@ -28,14 +28,12 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
-    count_unknown,
+    by_stem,
+    describe,
     folder,
     images_in,
-    named,
     table,
     usable,
-    years,
 )
 from fairthesis.splits import FRACTIONS
 
@@ -70,17 +68,14 @@ def load(
     frame = source[["image"]].rename(columns={"image": "image_id"})
     frame["lesion_id"] = source["lesion_id"]
     frame["patient_id"] = source["lesion_id"].fillna(source["image"])
-    frame["path"] = source["image"].map({k.rpartition(".")[0]: v for k, v in found.items()})
+    frame["path"] = source["image"].map(by_stem(found))
     for name in DIAGNOSES:
         frame[name.lower()] = stated(source[name])
     # one diagnosis for each image: malignant is the sum of three, NaN where one is not stated
     frame["malignant"] = np.minimum(
         frame[[d.lower() for d in MALIGNANT]].sum(axis=1, skipna=False), 1
     )
-    frame["sex"] = named(source["sex"], {"female": "F", "male": "M"})
-    count_unknown(frame, "sex", source["sex"], left_out)
-    frame["age"] = years(source["age_approx"], left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts)
     return finish(
         "isic2019",
         home,

@@ -24,14 +24,12 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import finish, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
-    count_unknown,
+    by_stem,
+    describe,
     folder,
     images_in,
-    named,
     table,
     usable,
-    years,
 )
 from fairthesis.splits import FRACTIONS
 
@@ -59,12 +57,9 @@ def load(
     found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
     frame = source[["patient_id"]].copy()
     frame.insert(0, "image_id", source["image_name"])
-    frame["path"] = source["image_name"].map({k.rpartition(".")[0]: v for k, v in found.items()})
+    frame["path"] = source["image_name"].map(by_stem(found))
     frame["malignant"] = stated(source["target"])
-    frame["sex"] = named(source["sex"], {"female": "F", "male": "M"})
-    count_unknown(frame, "sex", source["sex"], left_out)
-    frame["age"] = years(source["age_approx"], left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts)
     return finish(
         "isic2020",
         home,

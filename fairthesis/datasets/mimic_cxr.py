@@ -29,14 +29,11 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, present, stated
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
-    count_unknown,
+    describe,
     drop,
     folder,
-    named,
     table,
     usable,
-    years,
 )
 from fairthesis.datasets.chexpert import TARGETS, race_group
 from fairthesis.errors import InputError, unknown
@@ -92,10 +89,9 @@ def load(
     for name, column in TARGETS.items():
         frame[name] = stated(source[column], uncertain)
     about = people.drop_duplicates("subject_id").set_index("subject_id")
-    frame["sex"] = named(subject.map(about["gender"]), {"f": "F", "m": "M"})
-    count_unknown(frame, "sex", subject.map(about["gender"]), left_out)
-    frame["age"] = years(subject.map(about["anchor_age"]), left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(
+        frame, subject.map(about["gender"]), subject.map(about["anchor_age"]), left_out, age_cuts
+    )
     frame["view"] = source["ViewPosition"]
     attributes: tuple[str, ...] = ("sex", "age_group", "view")
     if any((home / name).is_file() for name in ("admissions.csv", "admissions.csv.gz")):

@@ -30,15 +30,13 @@ from numpy.typing import NDArray
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
-    count_unknown,
+    describe,
     folder,
     images_in,
     keep_present,
     named,
     table,
     usable,
-    years,
 )
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import FRACTIONS, by_patient
@@ -99,10 +97,7 @@ def load(
     for name, label in {**FINDINGS, "no_finding": "No Finding"}.items():
         here = ("|" + marks + "|").str.contains(f"|{label}|", regex=False)
         frame[name] = np.where(stated, here.astype(float), np.nan)
-    frame["sex"] = named(source["Patient Gender"], {"f": "F", "m": "M"})
-    count_unknown(frame, "sex", source["Patient Gender"], left_out)
-    frame["age"] = years(source["Patient Age"], left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(frame, source["Patient Gender"], source["Patient Age"], left_out, age_cuts)
     frame["view"] = named(source["View Position"], {"pa": "PA", "ap": "AP"})
     if len(frame) == 0:
         raise InputError(

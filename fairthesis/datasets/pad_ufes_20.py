@@ -27,14 +27,12 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, skin_type
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
     count_unknown,
+    describe,
     folder,
     images_in,
-    named,
     table,
     usable,
-    years,
 )
 from fairthesis.splits import FRACTIONS
 
@@ -73,10 +71,7 @@ def load(
         frame[name] = np.where(stated, diagnosis.isin(label).astype(float), np.nan)
     frame["skin_type"] = skin_type(source["fitspatrick"], skin_types)
     count_unknown(frame, "skin_type", source["fitspatrick"], left_out)
-    frame["sex"] = named(source["gender"], {"female": "F", "male": "M"})
-    count_unknown(frame, "sex", source["gender"], left_out)
-    frame["age"] = years(source["age"], left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(frame, source["gender"], source["age"], left_out, age_cuts)
     return finish(
         "pad-ufes-20",
         home,

@@ -29,15 +29,13 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    age_group,
-    count_unknown,
+    describe,
     drop,
     folder,
     images_in,
     named,
     table,
     usable,
-    years,
 )
 from fairthesis.splits import FRACTIONS
 
@@ -79,13 +77,10 @@ def load(
     for name, label in TARGETS.items():
         here = np.array([isinstance(x, list) and label in x for x in listed], dtype=float)
         frame[name] = np.where(known, here, np.nan)
-    frame["sex"] = named(source["PatientSex_DICOM"], {"f": "F", "m": "M"})
-    count_unknown(frame, "sex", source["PatientSex_DICOM"], left_out)
     date = source.get("StudyDate_DICOM", pd.Series(pd.NA, index=source.index))
     year = pd.to_numeric(date.astype("string").str[:4], errors="coerce")
     born = pd.to_numeric(source["PatientBirth"], errors="coerce")
-    frame["age"] = years((year - born).astype("string"), left_out)
-    frame["age_group"] = age_group(frame["age"], age_cuts)
+    describe(frame, source["PatientSex_DICOM"], (year - born).astype("string"), left_out, age_cuts)
     frame["view"] = source["view"]
     return finish(
         "padchest",
