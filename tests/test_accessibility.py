@@ -1,4 +1,4 @@
-"""The audit's page for readers who hear it or use the keyboard, on a desk and on a phone."""
+"""The audit's page in a browser: for everyone, on a desk and on a phone; no name is run."""
 
 import re
 
@@ -57,3 +57,40 @@ def test_what_is_taken_away_is_missed(part, other, rule, browser, tmp_path):
     file = tmp_path / "audit.html"
     file.write_text(broken, encoding="utf-8")
     assert any(line.startswith(rule) for line in seen(browser, file, 1280)[0])
+
+
+def test_no_name_in_the_table_is_run(browser, tmp_path):
+    run_me = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    end = "</script></title></textarea><script>alert(3)</script>"
+    quoted = "\" autofocus onfocus='alert(4)' x=\""
+    frame = table().rename(columns={"sex": run_me, "y_true": end, "y_score": quoted})
+    frame[run_me] = frame[run_me].replace({"F": quoted, "M": end + "{{ 7*7 }}${7*7}"})
+    frame["split"] = frame["split"].replace("test", end)
+    frame["target"] = quoted
+    options = {
+        "label": end,
+        "score": quoted,
+        "split": end,
+        "groups": [run_me, f"{run_me}*age_group"],
+    }
+    found = run(frame, floor=40, **options)
+    file = tmp_path / "audit.html"
+    file.write_text(found.to_html(), encoding="utf-8")
+    page = browser.new_page()
+    ran, said, asked = [], [], []
+    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri(), wait_until="networkidle")
+    page.fill("#a0-t", "0.3")
+    page.locator("textarea").first.fill(end)
+    with page.expect_download():
+        page.click("#save-card")
+    scripts = page.locator("script").count()
+    shown = page.inner_text("#a0")
+    tables = page.locator("#a0 [role=region]").first.get_attribute("aria-label")
+    page.close()
+    assert ran == [] and said == []
+    assert all(url == file.as_uri() or url.startswith("blob:") for url in asked)
+    assert scripts == 2
+    assert run_me in tables and run_me in shown and quoted in shown and "{{ 7*7 }}" in shown

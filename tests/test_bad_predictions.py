@@ -31,6 +31,69 @@ def test_scores_outside_0_to_1_are_refused(score):
         run(frame)
 
 
+def test_logits_are_refused():
+    frame = table()
+    frame["y_score"] = np.log(frame["y_score"]) - np.log1p(-frame["y_score"])
+    with pytest.raises(InputError, match="If these are logits, apply the logistic function"):
+        run(frame)
+
+
+def test_numbers_kept_as_text_are_read_and_other_text_is_refused():
+    frame = table()
+    text = frame.assign(
+        y_true=frame["y_true"].astype(int).astype(str), y_score=frame["y_score"].map(repr)
+    )
+    assert run(text).to_json() == run(frame).to_json()
+    for column, value, words in (
+        ("y_score", "0,7", "expected a probability"),
+        ("y_score", "high", "expected a probability"),
+        ("y_true", "0.5", "expected 0"),
+        ("y_true", np.inf, "expected 0"),
+        ("y_true", -1, "expected 0"),
+        ("y_true", 2, "expected 0"),
+    ):
+        bad = text.astype({column: object})
+        bad.loc[bad.index[bad["split"] == "test"][3], column] = value
+        with pytest.raises(InputError, match=words) as error:
+            run(bad)
+        assert str(value) in str(error.value)
+
+
+def test_rows_without_a_label_or_score_are_left_out_and_counted():
+    frame = table()
+    test = frame.index[frame["split"] == "test"]
+    holes = frame.copy()
+    holes.loc[test[:7], "y_score"] = np.nan
+    holes.loc[test[7:12], "y_true"] = np.nan
+    report = run(holes)
+    assert report.overall == run(frame.drop(test[:12])).overall
+    text = " ".join(report.warnings)
+    assert "7 of" in text and "5 of" in text and "left out" in text
+    with pytest.raises(InputError, match="both y_true and y_score"):
+        run(frame.assign(y_score=np.nan))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_one_class_is_refused_and_in_one_group_is_not_a_number(value):
+    frame = table()
+    with pytest.raises(InputError, match=f"All .* labels in y_true are {value:g}"):
+        run(frame.assign(y_true=value))
+    frame.loc[frame["sex"] == "F", "y_true"] = value
+    report = run(frame)
+    group, known = report.groups["sex"]["F"], ("fpr", "tpr")[int(value)]
+    assert np.isnan(group.metrics["auroc"].value)
+    assert np.isnan(group.metrics[("tpr", "fpr")[int(value)]].value)
+    assert 0 < group.metrics[known].value < 1
+    assert np.isnan(report.disparities["sex"]["auroc_gap"].value)
+    assert "sex = F has" in " ".join(report.warnings) and "no gap is given" in told(frame)
+
+
+@pytest.mark.parametrize(("value", "words"), [("F", "only 'F'"), (None, "no value at all")])
+def test_one_group_or_none_is_refused(value, words):
+    with pytest.raises(InputError, match=f"{words}: expected at least two groups"):
+        run(table().assign(sex=value))
+
+
 @pytest.mark.parametrize("label", ["yes", "1 (present)", True, "pneumonia"], ids=str)
 def test_labels_in_words_are_refused_or_read(label):
     frame = table()
