@@ -29,11 +29,12 @@ from fairthesis import (
 PATIENTS, N_BOOT, N_PERMUTATIONS = 800, 1000, 199
 CALIBRATION = ("ece_debiased", "ece", "smooth_ece")
 BINNED = CALIBRATION[:2]
+PERCENTILE = (*BINNED, "ece_gap")
 # xauc: positives of group 0 against negatives of group 1
 OTHERS = ("auroc", "tpr_difference", *replicates.FIXED, "xauc", "ece_gap")
 NAMES = (*OTHERS, *CALIBRATION)
 # What the audit gives, and for comparison what it does not: percentile intervals of the errors.
-TRIED = (*NAMES, *(f"{name}, percentile" for name in BINNED))
+TRIED = (*NAMES, *(f"{name}, percentile" for name in PERCENTILE))
 
 
 def simulate(rng, n_patients, gap):
@@ -70,22 +71,29 @@ def values(y, s, patient, group, n_boot, seed):
     boot["ece_gap"] = disparity.spread(drawn[:, 1:, place["ece_debiased"]])
     crossed = cells.cross_aurocs(y, s, patient, group, 2)
     boot["xauc"] = resampling.bootstrap(crossed, int(patient.max()) + 1, n_boot, seed)[:, 0, 1]
-    ends = {name: resampling.percentile_interval(boot[name]) for name in (*OTHERS, *BINNED)}
-    percentile = {f"{name}, percentile": ends.pop(name) for name in BINNED}
+    ends = {name: resampling.percentile_interval(boot[name]) for name in (*OTHERS, *PERCENTILE)}
+    percentile = {f"{name}, percentile": ends.pop(name) for name in PERCENTILE}
     residual = np.bincount(calibration.grid_cell(s, cells.GRID), y - s, cells.GRID) / len(y)
     replicated = cells.residuals(y, s, patient, masks[:1], n_boot, seed)[:, 0]
     ends["smooth_ece"] = inversion.smooth_interval(residual, replicated)
+    every, *each = (inverted(y[m], s[m], patient[m], bins[:, k]) for k, m in enumerate(masks))
+    ends["ece_gap"] = inversion.gap_interval(
+        [one["ece_debiased"] for one in exact[1:]], [one["ece_debiased"] for one in each]
+    )
+    return found, ends | every | percentile
+
+
+def inverted(y, s, patient, drawn):
+    """Intervals of ``BINNED`` from replicated bins, shape (n_boot, 2, bins)."""
     n, scores, labels = calibration.bin_sums(y, s)
     pairs = np.unique(patient * calibration.N_BINS + calibration.bin_index(s))
     patients = np.bincount(pairs % calibration.N_BINS, minlength=calibration.N_BINS)
-    inverted = inversion.calibration_intervals(
-        n, labels - scores, bins[:, 0, 0], bins[:, 0, 1], patients
-    )
-    return found, ends | inverted | percentile
+    return inversion.calibration_intervals(n, labels - scores, drawn[:, 0], drawn[:, 1], patients)
 
 
-def coverage(n_sets, simulated=simulate, n_patients=PATIENTS, by_row=False):
+def coverage(job):
     """The truth, and how often intervals of ``TRIED`` hold it."""
+    n_sets, simulated, n_patients, by_row = job
     big = simulated(np.random.default_rng(99), 800_000, 0.8)
     truth, _ = values(*big, 0, 0)
     inside = dict.fromkeys(TRIED, 0)

@@ -17,6 +17,7 @@ from fairthesis.errors import InputError, unknown
 from fairthesis.estimates import Parts, Replicates, interval_of
 from fairthesis.findings import FairnessReport, Gap, Group
 from fairthesis.intake import Intake, take_in
+from fairthesis.inversion import Interval, gap_interval
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
@@ -55,7 +56,7 @@ def audit(
         seed: the same seed gives the same report.
         floor: groups with fewer positives or negatives than this are shown, not compared.
         interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
-            have their own, see ``inversion.calibration_intervals``.
+            and their gap have their own, see ``inversion``.
 
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"y_true": [0, 1] * 100, "sex": ["f", "f", "m", "m"] * 50})
@@ -147,20 +148,13 @@ def _gaps(
     )
     spread, without = disparity.disparities(drawn), disparity.disparities(left_out)
     chance = disparity.disparities(null) if null else {}
-    return {
-        name: _gap(name, float(values[name]), spread[name], without[name], chance.get(name))
-        for name in values
-    }
+    ends = {name: interval_of(float(values[name]), spread[name], without[name]) for name in values}
+    own = [g.metrics["ece_debiased"] for g in kept]
+    ends["ece_gap"] = gap_interval([e.value for e in own], [e.ci for e in own])
+    return {name: _gap(name, float(values[name]), ends[name], chance.get(name)) for name in values}
 
 
-def _gap(
-    name: str,
-    value: float,
-    drawn: NDArray[np.float64],
-    left_out: NDArray[np.float64],
-    null: NDArray[np.float64] | None,
-) -> Gap:
-    ci = interval_of(value, drawn, left_out)
+def _gap(name: str, value: float, ci: Interval | None, null: NDArray[np.float64] | None) -> Gap:
     known = np.empty(0) if null is None else null[np.isfinite(null)]
     if not len(known) or not math.isfinite(value):
         return Gap(value, ci)
