@@ -46,7 +46,7 @@ def contest(found: Mapping[str, Results]) -> pd.DataFrame:
         table, change = headline(results), against_erm(results)
         base = table[table["variant"] == "erm"].groupby("number")["value"].mean()
         rows = []
-        for number, variant in change.columns:
+        for number, variant in change.columns.to_list():
             if number not in GAPS or variant == "oracle":
                 continue
             values = change[number, variant].tolist()
