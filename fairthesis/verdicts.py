@@ -46,14 +46,13 @@ def contest(found: Mapping[str, Results]) -> pd.DataFrame:
         table, change = headline(results), against_erm(results)
         base = table[table["variant"] == "erm"].groupby("number")["value"].mean()
         rows = []
-        for number, variant in change.columns.to_list():
-            if number not in GAPS or variant == "oracle":
-                continue
-            values = change[number, variant].tolist()
-            mean, lo, hi = seed_interval(values, shared=overlap(results))
-            auroc = float(change["AUROC", variant].mean())
-            p = _p_value(*seed_spread(values, overlap(results)))
-            rows.append([cohort, variant, number, base[number], mean, lo, hi, auroc, p])
+        for number in (name for name in GAPS if name in change):
+            for variant in change[number].columns.drop("oracle", errors="ignore"):
+                values = change[number, variant].tolist()
+                mean, lo, hi = seed_interval(values, shared=overlap(results))
+                auroc = float(change["AUROC", variant].mean())
+                p = _p_value(*seed_spread(values, overlap(results)))
+                rows.append([cohort, variant, number, base[number], mean, lo, hi, auroc, p])
         names = ["cohort", "variant", "number", "erm", "change", "lo", "hi", "AUROC", "p"]
         part = pd.DataFrame(rows, columns=names)
         parts.append(part.assign(p_holm=holm(part["p"].tolist())))
