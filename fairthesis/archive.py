@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from fairthesis.errors import InputError
+from fairthesis.errors import InputError, unknown
 
 TABLES = ("metrics", "disparities", "curves")
 LEAKAGE = (
@@ -42,6 +42,16 @@ class Results:
     leakage: pd.DataFrame
     provenance: Mapping[str, Any]
     source: str
+
+    def of(self, *variants: str) -> Results:
+        """The same results of some variants only, in the order of the tables."""
+        names = ("metrics", "disparities", "curves", "leakage")
+        for variant in variants:
+            if variant not in set(self.metrics["variant"]):
+                raise unknown("variant", variant, self.metrics["variant"].unique())
+        tables = {name: getattr(self, name) for name in names}
+        kept = {name: table[table["variant"].isin(variants)] for name, table in tables.items()}
+        return replace(self, **kept)
 
 
 def load_results(folder: str | Path, source: str | None = None) -> Results:

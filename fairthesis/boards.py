@@ -125,8 +125,8 @@ def opponents(
     return figure
 
 
-def ablation(results: Results | None) -> Figure:
-    """Every variant's numbers side by side: a dot per seed, a line at the default's mean.
+def every_variant(results: Results | None, baseline: str = "erm") -> Figure:
+    """Every variant's numbers side by side: a dot per seed, a line at the baseline's mean.
 
     Without results an empty frame that says so: no number stands in for one that is not there.
     """
@@ -144,8 +144,8 @@ def ablation(results: Results | None) -> Figure:
         size = (1.2 + 1.9 * len(numbers), 0.28 * len(variants) + 1)
         figure, grid = plt.subplots(1, len(numbers), figsize=size, sharey=True, squeeze=False)
     for axes, number in zip(grid[0], numbers, strict=True):
-        default = table.loc[table["variant"] == "adversarial", number].mean()
-        axes.axvline(default, color=CHANCE, lw=1)
+        level = table.loc[table["variant"] == baseline, number].mean()
+        axes.axvline(level, color=CHANCE, lw=1)
         for place, variant in enumerate(variants):
             values = table.loc[table["variant"] == variant, number]
             color = REFERENCE if variant in ("erm", "oracle") else CHANGED

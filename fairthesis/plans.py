@@ -124,6 +124,8 @@ def plan(
         raise unknown(f"profile of {dataset}", profile, listed[dataset])
     entry = listed[dataset][profile]
     base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
-    variants = entry["variants"] | (grid(**entry["grid"]) if "grid" in entry else {})
+    variants = dict(entry["variants"])
+    for name, changes in (grid(**entry["grid"]) if "grid" in entry else {}).items():
+        variants.setdefault(name, changes)  # what is listed by itself is not overruled
     seeds = tuple(range(seed, seed + entry["seeds"]))
     return Plan(dataset, profile, base, variants, seeds, probes=entry.get("probes"))

@@ -225,13 +225,15 @@ def permutation_p_value(observed: float, null: ArrayLike, smaller: bool = False)
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): controls the chance of any false claim.
 
-    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
+    A p value of NaN is no test: it stays NaN, and the others are corrected for fewer.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03, math.nan])]
+    [0.03, 0.06, 0.06, nan]
     """
     p = np.asarray(p_values, np.float64)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
+    adjusted = np.full_like(p, math.nan)
+    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN sorts last
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(value) for value in adjusted]
 
@@ -239,13 +241,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Benjamini and Hochberg's step-up correction (1995): controls the share of false claims.
 
-    >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])]
-    [0.03, 0.04, 0.04]
+    A p value of NaN is no test, as in ``holm``.
+
+    >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03, math.nan])]
+    [0.03, 0.04, 0.04, nan]
     """
     p = np.asarray(p_values, np.float64)
-    order = np.argsort(p, kind="stable")[::-1]
-    stepped = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
+    adjusted = np.full_like(p, math.nan)
+    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()][::-1]
+    stepped = np.minimum.accumulate(p[order] * len(order) / np.arange(len(order), 0, -1))
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(value) for value in adjusted]
 

@@ -81,9 +81,9 @@ class TrainConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         tables: dict[str, Mapping[str, object]] = {"method": METHODS}
         tables |= {"dataset": datasets.DATASETS, "selection": RULES, "augmentation": AUGMENTATIONS}
-        tables |= {"averaging": dict.fromkeys(AVERAGING), "disease_norm": NORMS}
-        tables |= {"input_norm": dict.fromkeys(INPUT_NORMS)}
-        tables |= {"precision": dict.fromkeys(PRECISIONS)}
+        plain = {"averaging": AVERAGING, "disease_norm": NORMS}
+        plain |= {"input_norm": INPUT_NORMS, "precision": PRECISIONS}
+        tables |= {name: dict.fromkeys(values) for name, values in plain.items()}
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)

@@ -78,6 +78,32 @@ def test_fewer_images_than_directions_are_refused():
         FairEncoder("small", disease_dim=16, disease_norm="whitening")(torch.rand(8, 3, 32, 32))
 
 
+def test_a_centred_encoder_sees_no_tint():
+    torch.manual_seed(0)
+    images = torch.rand(6, 3, 32, 32) * 0.5
+    tinted = images + torch.rand(6, 3, 1, 1) * 0.5  # each image a colour of its own
+    for norm, blind in (("centred", True), ("fixed", False)):
+        model = FairEncoder("small", input_norm=norm).eval()
+        same = torch.allclose(model.features(images), model.features(tinted), atol=1e-5)
+        assert same == blind, norm
+    moved = images.roll(1, dims=0)  # it still tells pictures apart
+    assert not torch.allclose(model.features(images), model.features(moved), atol=1e-3)
+
+
+def test_bfloat16_is_the_same_network_rounded():
+    torch.manual_seed(0)
+    exact = FairEncoder("small", channels=1)
+    rounded = FairEncoder("small", channels=1, precision="bfloat16")
+    rounded.load_state_dict(exact.state_dict())
+    images = torch.rand(32, 1, 48, 48)
+    ours, theirs = (model.features(images) for model in (rounded, exact))
+    assert ours.dtype == torch.float32
+    difference = (ours - theirs).abs().mean() / theirs.std()
+    assert 0 < difference < 0.03  # 8 bits of mantissa, six layers
+    ours.sum().backward()
+    assert all(p.grad is None or p.grad.dtype == torch.float32 for p in rounded.parameters())
+
+
 def test_weights_from_a_file_reach_the_backbone(tmp_path):
     state = torchvision.models.resnet18().state_dict()
     torch.save(state, tmp_path / "w.pth")
@@ -104,6 +130,8 @@ def test_weights_from_a_file_reach_the_backbone(tmp_path):
         ({"groups": (1,)}, "2 groups or more"),
         ({"backbone": "resnet18", "weights": "IMAGENET_V9"}, "Unknown weights of resnet18"),
         ({"backbone": "small", "weights": "IMAGENET1K_V1"}, "no pretrained weights"),
+        ({"input_norm": "grey"}, "Unknown input_norm 'grey'"),
+        ({"precision": "float16"}, "Unknown precision 'float16'"),
         ({"weights": "nowhere.pth"}, "No weights file at 'nowhere.pth'"),
     ],
 )

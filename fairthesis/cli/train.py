@@ -78,6 +78,10 @@ def _strength(method: str) -> str:
 @click.option("--backbone", help="resnet50, resnet18, small.  [default: resnet50]")
 @click.option("--weights", help="Pretrained weights: torchvision's name or a file.")
 @click.option("--size", type=int, help="Edge of the images in pixels.  [default: 224]")
+@click.option(
+    "--input-norm", help="fixed, or centred: subtract each image's mean colour.  [default: fixed]"
+)
+@click.option("--precision", help="float32, bfloat16.  [default: float32]")
 @click.option("--epochs", type=int, help="[default: 20]")
 @click.option("--batch-size", type=int, help="[default: 128]")
 @click.option("--learning-rate", type=float, help="[default: 0.001]")

@@ -24,13 +24,13 @@ from fairthesis.datasets.synthetic_cxr import SETTINGS as CHEST
 __all__ = ["MECHANISMS", "SETTINGS", "DermRender", "load", "twin"]
 
 # As for the chest, but for the reference: a ruler is easier to see than an electrode, so a weaker
-# shortcut plants as much. Chosen from plain training and the oracle alone, with another seed (101)
-# than those of the archive: with a shortcut of 0.6, at 48 pixels, 16,000 training images and 30
-# epochs of the small encoder (20,000 test images), they reached AUROC 0.904 and 0.887, gaps 0.140
-# and 0.002, and equalized odds differences 0.158 and 0.018. That was more than the thesis's
-# situation, and the shortcut was then lowered to 0.55.
+# shortcut plants as much. Chosen from plain training and the oracle alone. At 0.55 five seeds of
+# plain training had a mean equalized odds difference of 0.112 where 0.12 is to be planted; at 0.58
+# (seed 101, none of the archive's; 48 pixels, 16,000 training images, 30 epochs of the small
+# encoder, 20,000 test images) plain training and the oracle reached AUROC 0.908 and 0.891, gaps
+# 0.114 and 0.004, and equalized odds differences 0.136 and 0.027.
 SETTINGS: dict[str, dict[str, float]] = CHEST | {
-    "reference": {"underrepresentation": 0.6, "shortcut": 0.55, "shortcut_minority": -0.9}
+    "reference": {"underrepresentation": 0.6, "shortcut": 0.58, "shortcut_minority": -0.9}
 }
 
 

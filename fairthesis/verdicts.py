@@ -1,0 +1,154 @@
+"""Which methods beat plain training, cohort by cohort, and how they rank over cohorts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from fairthesis.archive import Results
+from fairthesis.ranks import Ranks, friedman_nemenyi
+from fairthesis.resampling import holm
+from fairthesis.standing import overlap, points, seed_interval, seed_spread
+from fairthesis.summaries import HEADLINE, headline
+
+COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
+GAPS = ("AUROC gap", "equalized odds difference")
+LEVEL = 0.05
+
+
+def against_erm(results: Results) -> pd.DataFrame:
+    """The headline numbers of every method less plain training's: seeds by (number, variant)."""
+    wide = headline(results).pivot_table(
+        index="seed", columns=["number", "variant"], values="value", aggfunc="mean"
+    )
+    parts = {
+        number: wide[number].drop(columns="erm").sub(wide[number]["erm"], axis=0)
+        for number in wide.columns.unique("number")
+    }
+    return pd.concat(parts, axis=1, names=["number"])
+
+
+def contest(found: Mapping[str, Results]) -> pd.DataFrame:
+    """Every method against plain training: the paired change of each gap, and what it cost.
+
+    A row per cohort, method and gap: plain training's mean, the mean change over seeds with its
+    interval, the change of AUROC, ``p_holm`` of a paired t test (two-sided, by ``seed_spread``)
+    corrected by Holm over all rows of the cohort, and the ``verdict``: ``beats`` where the gap is
+    smaller beyond chance and AUROC falls by ``COST`` at most, ``paid for`` where it falls by more,
+    ``larger``, or ``not told apart``. The oracle does not take part.
+    """
+    parts = []
+    for cohort, results in found.items():
+        table, change = headline(results), against_erm(results)
+        base = table[table["variant"] == "erm"].groupby("number")["value"].mean()
+        rows = []
+        for number in (name for name in GAPS if name in change):
+            for variant in change[number].columns.drop("oracle", errors="ignore"):
+                values = change[number, variant].tolist()
+                mean, lo, hi = seed_interval(values, shared=overlap(results))
+                auroc = float(change["AUROC", variant].mean())
+                p = _p_value(*seed_spread(values, overlap(results)))
+                rows.append([cohort, variant, number, base[number], mean, lo, hi, auroc, p])
+        names = ["cohort", "variant", "number", "erm", "change", "lo", "hi", "AUROC", "p"]
+        part = pd.DataFrame(rows, columns=names)
+        parts.append(part.assign(p_holm=holm(part["p"].tolist())))
+    table = pd.concat(parts, ignore_index=True)
+    verdicts = [
+        _verdict(*row) for row in table[["change", "AUROC", "p_holm"]].itertuples(index=False)
+    ]
+    return (
+        table.assign(verdict=verdicts).drop(columns="p").rename(columns={"AUROC": "AUROC change"})
+    )
+
+
+def _p_value(mean: float, error: float, n: int) -> float:
+    """That the mean is not 0, two-sided, by Student's t; NaN from a single seed."""
+    if n < 2:
+        return math.nan
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * student.sf(abs(mean) / error, n - 1))
+
+
+def _verdict(change: float, auroc: float, p: float) -> str:
+    if math.isnan(p):
+        return "not known"
+    if p >= LEVEL:
+        return "not told apart"
+    if change > 0:
+        return "larger"
+    return "beats" if auroc >= -COST else "paid for"
+
+
+def board(found: Mapping[str, Results]) -> pd.DataFrame:
+    """The verdicts of ``contest``: a row per method, a column per cohort and gap."""
+    table = contest(found)
+    order = list(dict.fromkeys(table["variant"]))
+    wide = table.pivot(index="variant", columns=["cohort", "number"], values="verdict")
+    return wide.reindex(order).fillna("not run")
+
+
+def ranked(
+    found: Mapping[str, Results], number: str = "equalized odds difference", least: int = 3
+) -> Ranks | str:
+    """Methods ranked over cohorts by a headline number, or why they cannot be.
+
+    Cohorts are the unit (seeds of one cohort are no independent evidence): those with three
+    methods or more; the methods are those that all of these have, the oracle left out. It takes
+    ``least`` cohorts and three methods.
+    """
+    table = points(found)
+    table = table[(table["number"] == number) & (table["variant"] != "oracle")]
+    wide = table.groupby(["cohort", "variant"])["mean"].mean().unstack("variant")
+    wide = wide.dropna(axis=0, thresh=3).dropna(axis=1)  # two methods alone are no ranking
+    if len(wide) < least or wide.shape[1] < 3:
+        return (
+            f"Not drawn: a ranking takes at least {least} cohorts and 3 methods that all of them "
+            f"have; the archive has {len(wide)} cohorts and {wide.shape[1]} such methods "
+            f"({', '.join(wide.columns)}). `make reproduce` runs every method on every cohort."
+        )
+    higher = HEADLINE[number][1] in ("auroc", "worst_group_auroc")
+    return friedman_nemenyi(wide, larger_is_better=higher)
+
+
+def said(found: Mapping[str, Results], variant: str = "adversarial") -> str:
+    """For each cohort in a sentence: whether ``variant`` beats plain training, and at what cost.
+
+    It does where the paired change of a gap lies below 0 with its whole interval over seeds, and
+    AUROC falls by no more than ``COST`` on average.
+    """
+    lines = []
+    for cohort, results in found.items():
+        if variant not in set(results.metrics["variant"]):
+            lines.append(f"- **{cohort}**: `{variant}` was not run.")
+            continue
+        change = against_erm(results).xs(variant, axis=1, level="variant")
+        told, beaten, cheap = [], [], False
+        for number in ("AUROC", *GAPS):
+            if number not in change or change[number].isna().all():
+                told.append(f"{number} cannot be computed")
+                continue
+            mean, lo, hi = seed_interval(change[number].tolist(), shared=overlap(results))
+            between = "one seed" if np.isnan(lo) else f"{lo:+.3f} to {hi:+.3f}"
+            told.append(f"{number} {mean:+.3f} ({between})")
+            if number == "AUROC":
+                cheap = mean >= -COST
+            elif hi < 0:
+                beaten.append(number)
+        single = results.metrics["seed"].nunique() == 1
+        end = (
+            "one seed says nothing about chance"
+            if single
+            else f"beats plain training in {' and '.join(beaten)}"
+            if beaten and cheap
+            else f"a smaller {' and '.join(beaten)}, **paid for with more than {COST:g} of AUROC**"
+            if beaten
+            else "**does not beat plain training** beyond what differs between seeds"
+        )
+        profile = results.provenance["experiment"]["profile"]
+        lines.append(f"- **{cohort}** ({profile}): {', '.join(told)}: {end}.")
+    return "\n".join(lines)
