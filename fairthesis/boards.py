@@ -17,6 +17,8 @@ from fairthesis.standing import points
 from fairthesis.summaries import headline
 
 COLUMNS = 3
+CROWD = 8  # methods in a panel, above which not each is drawn with its seeds
+ENDS = ("erm", "adversarial", "oracle")
 MARKS = "Ds^vPX*"  # eight colours, then the next form
 CHANGED = "#0072b2"
 REFERENCE = "#d55e00"
@@ -26,7 +28,8 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
     """AUROC against a gap, a panel per cohort: upper left is better.
 
     A cross is a method's mean with its intervals over seeds, small dots are the seeds; a line joins
-    the methods that no other beats in both means.
+    the methods that no other beats in both means. Where a cohort has more than eight methods, seeds
+    and intervals are drawn of the encoder, of its two ends and of the methods on the line only.
     """
     table = points(found)
     numbers = ["cohort", "number", "variant"]
@@ -51,16 +54,20 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
             axes.text(0.5, 0.5, "too few cases for a gap", ha="center", transform=axes.transAxes)
             axes.set(xticks=[], yticks=[])
             continue
-        for variant in dict.fromkeys(results.metrics["variant"]):
+        variants = list(dict.fromkeys(results.metrics["variant"]))
+        front = _front(gap["mean"], auroc["mean"].reindex(gap.index))
+        whole = {*ENDS, *front[2]} if len(variants) > CROWD else {*variants}
+        for variant in sorted(variants, key=lambda name: name in whole):  # those in front last
             place = names.index(variant)
             color, mark = f"C{place % 8}", MARKS[place // 8 % len(MARKS)]
-            dots = seeds.loc[variant]
-            axes.plot(dots[x], dots["AUROC"], "o", ms=3, alpha=0.35, color=color)
             across, up = (of.loc[variant, ["mean", "lo", "hi"]].to_list() for of in (gap, auroc))
             axes.plot(across[0], up[0], mark, ms=6, color=color, label=variant)
+            if variant not in whole:
+                continue
+            dots = seeds.loc[variant]
+            axes.plot(dots[x], dots["AUROC"], "o", ms=3, alpha=0.35, color=color)
             axes.hlines(up[0], across[1], across[2], color=color, lw=1.2)
             axes.vlines(across[0], up[1], up[2], color=color, lw=1.2)
-        front = _front(gap["mean"], auroc["mean"].reindex(gap.index))
         axes.plot(front[0], front[1], color=SOFT, lw=0.8, ls="--", zorder=0)
         axes.set_xlim(left=0)
         axes.locator_params(nbins=5)
@@ -72,22 +79,27 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
     for axes in grid.flat:
         artists, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, artists, strict=True))
-    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=6)
+    listed = [name for name in names if name in handles]
+    columns = min(6, 2 * len(found))
+    figure.legend(
+        [handles[name] for name in listed], listed, loc="outside upper center", ncols=columns
+    )
     return figure
 
 
-def _front(gap: pd.Series, auroc: pd.Series) -> tuple[list[float], list[float]]:
-    """The methods that no other beats in both, from the smallest gap up.
+def _front(gap: pd.Series, auroc: pd.Series) -> tuple[list[float], list[float], list[str]]:
+    """The methods that no other beats in both, from the smallest gap up: gap, AUROC, name.
 
-    >>> _front(pd.Series([0.1, 0.2, 0.3]), pd.Series([0.8, 0.7, 0.9]))
-    ([0.1, 0.3], [0.8, 0.9])
+    >>> _front(pd.Series({"a": 0.1, "b": 0.2, "c": 0.3}), pd.Series({"a": 0.8, "b": 0.7, "c": 0.9}))
+    ([0.1, 0.3], [0.8, 0.9], ['a', 'c'])
     """
-    kept: tuple[list[float], list[float]] = ([], [])
+    kept: tuple[list[float], list[float], list[str]] = ([], [], [])
     for place in np.argsort(gap.to_numpy(), kind="stable"):
         value = float(auroc.iloc[place])
         if not np.isnan(value) and (not kept[1] or value > kept[1][-1]):
             kept[0].append(float(gap.iloc[place]))
             kept[1].append(value)
+            kept[2].append(str(gap.index[place]))
     return kept
 
 

@@ -186,6 +186,15 @@ def test_the_trade_off_shows_every_seed_of_every_cohort(quick):
     assert [len(line.get_xdata()) for line in dots] == [2, 2]
 
 
+def test_a_crowd_is_drawn_without_its_seeds(quick):
+    crowd = renamed(quick, **{f"copy_{i}": "erm" for i in range(9)})
+    rows = crowd.disparities["variant"].str.startswith("copy")
+    crowd.disparities.loc[rows, "value"] += 0.1  # none of them is on the line
+    axes = boards.pareto({"a": crowd}).axes[0]
+    assert len([line for line in axes.lines if line.get_markersize() == 6]) == 11
+    assert len([line for line in axes.lines if line.get_markersize() == 3]) == 2
+
+
 def test_an_ablation_shows_every_variant_and_seed(quick):
     figure = boards.every_variant(quick)
     assert len(figure.axes) == 3  # nothing was probed: no fourth panel
