@@ -191,7 +191,8 @@ def test_a_crowd_is_drawn_without_its_seeds(quick):
     rows = crowd.disparities["variant"].str.startswith("copy")
     crowd.disparities.loc[rows, "value"] += 0.1  # none of them is on the line
     axes = boards.pareto({"a": crowd}).axes[0]
-    assert len([line for line in axes.lines if line.get_markersize() == 6]) == 11
+    marks = [line for line in axes.lines if line.get_marker() in boards.MARKS]
+    assert len(marks) == 11
     assert len([line for line in axes.lines if line.get_markersize() == 3]) == 2
 
 
