@@ -175,7 +175,8 @@ def threshold_optimizer(run: Run) -> Run:
     Fitted on **val** rows with known label and group (thresholds are chosen there, as everywhere),
     per target; needs the group in use. The score is the decision, 0 or 1, drawn with the run's seed
     where a threshold is randomised: any threshold between gives that decision, and an AUROC of it
-    is no AUROC of scores. Rows of unknown group, or of one that val lacks, keep no score.
+    is no AUROC of scores. Rows of unknown group, or of one that has not both classes in val, keep
+    no score: rates that are not known cannot be made equal.
 
     Reference: Hardt, Price and Srebro, NeurIPS 2016.
     """
@@ -184,6 +185,13 @@ def threshold_optimizer(run: Run) -> Run:
     scores = np.full_like(run.y_score, np.nan)
     for t, y in enumerate(run.y_true.T):
         rows = run.known("val") & ~np.isnan(y)
+        both = [g for g in set(run.group[rows]) if len(np.unique(y[rows & (run.group == g)])) == 2]
+        rows &= np.isin(run.group.astype(str), both)
+        if not both:
+            raise InputError(
+                f"No group has both classes of {run.targets[t]!r} in the val part: thresholds by "
+                "group need cases of both. Take another attribute or target, or other splits."
+            )
         optimizer = ThresholdOptimizer(
             estimator=Scores().fit([], []),
             constraints="equalized_odds",
@@ -196,7 +204,7 @@ def threshold_optimizer(run: Run) -> Run:
             y[rows].astype(int),
             sensitive_features=run.group[rows].astype(str),
         )
-        seen = np.isin(run.group.astype(str), run.group[rows].astype(str))
+        seen = np.isin(run.group.astype(str), both)
         scores[seen, t] = optimizer.predict(
             run.y_score[seen, t : t + 1],
             sensitive_features=run.group[seen].astype(str),

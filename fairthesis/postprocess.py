@@ -65,6 +65,12 @@ def equalize(
     if constraint not in CONSTRAINTS:
         raise unknown("constraint", constraint, CONSTRAINTS)
     val, test = _parts(frame, group, target)
+    for name, labels in val.groupby(group)["y_true"]:
+        if labels.nunique() < 2:
+            raise InputError(
+                f"{group} = {name} has only y_true = {labels.iloc[0]:g} in the val part: expected "
+                "both classes in every group. Merge groups, or leave this one out."
+            )
     optimizer = ThresholdOptimizer(
         estimator=Scores().fit([], []),
         constraints=constraint,

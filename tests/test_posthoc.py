@@ -107,6 +107,21 @@ def test_thresholds_by_group_bring_the_odds_together():
     np.testing.assert_array_equal(decided.y_score, again.y_score)
 
 
+def test_a_group_of_one_class_gets_no_threshold_and_the_others_do():
+    run = made(6000)
+    few = np.flatnonzero(run.known("val") & (run.y_true[:, 0] == 0))[:5]
+    elsewhere = np.flatnonzero(run.known("test"))[:5]
+    group = run.group.copy()
+    group[few] = group[elsewhere] = "x"
+    decided = POSTHOC["threshold_optimizer"](dataclasses.replace(run, group=group))
+    assert np.isnan(decided.y_score[group == "x"]).all()
+    rest = np.array([g in ("f", "m") for g in group])
+    assert set(np.unique(decided.y_score[rest])) == {0.0, 1.0}
+    alone = np.where(run.y_true[:, 0] == 1, "a", "b").astype(object)
+    with pytest.raises(InputError, match="No group has both classes of 't0'"):
+        POSTHOC["threshold_optimizer"](dataclasses.replace(run, group=alone))
+
+
 def test_exponentiated_gradient_lowers_the_odds_difference_of_logistic_regression():
     run = made(6000)
     plain = dataclasses.replace(run, y_score=leace(run).y_score)

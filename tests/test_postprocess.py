@@ -95,6 +95,9 @@ def test_what_cannot_be_fitted_is_refused():
     with pytest.raises(InputError, match="No row of the val part"):
         postprocess.recalibrate(frame[frame["split"] == "test"], group="sex")
     lost = frame.assign(y_score=1 - frame["y_score"])
+    one = frame[(frame["sex"] != "F") | (frame["y_true"] == 1)]
+    with pytest.raises(InputError, match="sex = F has only y_true = 1 in the val part"):
+        postprocess.equalize(one, group="sex")
     with pytest.raises(InputError, match="No rising calibration line"):
         postprocess.recalibrate(lost, group="sex")
     healthy = frame[(frame["split"] == "test") | (frame["y_true"] == 0) | (frame["sex"] == "M")]
