@@ -133,6 +133,7 @@ def measure(
         embeddings, predictions, attribute, target, prefix
     )
     warnings: list[str] = []
+    rows, groups = _in_both(rows, groups, attribute, left_out, warnings)
     fit, test = (tables.part(rows, columns, groups, split, attribute) for split in ("val", "test"))
     classes = _classes(fit, test, len(groups), warnings)
     boot = _Judge(test, len(groups), classes, n_boot, seed)
@@ -160,6 +161,29 @@ def measure(
         warnings=tuple(warnings),
         settings={"prefix": prefix, "n_boot": n_boot, "n_shuffles": n_shuffles, "seed": seed},
     )
+
+
+def _in_both(
+    rows: pd.DataFrame,
+    groups: list[str],
+    attribute: str,
+    left_out: dict[str, int],
+    warnings: list[str],
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of the groups that both parts have; the others are counted and warned of."""
+    parts = [set(rows[attribute][rows["split"] == split]) for split in ("val", "test")]
+    kept = [group for group in groups if all(group in part for part in parts)]
+    if len(kept) == len(groups) or len(kept) < 2:  # fewer than two: refused with its name
+        return rows, groups
+    lacking = [group for group in groups if group not in kept]
+    inside = rows[attribute].isin(kept)
+    for group in lacking:
+        warnings.append(
+            f"{attribute} = {group} is missing in the val or in the test part, and is left out: "
+            "it can be read by no probe, or judged for none."
+        )
+    left_out[f"{attribute} of a group that val or test lacks"] = int((~inside).sum())
+    return rows[inside], kept
 
 
 def _one_hot(part: Part) -> Part:

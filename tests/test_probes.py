@@ -106,6 +106,24 @@ def test_three_groups_and_the_floor_of_a_random_encoder():
     assert first == second
 
 
+def test_a_group_that_one_part_lacks_is_left_out_and_said():
+    embedded, labels = tables(planted, groups=("a", "b", "c"))
+    rare = (labels["sex"] == "c") & (labels["split"] == "test")
+    labels.loc[rare, "sex"] = "a"
+    found = leakage.measure(embedded, labels, attribute="sex", **QUICK)
+    assert found.groups == ("a", "b")
+    n = int(((labels["sex"] == "c") & (labels["split"] == "val")).sum())
+    assert found.left_out["sex of a group that val or test lacks"] == n
+    assert any("sex = c is missing" in text for text in found.warnings)
+    without = labels[labels["sex"] != "c"]
+    same = leakage.measure(embedded, without, attribute="sex", **QUICK)
+    pd.testing.assert_frame_equal(found.table(), same.table())
+    for group in ("b", "c"):
+        labels = labels[(labels["sex"] != group) | (labels["split"] != "test")]
+    with pytest.raises(InputError, match="The test part has no sex = 'b'"):
+        leakage.measure(embedded, labels, attribute="sex", **QUICK)
+
+
 def test_macro_auroc_is_scikit_learns_and_counts_patients():
     rng = np.random.default_rng(0)
     a = rng.integers(0, 3, 200)
