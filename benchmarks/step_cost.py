@@ -1,8 +1,8 @@
-"""What a training step costs: ERM, the adversarial encoder, and the same with its weight at 0.
+"""What a training step costs: ERM, the adversarial encoder, its weight at 0, and ERM in bfloat16.
 
     python benchmarks/step_cost.py [--repeats 1] [--out benchmarks/step_cost.md]
 
-All on random images, on one core of a CPU, in one process: the three take turns, and medians of
+All on random images, on one core of a CPU, in one process: the four take turns, and medians of
 the processor's time (not the clock's) are taken, since other programs share the machine. Both
 models start alike, and the adversarial encoder is past its warm-up and ramp, where everything it
 does is done in every step. A step is `update`: forward, backward, all optimisers; no decoding and
@@ -50,10 +50,17 @@ def batch(size: int, n: int) -> Batch:
     return Batch(images, target, group)
 
 
-def method(name: str, backbone: str, data: Batch, **options: float) -> Method:
+def method(
+    name: str, backbone: str, data: Batch, precision: str = "float32", **options: float
+) -> Method:
     torch.manual_seed(0)
     model = FairEncoder(
-        backbone, channels=3, disease_dim=DISEASE_DIM, groups=[2], disease_norm="whitening"
+        backbone,
+        channels=3,
+        disease_dim=DISEASE_DIM,
+        groups=[2],
+        disease_norm="whitening",
+        precision=precision,
     )
     cells = (cell_probabilities(data.targets, data.attributes[:, 0], 2),)
     setting = Setting(1e-3, 1e-4, 20, 0, cells, data.targets, data.attributes)
@@ -100,6 +107,7 @@ def case(backbone: str, share: float) -> tuple[list[str], str]:
         "ERM": method("erm", backbone, data),
         "adversarial": method("adversarial", backbone, data),
         "adversarial, weight 0": method("adversarial", backbone, data, adversary_weight=0.0),
+        "ERM, bfloat16": method("erm", backbone, data, "bfloat16"),
     }
     taken: dict[str, list[float]] = {name: [] for name in methods}
     for turn in range(repeats + 1):
@@ -108,7 +116,7 @@ def case(backbone: str, share: float) -> tuple[list[str], str]:
             if turn >= 1:  # the first one plans convolutions and makes optimiser states
                 taken[name].append(duration)
     middle = {name: 1000 * statistics.median(values) for name, values in taken.items()}
-    limits = dict(zip(methods, ("", f"at most {limit:g}", "about 1"), strict=True))
+    limits = dict(zip(methods, ("", f"at most {limit:g}", "about 1", ""), strict=True))
     lines = [
         f"| {backbone}, {size} px, batch {n}, {repeats} steps | {name} | {value:.1f} "
         f"| {value / middle['ERM']:.2f} | {limits[name]} |"
@@ -127,6 +135,7 @@ def main() -> None:
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
     found = [case(backbone, args.repeats) for backbone in CASES]
+    given = "" if args.repeats == 1 else f" --repeats {args.repeats:g}"
     text = "\n".join(
         [
             "# Cost of a step",
@@ -134,8 +143,7 @@ def main() -> None:
             f"{platform.machine()}, one core of {os.cpu_count()}, {platform.system()}, Python "
             f"{platform.python_version()}, torch {metadata.version('torch')}. The load was "
             f"{load:.1f} before and {os.getloadavg()[0]:.1f} at the end, 1 of it from this "
-            "program: others shared the machine. Medians of the processor's time; what is compared "
-            "took turns.",
+            "program. Medians of the processor's time; what is compared took turns.",
             "",
             "| encoder | step | ms | over ERM | limit |",
             "|---|---|--:|--:|---|",
@@ -146,7 +154,9 @@ def main() -> None:
             "",
             *[told for _, told in found],
             "",
-            "Made by `python benchmarks/step_cost.py`.",
+            "bfloat16 needs a processor that has it.",
+            "",
+            f"Made by `python benchmarks/step_cost.py{given}`.",
             "",
         ]
     )

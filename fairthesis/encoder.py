@@ -185,7 +185,8 @@ class FairEncoder(nn.Module):
             where a picture is darker or redder than itself, and no longer how dark or red it is;
             a simple form of colour constancy (Barata et al., IEEE J-BHI 2015), for lesions.
         precision: ``float32``, or ``bfloat16`` for the shared encoder, with float32 weights and
-            heads: about twice as fast on a processor that has such arithmetic, slower on others.
+            heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
+            ``benchmarks/step_cost.md``).
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
 
     Images are floats of shape (n, channels, height, width), range 0 to 1.

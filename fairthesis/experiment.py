@@ -75,7 +75,7 @@ def train_run(plan: Plan, variant: str, seed: int, out: Path, progress: bool = T
     folder = plan.folder(out, variant, seed)
     parent = plan.parent(variant)
     if parent is not None:
-        from fairthesis.posthoc import apply
+        from fairthesis.finished import apply
 
         trained = train_run(plan, parent, seed, out, progress)
         return apply(plan.variants[variant]["posthoc"], trained, folder, overwrite=True)

@@ -12,8 +12,11 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from fairthesis.archive import Results
+
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
+QUICK = ROOT / "results" / "synthetic-cxr-quick"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,6 +25,14 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     import os
 
     os.environ["FAIRTHESIS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def quick() -> Results:
+    """The archived quick experiment on made chest X-rays."""
+    from fairthesis.archive import load_results
+
+    return load_results(QUICK)
 
 
 # Of a module, not of the session: playwright's loop would be in the way of other tests' loops.

@@ -18,7 +18,17 @@ TABLE_HALF = [
         "metrics",
     ),
     *("cells", "delong", "further", "estimates", "inversion", "multitarget", "ranks", "reading"),
-    *("erasure", "leakage", "paired", "panels", "posthoc", "postprocess", "power", "probes"),
+    *(
+        "erasure",
+        "finished",
+        "leakage",
+        "paired",
+        "panels",
+        "posthoc",
+        "postprocess",
+        "power",
+        "probes",
+    ),
     *("report", "resampling", "schema", "splits", "summaries"),
 ]
 

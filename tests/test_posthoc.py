@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 from fairthesis import experiment
 from fairthesis.cli import main
 from fairthesis.errors import InputError
-from fairthesis.posthoc import POSTHOC, Run, apply, leace, mean_differences, orthogonalised, read
+from fairthesis.finished import apply, read
+from fairthesis.posthoc import POSTHOC, Run, leace, mean_differences, orthogonalised
 from fairthesis.schema import check_predictions
 from fairthesis.train import TrainConfig, train
 

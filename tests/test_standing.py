@@ -6,51 +6,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from changed_results import gap, real, renamed
+from conftest import QUICK
 from scipy import stats
 
 from fairthesis import boards, standing
-from fairthesis.archive import LEAKAGE, load_results
+from fairthesis.archive import LEAKAGE
 from fairthesis.errors import InputError
-
-QUICK = ROOT / "results" / "synthetic-cxr-quick"
-
-
-@pytest.fixture(scope="module")
-def quick():
-    return load_results(QUICK)
 
 
 @pytest.fixture(autouse=True)
 def closed():
     yield
     plt.close("all")
-
-
-def real(results):
-    """The results as if they were of a real data set."""
-    asked = results.provenance["experiment"]
-    asked = asked | {"base": asked["base"] | {"dataset": "nih-cxr14"}}
-    return dataclasses.replace(results, provenance=results.provenance | {"experiment": asked})
-
-
-def renamed(results, **names):
-    """The results with more variants, each a copy of another."""
-    names = {"erm": "erm", "adversarial": "adversarial"} | names
-
-    def of(table):
-        if table.empty:
-            return table
-        parts = [table[table["variant"] == old].assign(variant=new) for new, old in names.items()]
-        return pd.concat(parts, ignore_index=True)
-
-    kept = {name: of(getattr(results, name)) for name in ("metrics", "disparities", "curves")}
-    return dataclasses.replace(results, **kept)
-
-
-def gap(results, variant, name="auroc_gap"):
-    rows = results.disparities.query("variant == @variant and name == @name")
-    return rows.sort_values("seed")["value"].to_numpy()
 
 
 def test_what_is_not_archived_is_called_missing():

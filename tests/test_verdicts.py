@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from changed_results import gap, real, renamed
 from scipy import stats
-from test_standing import gap, quick, real, renamed  # noqa: F401
 
 from fairthesis import standing, verdicts
 from fairthesis.ranks import Ranks
@@ -26,7 +26,7 @@ def moved(results, variant, *, gaps=0.0, auroc=0.0, apart=0.001):
 
 
 @pytest.fixture
-def five(quick):  # noqa: F811
+def five(quick):
     """The quick results with five seeds, the last three made from the first two."""
 
     def of(table):
@@ -107,7 +107,7 @@ def test_changes_are_less_plain_trainings(five):
     assert lo < mean < hi
 
 
-def test_ranks_take_three_cohorts_and_three_methods(quick):  # noqa: F811
+def test_ranks_take_three_cohorts_and_three_methods(quick):
     assert "0 cohorts and 2 such methods" in verdicts.ranked({"a": quick})
     more = renamed(quick, other="erm")
     more.disparities.loc[more.disparities["variant"] == "other", "value"] += 0.05
@@ -116,7 +116,7 @@ def test_ranks_take_three_cohorts_and_three_methods(quick):  # noqa: F811
     assert ranks.mean.index[-1] == "other" and ranks.mean["other"] == 3
 
 
-def test_a_smaller_gap_at_a_price_is_not_called_better(quick):  # noqa: F811
+def test_a_smaller_gap_at_a_price_is_not_called_better(quick):
     def told(cost, narrower):
         metrics, gaps = quick.metrics.copy(), quick.disparities.copy()
         for table, name, change in ((metrics, "auroc", -cost), (gaps, "auroc_gap", -narrower)):

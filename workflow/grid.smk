@@ -122,7 +122,7 @@ rule train:
     input:
         EXPERIMENTS + "/{name}-{profile}/data/{seed}.json",
         parent,
-        lambda wildcards: sources("fairthesis.posthoc") if parent(wildcards) else [],
+        lambda wildcards: sources("fairthesis.finished") if parent(wildcards) else [],
         sources("fairthesis.train"),
     output:
         multiext(
