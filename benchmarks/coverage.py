@@ -6,7 +6,8 @@ the numbers of data sets for intervals, of resamples, and of data sets for tests
 
     python benchmarks/coverage.py 500 400 1000
 
-What is done is kept in build/coverage/, one file for each kind of data, and not done again.
+What is done is kept in build/coverage/, one file for each kind of data, and not done again until
+the audit's code changes.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from fairthesis import (
     replicates,
     resampling,
 )
+from fairthesis.provenance import AUDITING, code_fingerprint
 
 PATIENTS, N_PERMUTATIONS = 800, 199
 CALIBRATION = ("ece_debiased", "ece", "smooth_ece")
@@ -169,9 +171,9 @@ def size(n_sets):
 
 
 def kept(name, function, *arguments):
-    """What the function gives, computed once for the same arguments."""
+    """What the function gives, computed once for the same arguments and code."""
     file = Path("build/coverage") / f"{name}.json"
-    asked = [part for part in arguments if isinstance(part, int)]
+    asked = [*(part for part in arguments if isinstance(part, int)), code_fingerprint(AUDITING)]
     if file.is_file():
         found = json.loads(file.read_text(encoding="utf-8"))
         if found["asked"] == asked:

@@ -27,7 +27,8 @@ TRAINING = (
     "datasets",
 )
 AUDITING = (
-    *("audit.py", "calibration.py", "disparity.py", "intake.py", "metrics.py", "replicates.py"),
+    *("audit.py", "calibration.py", "cells.py", "disparity.py", "estimates.py", "findings.py"),
+    *("further.py", "intake.py", "inversion.py", "metrics.py", "operating.py", "replicates.py"),
     *("resampling.py", "thresholds.py"),
 )
 PROBING = ("embeddings.py", "leakage.py", "metrics.py", "probes.py", "resampling.py")

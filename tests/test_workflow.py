@@ -14,6 +14,7 @@ from conftest import ROOT
 
 from fairthesis import experiment
 from fairthesis.archive import load_results
+from fairthesis.provenance import AUDITING
 
 sys.path.insert(0, str(ROOT / "workflow"))
 from dependencies import notebook_modules, notebook_sources, sources
@@ -225,3 +226,9 @@ def test_a_changed_method_trains_again(copy):
     assert Counter(runs) == {"run: synthetic-cxr quick": 4, "run: synthetic-cxr-epochs quick": 4}
     assert "book: the pages" in steps
     assert not any(step.startswith("data:") for step in steps)
+
+
+def test_an_audit_is_made_anew_when_any_code_that_computes_it_changes():
+    told = {"_callable.py", "curves.py", "errors.py", "report.py", "schema.py", "wording.py"}
+    read = {Path(file).name for file in sources("fairthesis.audit")}
+    assert read - told == set(AUDITING)
