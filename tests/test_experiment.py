@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from fairthesis import experiment
+from fairthesis import experiment, provenance
 from fairthesis.archive import compare, load_results
 from fairthesis.averaging import AVERAGING
 from fairthesis.errors import InputError
@@ -54,8 +54,9 @@ def out(plan, tmp_path_factory):
 def test_every_listed_experiment_can_be_planned():
     for dataset, profiles in experiment.experiments().items():
         assert {"quick", "full"} <= set(profiles) <= {*PROFILES}
-        inner = "grid" not in profiles  # about a method's inside: no comparison of methods
-        assert inner == dataset.endswith(("-ablation", "-epochs"))
+        inner = dataset.endswith(("-ablation", "-epochs"))  # no comparison of methods
+        small = dataset.endswith("-methods")  # whose `full` has every method
+        assert ("grid" in profiles) != (inner or small)
         for profile in profiles:
             plan = experiment.plan(dataset, profile)
             assert "erm" in plan.variants
@@ -350,3 +351,17 @@ def test_what_probes_read_is_gathered_where_a_plan_asks_for_it(plan, out, tmp_pa
     for variant, seed in asked.runs:  # the other tests' audits have no probes
         experiment.audit_run(plan, variant, seed, out)
     assert experiment.collect(plan, tmp_path, out).leakage.empty
+
+
+def test_a_finished_run_outlives_a_better_explanation_but_not_other_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    file = tmp_path / "a.py"
+
+    def fingerprint(source):
+        file.write_text(source)
+        return provenance.code_fingerprint(("a.py",))
+
+    first = fingerprint('"""Old."""\ndef f(x):\n    """Old."""\n    return x + 1  # why\n')
+    assert fingerprint('"""New."""\n\n\ndef f(x):\n    return (x + 1)\n') == first
+    assert fingerprint("def f(x):\n    return x + 2\n") != first
+    assert fingerprint("def f(x):\n    return x + 1\nY = '''text'''\n") != first
