@@ -42,6 +42,8 @@ class TrainConfig:
     ``size`` is the edge of the square images in pixels. A ``disease_dim`` of 0 is 4 for each
     target: what more an embedding can hold it can also leak. ``threads`` of 0 leaves torch's own
     choice.
+    ``classifier_rate`` is how many times ``learning_rate`` the disease classifier learns at; unless
+    it is 1, as for the rest, its bias also starts at the log odds of the training part's targets.
     ``selection`` is a rule of ``fairthesis.selection``; ``reference_auroc`` is ERM's validation
     AUROC for the rule ``min_leakage``. ``averaging`` is ``none``, ``ema`` (every epoch's candidate
     is the moving average) or ``swad`` (the run's one model is the average).
@@ -66,6 +68,7 @@ class TrainConfig:
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 1e-3
+    classifier_rate: float = 10.0
     weight_decay: float = 1e-4
     augmentation: str = "light"
     selection: str = "overall"
@@ -94,6 +97,10 @@ class TrainConfig:
             raise InputError(
                 "Expected learning_rate above 0 and weight_decay of 0 or more, but got "
                 f"{self.learning_rate} and {self.weight_decay}"
+            )
+        if not 0 < self.classifier_rate < math.inf:
+            raise InputError(
+                f"Expected classifier_rate to be a number above 0, but got {self.classifier_rate}"
             )
         if not 0 < self.ema_decay < 1:
             raise InputError(f"Expected ema_decay between 0 and 1, but got {self.ema_decay}")
@@ -266,6 +273,7 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         table.targets[rows],
         table.attributes[rows],
         table.patients[rows],
+        config.classifier_rate,
     )
     return METHODS[config.method](model, config.options(), setting)
 

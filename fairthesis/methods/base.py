@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,6 +40,7 @@ class Setting:
     """What the loop tells a method about the run and its training part.
 
     ``cells[k][t, c, g]`` is P(attribute k is group g | target t is c) over the training images.
+    ``classifier_rate`` multiplies the learning rate for the disease classifier.
     ``targets``, ``attributes`` and ``patients`` are those of the training images, in the loop's
     order: for methods that draw, weigh or hold out images.
     """
@@ -52,6 +53,7 @@ class Setting:
     targets: Float[Tensor, "n t"] | None = None
     attributes: Int[Tensor, "n a"] | None = None
     patients: Int[Tensor, " n"] | None = None
+    classifier_rate: float = 1.0
 
     def training_part(self) -> tuple[Float[Tensor, "n t"], Int[Tensor, "n a"]]:
         """Targets and attributes of the training images, for methods that need them."""
@@ -129,11 +131,40 @@ class Method(nn.Module):
         own = {id(parameter) for parameter in branch}
         rest = [parameter for parameter in model.parameters() if id(parameter) not in own]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.AdamW(
-                parameters, lr=setting.learning_rate, weight_decay=setting.weight_decay
-            )
-            for name, parameters in (("model", rest), ("sensitive", branch))
+            "model": self.optimiser(rest, model.disease_classifier),
+            "sensitive": self.optimiser(branch),
         }
+        self.start_bias(model.disease_classifier)
+
+    def optimiser(
+        self, parameters: Iterable[nn.Parameter], classifier: nn.Module | None = None
+    ) -> torch.optim.Optimizer:
+        """AdamW, in which the parameters of a ``classifier`` have ``classifier_rate`` the rate.
+
+        The embedding is normalised, so that a logit's scale is the classifier's alone, and Adam
+        moves a weight by no more than the learning rate in a step: at one rate for all, a run of a
+        few hundred steps ends with a classifier near its random start.
+        """
+        faster = [] if classifier is None else list(classifier.parameters())
+        same = {id(parameter) for parameter in faster}
+        groups: list[dict[str, Any]] = [{"params": list(parameters), "factor": 1.0}]
+        if self.setting.classifier_rate != 1:
+            groups[0]["params"] = [p for p in groups[0]["params"] if id(p) not in same]
+            groups.append({"params": faster, "factor": self.setting.classifier_rate})
+        return torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=self.setting.learning_rate,
+            weight_decay=self.setting.weight_decay,
+        )
+
+    @torch.no_grad()
+    def start_bias(self, classifier: nn.Linear) -> None:
+        """Start at the training part's log odds of each target, several times over if need be."""
+        if self.setting.classifier_rate == 1 or self.setting.targets is None:
+            return
+        share = self.setting.targets.nanmean(0).clamp(1e-3, 1 - 1e-3)
+        odds = torch.logit(share).to(classifier.bias)
+        classifier.bias.copy_(odds.repeat(len(classifier.bias) // len(odds)))
 
     @classmethod
     def eligible(cls, epoch: int, options: MethodOptions) -> bool:
@@ -165,7 +196,7 @@ class Method(nn.Module):
         self.epoch = epoch
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
-                group["lr"] = self.setting.learning_rate * rate
+                group["lr"] = self.setting.learning_rate * rate * group.get("factor", 1.0)
 
     def descend(self, loss: Tensor, *optimisers: str) -> None:
         """One step down ``loss`` for one optimiser's parameters, gradients clipped to 5.

@@ -49,7 +49,7 @@ def normalised_hsic(
 
 
 def unbiased_hsic(
-    z: Float[Tensor, "n d"], codes: Int[Tensor, " n"], groups: int
+    z: Float[Tensor, "n d"], codes: Int[Tensor, " n"], groups: int, least: int = 8
 ) -> Float[Tensor, ""]:
     """Normalised HSIC of an embedding and a group whose expectation is 0 under independence.
 
@@ -58,8 +58,11 @@ def unbiased_hsic(
     estimated by its U-statistic, which leaves out the pairs (i, i), and the sum is divided by
     the same norm as in ``normalised_hsic``, through which no gradient flows. The plug-in value has
     a positive mean under independence, which is smaller the fewer directions the kernel has: as a
-    loss it would press the embedding of a class into a line. A group of one row is left out; 0
-    where fewer than two groups remain.
+    loss it would press the embedding of a class into a line.
+
+    A group of fewer than ``least`` rows is left out, except that the two largest stay if they have
+    two rows: the spread of a squared distance grows as 1/m with the m rows of a group, so that a
+    few rows of a rare group would rule the gradient of all. 0 where fewer than two groups remain.
 
     Reference: Gretton et al., JMLR 2012, lemma 6 (the U-statistic of MMD squared); Song et al.,
     JMLR 2012 (unbiased HSIC).
@@ -71,7 +74,9 @@ def unbiased_hsic(
     (1.0, True)
     """
     one_hot = F.one_hot(codes, groups).to(z.dtype)
-    one_hot = one_hot[:, one_hot.sum(0) >= 2]
+    size = one_hot.sum(0)
+    second = size.sort(descending=True).values[1]
+    one_hot = one_hot[:, size >= second.clamp(2, max(2, least))]
     size = one_hot.sum(0)
     if len(size) < 2:
         return z.sum() * 0.0

@@ -36,9 +36,10 @@ class DomainIndependent(ERM):
             # For each attribute its groups' heads side by side, outputs group by group.
             self.heads.extend(nn.Linear(size, cell.shape[-1] * targets) for cell in setting.cells)
         self.heads.to(model.disease_classifier.weight.device)
-        self.optimisers["heads"] = torch.optim.AdamW(
-            self.heads.parameters(), lr=setting.learning_rate, weight_decay=setting.weight_decay
-        )
+        for heads in self.heads:
+            assert isinstance(heads, nn.Linear)
+            self.start_bias(heads)
+        self.optimisers["heads"] = self.optimiser(self.heads.parameters(), self.heads)
         self.merge()
 
     @torch.no_grad()
