@@ -20,13 +20,13 @@ GAPS = ("AUROC gap", "equalized odds difference")
 LEVEL = 0.05
 
 
-def against_erm(results: Results) -> pd.DataFrame:
-    """The headline numbers of every method less plain training's: seeds by (number, variant)."""
+def against(results: Results, base: str = "erm") -> pd.DataFrame:
+    """The headline numbers of every method less those of ``base``: seeds by (number, variant)."""
     wide = headline(results).pivot_table(
         index="seed", columns=["number", "variant"], values="value", aggfunc="mean"
     )
     parts = {
-        number: wide[number].drop(columns="erm").sub(wide[number]["erm"], axis=0)
+        number: wide[number].drop(columns=base).sub(wide[number][base], axis=0)
         for number in wide.columns.unique("number")
     }
     return pd.concat(parts, axis=1, names=["number"])
@@ -43,7 +43,7 @@ def contest(found: Mapping[str, Results]) -> pd.DataFrame:
     """
     parts = []
     for cohort, results in found.items():
-        table, change = headline(results), against_erm(results)
+        table, change = headline(results), against(results)
         base = table[table["variant"] == "erm"].groupby("number")["value"].mean()
         rows = []
         for number in (name for name in GAPS if name in change):
@@ -98,13 +98,14 @@ def ranked(
     """Methods ranked over cohorts by a headline number, or why they cannot be.
 
     Cohorts are the unit (seeds of one cohort are no independent evidence): those with three
-    methods or more; the methods are those that all of these have, the oracle left out. It takes
-    ``least`` cohorts and three methods.
+    methods or more and at least half of the methods that any has; the methods are those that all
+    of these have, the oracle left out. It takes ``least`` cohorts and three methods.
     """
     table = points(found)
     table = table[(table["number"] == number) & (table["variant"] != "oracle")]
     wide = table.groupby(["cohort", "variant"])["mean"].mean().unstack("variant")
-    wide = wide.dropna(axis=0, thresh=3).dropna(axis=1)  # two methods alone are no ranking
+    half = math.ceil(wide.shape[1] / 2)  # a cohort with a few methods would be the measure of all
+    wide = wide.dropna(axis=0, thresh=max(3, half)).dropna(axis=1)
     if len(wide) < least or wide.shape[1] < 3:
         return (
             f"Not drawn: a ranking takes at least {least} cohorts and 3 methods that all of them "
@@ -115,18 +116,21 @@ def ranked(
     return friedman_nemenyi(wide, larger_is_better=higher)
 
 
-def said(found: Mapping[str, Results], variant: str = "adversarial") -> str:
+def said(found: Mapping[str, Results], variant: str = "adversarial", base: str = "erm") -> str:
     """For each cohort in a sentence: whether ``variant`` beats plain training, and at what cost.
 
-    It does where the paired change of a gap lies below 0 with its whole interval over seeds, and
-    AUROC falls by no more than ``COST`` on average.
+    ``base`` may name a control to be compared with instead. It does where the paired change of a
+    gap lies below 0 with its whole interval over seeds, and AUROC falls by no more than ``COST`` on
+    average.
     """
     lines = []
+    other = "plain training" if base == "erm" else f"`{base}`"
     for cohort, results in found.items():
-        if variant not in set(results.metrics["variant"]):
-            lines.append(f"- **{cohort}**: `{variant}` was not run.")
+        missing = {variant, base} - set(results.metrics["variant"])
+        if missing:
+            lines.append(f"- **{cohort}**: `{'`, `'.join(sorted(missing))}` was not run.")
             continue
-        change = against_erm(results).xs(variant, axis=1, level="variant")
+        change = against(results, base).xs(variant, axis=1, level="variant")
         told, beaten, cheap = [], [], False
         for number in ("AUROC", *GAPS):
             if number not in change or change[number].isna().all():
@@ -143,11 +147,11 @@ def said(found: Mapping[str, Results], variant: str = "adversarial") -> str:
         end = (
             "one seed says nothing about chance"
             if single
-            else f"beats plain training in {' and '.join(beaten)}"
+            else f"beats {other} in {' and '.join(beaten)}"
             if beaten and cheap
             else f"a smaller {' and '.join(beaten)}, **paid for with more than {COST:g} of AUROC**"
             if beaten
-            else "**does not beat plain training** beyond what differs between seeds"
+            else f"**does not beat {other}** beyond what differs between seeds"
         )
         profile = results.provenance["experiment"]["profile"]
         lines.append(f"- **{cohort}** ({profile}): {', '.join(told)}: {end}.")

@@ -43,7 +43,7 @@ def make_batch(n=96, targets=1, attributes=1, groups=2, missing=False, seed=0):
     return Batch(x, y, a)
 
 
-def make_method(name, batch, groups=2, epochs=20, **options):
+def make_method(name, batch, groups=2, epochs=20, classifier_rate=1.0, **options):
     torch.manual_seed(0)
     attributes = batch.attributes.shape[1]
     model = FairEncoder(
@@ -56,7 +56,8 @@ def make_method(name, batch, groups=2, epochs=20, **options):
     )
     cells = tuple(cell_probabilities(batch.targets, a, groups) for a in batch.attributes.T)
     kind = METHODS[name]
-    setting = Setting(1e-3, 1e-4, epochs, 0, cells, batch.targets, batch.attributes)
+    labels = (batch.targets, batch.attributes)
+    setting = Setting(1e-3, 1e-4, epochs, 0, cells, *labels, classifier_rate=classifier_rate)
     return kind(model, kind.Options(**options), setting)
 
 

@@ -234,7 +234,8 @@ def test_unbiased_hsic_is_the_definition_over_pairs_and_zero_on_average():
     root = torch.outer(w, w).sqrt()
     norm = [((h @ m @ h.T) * root).square().sum() for m in (k, (a[:, None] == a).float())]
     expected = total / 27 / (norm[0] * norm[1]).sqrt()
-    torch.testing.assert_close(unbiased_hsic(z, a, 3), expected.float(), rtol=1e-4, atol=1e-6)
+    value = unbiased_hsic(z, a, 3, least=2)
+    torch.testing.assert_close(value, expected.float(), rtol=1e-4, atol=1e-6)
 
     values, plain = [], []
     for _ in range(200):
@@ -243,6 +244,35 @@ def test_unbiased_hsic_is_the_definition_over_pairs_and_zero_on_average():
         plain.append(float(normalised_hsic(z, a, 2, 1 / torch.bincount(a)[a].float())))
     assert abs(np.mean(values)) < 4 * np.std(values) / 200**0.5
     assert np.mean(plain) > 0.05  # what the plug-in value says of independence
+
+
+def test_a_few_rows_of_a_rare_group_do_not_rule_hsic():
+    g = torch.Generator().manual_seed(0)
+    z = torch.randn(63, 2, generator=g, requires_grad=True)
+    a = torch.tensor([0] * 30 + [1] * 24 + [2] * 7 + [3] * 2)
+    large = unbiased_hsic(z[:54], a[:54], 4)
+    torch.testing.assert_close(unbiased_hsic(z, a, 4), large)
+    assert unbiased_hsic(z, a, 4, least=2) != large
+    unbiased_hsic(z, a, 4).backward()
+    assert z.grad[:54].abs().sum() > 0 and z.grad[54:].abs().sum() == 0
+    rare = torch.tensor([0] * 50 + [1] * 3)  # of two groups both are heard, if they have two rows
+    assert unbiased_hsic(z[:53], rare, 2) != 0
+    assert unbiased_hsic(z[:51], rare[:51], 2) == 0
+
+
+def test_the_classifier_keeps_up_with_a_normalised_embedding():
+    batch = make_batch()._replace(targets=(torch.arange(96) % 4 == 0).float()[:, None])
+    for name in ("erm", "domain_independent"):
+        method = make_method(name, batch, classifier_rate=10.0)
+        heads = method.heads[0] if name == "domain_independent" else method.model.disease_classifier
+        torch.testing.assert_close(heads.bias, torch.full_like(heads.bias, np.log(1 / 3)))
+        rest = method.model.disease_head[0].weight
+        before = [parameter.detach().clone() for parameter in (heads.weight, rest)]
+        method.at(0.0, 1.0)
+        method.update(batch)  # Adam's first step is the rate itself, whatever the gradient
+        after = [heads.weight.detach(), rest.detach()]
+        moved = [float((new - old).abs().max()) for new, old in zip(after, before, strict=True)]
+        assert moved == pytest.approx([1e-2, 1e-3], rel=0.02)
 
 
 def test_conditional_hsic_ignores_what_the_target_explains():

@@ -99,7 +99,7 @@ def test_the_oracle_takes_no_part_and_the_board_names_every_cell(five):
 
 
 def test_changes_are_less_plain_trainings(five):
-    change = verdicts.against_erm(five)
+    change = verdicts.against(five)
     np.testing.assert_allclose(
         change["AUROC gap", "adversarial"], gap(five, "adversarial") - gap(five, "erm")
     )
@@ -114,6 +114,8 @@ def test_ranks_take_three_cohorts_and_three_methods(quick):
     ranks = verdicts.ranked({"a": more, "b": more, "c": more})
     assert isinstance(ranks, Ranks)
     assert ranks.mean.index[-1] == "other" and ranks.mean["other"] == 3
+    many = renamed(more, **dict.fromkeys("pqrst", "erm"))
+    assert len(verdicts.ranked({"a": many, "b": many, "c": many, "few": more}).mean) == 7
 
 
 def test_a_smaller_gap_at_a_price_is_not_called_better(quick):
@@ -141,3 +143,12 @@ def test_a_smaller_gap_at_a_price_is_not_called_better(quick):
         disparities=quick.disparities.query("seed == 0"),
     )
     assert "one seed says nothing about chance" in verdicts.said({"a": one})
+
+
+def test_a_control_can_stand_for_plain_training(five):
+    made = moved(five, "control", gaps=-0.2)
+    told = verdicts.said({"a": made}, base="control")
+    change = gap(made, "adversarial") - gap(made, "control")
+    assert f"AUROC gap {change.mean():+.3f}" in told
+    assert "does not beat `control`" in told and "plain training" not in told
+    assert "`control` was not run" in verdicts.said({"a": five}, base="control")

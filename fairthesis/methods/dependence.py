@@ -77,6 +77,8 @@ def unbiased_hsic(
     size = one_hot.sum(0)
     second = size.sort(descending=True).values[1]
     one_hot = one_hot[:, size >= second.clamp(2, max(2, least))]
+    kept = one_hot.any(1)
+    z, one_hot = z[kept], one_hot[kept]
     size = one_hot.sum(0)
     if len(size) < 2:
         return z.sum() * 0.0
