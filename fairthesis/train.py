@@ -167,6 +167,7 @@ def train(
         return out
     pixels, readable = images.prepared(cohort, config.size, progress=progress)
     table = make_table(cohort, pixels, readable, targets, attributes)
+    _check_batches(config, table, len(targets))
     method = _build(config, table, cohort.channels, len(targets)).to(device)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -242,6 +243,19 @@ def _device(name: str) -> torch.device:
             f"Device {name!r} cannot be used here: expected auto, cpu, or cuda where torch sees a "
             f"GPU."
         ) from error
+
+
+def _check_batches(config: TrainConfig, table: Table, targets: int) -> None:
+    """Whitening takes more images than directions, in an epoch's last batch too."""
+    dim = config.disease_dim or 4 * targets
+    sizes = [len(part) for part in in_batches(table.rows["train"], config.batch_size)]
+    least = min(sizes, default=0)
+    if config.disease_norm == "whitening" and least <= dim:
+        raise InputError(
+            f"The smallest batch of an epoch has {least} images, too few to whiten {dim} "
+            "directions: expected more images than disease_dim. Choose another batch_size, lower "
+            "disease_dim, or take disease_norm batch."
+        )
 
 
 def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Method:

@@ -222,6 +222,7 @@ def no_split(part):
         (None, {"attributes": ("sites",)}, "Unknown attribute of planted"),
         (None, {"device": "quantum"}, "Device 'quantum' cannot be used"),
         (None, {"method": "adversarial", "epochs": 3}, "expected more epochs than that"),
+        (None, {"disease_dim": 60}, "has 52 images, too few to whiten 60 directions"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(
@@ -245,6 +246,7 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(
         ({"augmentation": "heavy"}, "Unknown augmentation 'heavy'"),
         ({"epochs": 0}, "epochs to be 1 or larger, but got 0"),
         ({"learning_rate": -1.0}, "learning_rate above 0"),
+        ({"classifier_rate": 0.0}, "classifier_rate to be a number above 0, but got 0.0"),
         ({"method_options": {"wieght": 1}}, "Unknown option of method erm 'wieght'"),
         (
             {"method": "adversarial", "method_options": {"critic_steps": "five"}},
