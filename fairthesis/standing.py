@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,8 @@ def shelf(
     for name in names:
         for asked in dict.fromkeys((profile, *PROFILES)):
             if (folder / f"{name}-{asked}" / "provenance.json").is_file():
-                found[name] = _of_seed(load_results(folder / f"{name}-{asked}"), seed)
+                said = f"archived in {folder.name}/{name}-{asked}"
+                found[name] = _of_seed(load_results(folder / f"{name}-{asked}", said), seed)
                 break
     return found
 
@@ -247,7 +249,13 @@ def ablation(results: Results | None) -> pd.DataFrame:
 def changed(results: Results | None) -> pd.DataFrame:
     """What each variant changes in the experiment's base, a row per variant."""
     asked = results.provenance["experiment"]["variants"] if results else {}
-    said = {name: str(dict(changes)) for name, changes in asked.items() if name != "oracle"}
+
+    def listed(changes: Mapping[str, Any]) -> str:
+        flat = {k: v for k, v in changes.items() if k != "method_options"}
+        flat |= changes.get("method_options", {})
+        return ", ".join(f"{k} = {v}" for k, v in flat.items()) or "nothing"
+
+    said = {name: listed(changes) for name, changes in asked.items() if name != "oracle"}
     return pd.DataFrame({"changed in the default": said}, dtype=str)
 
 

@@ -30,6 +30,7 @@ def test_what_is_not_archived_is_called_missing():
     assert table.loc["synthetic-cxr", "archived"] in standing.PROFILES
     nothing = standing.archived("no-such-experiment")
     assert nothing is None
+    assert found["synthetic-cxr"].source == "archived in results/synthetic-cxr-full"
     assert "has not been archived" in standing.introduced(nothing, "no-such-experiment")
     assert standing.ablation(nothing).empty and standing.changed(nothing).empty
     assert not boards.every_variant(nothing).axes[0].lines
@@ -144,7 +145,14 @@ def test_a_quick_archive_is_warned_of(quick):
     experiment = quick.provenance["experiment"] | {"profile": "full"}
     full = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": experiment})
     assert "missing" not in standing.introduced(full, "a")
-    assert list(standing.changed(quick).index) == ["erm", "adversarial"]
+    table = standing.changed(quick)["changed in the default"]
+    assert dict(table) == {"erm": "method = erm", "adversarial": "method = adversarial"}
+    changes = [{}, {"method_options": {"adversary_weight": 0.1}}, {"disease_norm": "batch"}]
+    variants = dict(zip("abc", changes, strict=True))
+    asked = quick.provenance["experiment"] | {"variants": variants}
+    parts = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": asked})
+    told = ["nothing", "adversary_weight = 0.1", "disease_norm = batch"]
+    assert standing.changed(parts)["changed in the default"].tolist() == told
 
 
 def test_the_trade_off_shows_every_seed_of_every_cohort(quick):
