@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from fairthesis.audit import FairnessReport as FairnessReport
     from fairthesis.audit import audit as audit
     from fairthesis.cohort import Cohort as Cohort
+    from fairthesis.config import TrainConfig as TrainConfig
     from fairthesis.encoder import FairEncoder as FairEncoder
     from fairthesis.errors import InputError as InputError
-    from fairthesis.train import TrainConfig as TrainConfig
     from fairthesis.train import train as train
 
 # `audit` and `train` are modules as well as functions of the same name: see `fairthesis._callable`.
@@ -28,7 +28,7 @@ _HOMES = {
     "FairnessReport": "audit",
     "InputError": "errors",
     "train": "train",
-    "TrainConfig": "train",
+    "TrainConfig": "config",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -44,7 +44,7 @@ __all__ = [
 def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
     """Load and decode what the runs of one seed read; gives a file with what was found."""
     from fairthesis import datasets, images
-    from fairthesis.train import TrainConfig
+    from fairthesis.config import TrainConfig
 
     found: dict[str, Any] = {}
     read: dict[str, Any] = {}  # most variants read the same images

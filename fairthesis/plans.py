@@ -48,7 +48,7 @@ class Plan:
 
     def config(self, variant: str, seed: int) -> Any:
         """The ``TrainConfig`` of one run; that of its parent for a post-hoc variant."""
-        from fairthesis.train import TrainConfig
+        from fairthesis.config import TrainConfig
 
         if variant not in self.variants:
             raise unknown("variant", variant, self.variants)

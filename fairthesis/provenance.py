@@ -23,9 +23,9 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvisio
 _ROOT = Path(__file__).parent
 # The modules that decide what a training run computes, and what an audit does.
 TRAINING = (
-    *("averaging.py", "batches.py", "cohort.py", "encoder.py", "images.py", "inference.py"),
-    *("metrics.py", "selection.py", "splits.py", "train.py", "validation.py", "methods"),
-    "datasets",
+    *("averaging.py", "batches.py", "cohort.py", "config.py", "encoder.py", "images.py"),
+    *("inference.py", "metrics.py", "selection.py", "splits.py", "train.py", "validation.py"),
+    *("datasets", "methods"),
 )
 AUDITING = (
     *("audit.py", "calibration.py", "cells.py", "disparity.py", "estimates.py", "findings.py"),

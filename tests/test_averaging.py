@@ -15,8 +15,9 @@ from torch import nn
 from fairthesis import averaging
 from fairthesis import train as module
 from fairthesis.averaging import CONVERGED, EMA, SWAD, TOLERATED, estimate_statistics, put, valley
+from fairthesis.config import TrainConfig
 from fairthesis.errors import InputError
-from fairthesis.train import TrainConfig, train
+from fairthesis.train import train
 
 SMALL = dataclasses.replace(BASE, epochs=5)
 

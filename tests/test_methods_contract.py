@@ -11,10 +11,11 @@ import torch
 from made_batches import changed, make_batch, make_method, many_sided_cohort, quick, snapshot
 
 from fairthesis import train as module
+from fairthesis.config import TrainConfig
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS
 from fairthesis.methods.base import MethodOptions
-from fairthesis.train import TrainConfig, train
+from fairthesis.train import train
 
 BASE = TrainConfig(
     dataset="synthetic-cxr",

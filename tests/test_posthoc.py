@@ -13,11 +13,12 @@ from sklearn.metrics import roc_auc_score
 
 from fairthesis import experiment
 from fairthesis.cli import main
+from fairthesis.config import TrainConfig
 from fairthesis.errors import InputError
 from fairthesis.finished import apply, read
 from fairthesis.posthoc import POSTHOC, Run, leace, mean_differences, orthogonalised
 from fairthesis.schema import check_predictions
-from fairthesis.train import TrainConfig, train
+from fairthesis.train import train
 
 
 def made(n=3000, d=8, seed=0, targets=1):

@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 
 from fairthesis import datasets
 from fairthesis.audit import audit
+from fairthesis.config import TrainConfig
 from fairthesis.embeddings import join
 from fairthesis.errors import InputError
 from fairthesis.schema import check_predictions
-from fairthesis.train import TrainConfig, train
+from fairthesis.train import train
 
 SMALL = TrainConfig(
     dataset="synthetic-cxr",

@@ -28,7 +28,7 @@ def read_config(file: str) -> dict[str, Any]:
     """A configuration file (YAML or JSON) as a dict of ``TrainConfig`` fields."""
     import dataclasses
 
-    from fairthesis.train import TrainConfig
+    from fairthesis.config import TrainConfig
 
     path = Path(file)
     if not path.is_file():
@@ -124,8 +124,9 @@ def command(
           --attribute sex --method adversarial --adversary-weight 1 --out runs/nih
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
+    from fairthesis.config import TrainConfig
     from fairthesis.provenance import used_test_labels
-    from fairthesis.train import TrainConfig, train
+    from fairthesis.train import train
 
     values = read_config(config_file) if config_file else {}
     values |= {name: value for name, value in given.items() if value not in (None, ())}
