@@ -155,16 +155,20 @@ def critical_difference(ranks: Ranks, ax: Axes | None = None) -> Axes:
     left = -(-k // 2)
     bars = ranks.cliques()
     step, below = 0.32, 0.25 + 0.13 * len(bars)
-    ax = _axes(ax, figsize=(6.4, 0.95 + 0.3 * (below + step * left)))
+    ax = _axes(ax, figsize=(6.4 if k <= 12 else 7.6, 0.68 * (0.75 + below + step * left)))
     ax.set(xlim=(1.0, float(k)), ylim=(-below - step * left, 0.75))
     ax.plot([1, k], [0, 0], color="black", lw=1, clip_on=False)
-    for tick in range(1, k + 1):
+    # Names of 20 methods and more take most of the width: not every rank has room for its number.
+    for tick in range(1, k + 1) if k <= 12 else [1, *range(5, k - 1, 5), k]:
         ax.plot([tick, tick], [0, 0.1], color="black", lw=1, clip_on=False)
         ax.text(tick, 0.16, str(tick), ha="center", va="bottom", fontsize=9)
     width = ranks.critical_difference
     ax.plot([1, 1 + width], [0.52, 0.52], "|-", color=SOFT, lw=1.5, clip_on=False)
     told = f"CD = {width:.2f}, {ranks.n} data sets, level {ranks.alpha:g}"
-    ax.text(1 + width + 0.03 * (k - 1), 0.52, told, va="center", fontsize=9, color=SOFT)
+    if width < (k - 1) / 2:
+        ax.text(1 + width + 0.03 * (k - 1), 0.52, told, va="center", fontsize=9, color=SOFT)
+    else:  # no room beside the line
+        ax.text(1, 0.62, told, va="bottom", fontsize=9, color=SOFT)
     for place, name in enumerate(names):
         rank = float(ranks.mean[name])
         row = place if place < left else k - 1 - place

@@ -133,8 +133,7 @@ def points(found: Mapping[str, Results]) -> pd.DataFrame:
         table = headline(results)
         for key, part in table.groupby(["variant", "attribute", "number"], sort=False):
             mean, lo, hi = seed_interval(part["value"].tolist(), shared=overlap(results))
-            gap = str(key[2]).endswith(("gap", "difference"))
-            lo = max(lo, 0.0) if gap else lo  # none is below 0
+            lo, hi = max(lo, 0.0), min(hi, 1.0)  # Student's interval does not know the range
             rows.append([cohort, *key, mean, lo, hi, len(part)])
     columns = ["cohort", "variant", "attribute", "number", "mean", "lo", "hi", "seeds"]
     return pd.DataFrame(rows, columns=columns)

@@ -168,3 +168,16 @@ def test_diagram_shows_every_method_at_its_rank(tmp_path):
     ax.figure.savefig(tmp_path / "cd.png")
     assert ax.get_xlim() == (1.0, 4.0)
     plt.close(ax.figure)
+
+
+@pytest.mark.parametrize("methods, sets", [(4, 14), (12, 6), (23, 3)])
+def test_no_two_texts_of_the_diagram_overlap(methods, sets):
+    drawn = np.random.default_rng(0).normal(size=(sets, methods)) + 2 * np.arange(methods)
+    names = [f"a_long_name_{number}" for number in range(methods)]
+    ax = figures.critical_difference(friedman_nemenyi(pd.DataFrame(drawn, columns=names)))
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    for number, box in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            assert not box.overlaps(other)
+    plt.close(ax.figure)
