@@ -110,9 +110,14 @@ def grid(
 
 
 def plan(
-    dataset: str, profile: str = "quick", data_root: str | Path | None = None, seed: int = 0
+    dataset: str,
+    profile: str = "quick",
+    data_root: str | Path | None = None,
+    seed: int | None = None,
 ) -> Plan:
     """The plan of a listed experiment; seeds count up from ``seed``.
+
+    Without one they start at the profile's ``first_seed``, or at 0.
 
     >>> plan("synthetic-cxr").runs
     [('erm', 0), ('adversarial', 0), ('erm', 1), ('adversarial', 1)]
@@ -127,5 +132,6 @@ def plan(
     variants = dict(entry["variants"])
     for name, changes in (grid(**entry["grid"]) if "grid" in entry else {}).items():
         variants.setdefault(name, changes)  # what is listed by itself is not overruled
-    seeds = tuple(range(seed, seed + entry["seeds"]))
+    first = entry.get("first_seed", 0) if seed is None else seed
+    seeds = tuple(range(first, first + entry["seeds"]))
     return Plan(dataset, profile, base, variants, seeds, probes=entry.get("probes"))

@@ -126,14 +126,19 @@ def seed_interval(
     return mean, mean - half, mean + half
 
 
+def _bounded(values: pd.Series, results: Results) -> tuple[float, float, float]:
+    """``seed_interval`` of numbers from 0 to 1, a range that Student's interval does not know."""
+    mean, lo, hi = seed_interval(values.tolist(), shared=overlap(results))
+    return mean, max(lo, 0.0), min(hi, 1.0)
+
+
 def points(found: Mapping[str, Results]) -> pd.DataFrame:
     """Every headline number of every method and cohort: mean over seeds, interval, seeds."""
     rows = []
     for cohort, results in found.items():
         table = headline(results)
         for key, part in table.groupby(["variant", "attribute", "number"], sort=False):
-            mean, lo, hi = seed_interval(part["value"].tolist(), shared=overlap(results))
-            lo, hi = max(lo, 0.0), min(hi, 1.0)  # Student's interval does not know the range
+            mean, lo, hi = _bounded(part["value"], results)
             rows.append([cohort, *key, mean, lo, hi, len(part)])
     columns = ["cohort", "variant", "attribute", "number", "mean", "lo", "hi", "seeds"]
     return pd.DataFrame(rows, columns=columns)
@@ -222,7 +227,7 @@ def best_probe(found: Mapping[str, Results], scope: str = "given the target") ->
             read = read.groupby("seed").head(1)  # another seed may have another best probe
             if read.empty:
                 continue
-            mean, lo, hi = seed_interval(read["auroc"].tolist(), shared=overlap(results))
+            mean, lo, hi = _bounded(read["auroc"], results)
             alone = part[part["source"] == "target alone"]["auroc"].mean()
             names = ", ".join(dict.fromkeys(read["probe"]))
             shuffled = read["shuffled_q95"].mean()

@@ -12,12 +12,14 @@ from scipy.stats import t as student
 from fairthesis.archive import Results
 from fairthesis.ranks import Ranks, friedman_nemenyi
 from fairthesis.resampling import holm
+from fairthesis.selection import ideal_distance
 from fairthesis.standing import overlap, points, seed_interval, seed_spread
 from fairthesis.summaries import HEADLINE, headline
 
 COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
 GAPS = ("AUROC gap", "equalized odds difference")
 LEVEL = 0.05
+VERDICTS = ("beats", "paid for", "larger", "not told apart", "not known")
 
 
 def against(results: Results, base: str = "erm") -> pd.DataFrame:
@@ -65,6 +67,32 @@ def contest(found: Mapping[str, Results]) -> pd.DataFrame:
     )
 
 
+def tuned(results: Results) -> pd.DataFrame:
+    """Which setting of each method is chosen on a cohort that no claim is made of.
+
+    A row per variant of a tuning run, methods in their order: AUROC and equalized odds difference
+    on its test images, mean over seeds; their ``distance`` to the ideal of AUROC 1 and difference
+    0, which is the rule ``pareto`` of ``fairthesis.selection``; and whether it is ``chosen``, that
+    of the method's settings that is nearest (of equals the first).
+    """
+    asked = results.provenance["experiment"]["variants"]
+    wide = headline(results).pivot_table(
+        index="variant", columns="number", values="value", aggfunc="mean", sort=False
+    )
+    table = wide[["AUROC", GAPS[1]]].reindex(list(asked))
+    table["method"] = [v.get("method") or v["posthoc"] for v in asked.values()]
+    table["distance"] = [
+        ideal_distance({"val_auroc": auroc, "val_eo": odds})
+        for auroc, odds in table[["AUROC", GAPS[1]]].itertuples(index=False)
+    ]
+    order = {name: place for place, name in enumerate(dict.fromkeys(table["method"]))}
+    table = table.sort_values("method", key=lambda names: names.map(order), kind="stable")
+    known = table["distance"].fillna(math.inf)
+    nearest = known.groupby(table["method"], sort=False).idxmin()
+    table["chosen"] = table.index.isin(nearest)
+    return table.reset_index(names="variant").set_index(["method", "variant"])
+
+
 def _p_value(mean: float, error: float, n: int) -> float:
     """That the mean is not 0, two-sided, by Student's t; NaN from a single seed."""
     if n < 2:
@@ -82,6 +110,18 @@ def _verdict(change: float, auroc: float, p: float) -> str:
     if change > 0:
         return "larger"
     return "beats" if auroc >= -COST else "paid for"
+
+
+def counted(results: Results) -> str:
+    """How many methods and gaps of one cohort got which verdict of ``contest``, in a sentence."""
+    table = contest({"": results})
+    of_each = table["verdict"].value_counts()
+    told = [f"*{verdict}* {of_each[verdict]}" for verdict in VERDICTS if verdict in of_each]
+    methods = table["variant"].nunique()
+    return (
+        f"{methods} method{'s' if methods > 1 else ''} against plain training, "
+        f"{len(table)} comparisons of a gap: {', '.join(told)}."
+    )
 
 
 def board(found: Mapping[str, Results]) -> pd.DataFrame:

@@ -27,7 +27,7 @@ TINY = {
     "threads": 1,
     "dataset": "synthetic-cxr",
 }
-PROFILES = ("quick", "quick-grid", "full", "grid")
+PROFILES = ("quick", "quick-grid", "full", "grid", "tuning")
 VARIANTS = {
     "erm": {"method": "erm"},
     "adversarial": {
@@ -101,6 +101,21 @@ def test_the_grid_has_each_method_at_more_than_one_strength():
             assert strengths and not strengths & {0, getattr(kind.Options(), kind.strength)}
     assert plan.config("adversarial_3", 0).method_options == {"adversary_weight": 3}
     assert plan.config("mmd_3", 0).method_options == {"weight": 3}
+
+
+def test_tuning_gives_every_method_as_many_settings_on_a_cohort_that_is_not_claimed():
+    tuning = experiment.plan("synthetic-cxr-methods", "tuning")
+    full = experiment.plan("synthetic-cxr-methods", "full")
+    assert tuning.base == full.base and not set(tuning.seeds) & set(full.seeds)
+    assert experiment.plan("synthetic-cxr-methods", "tuning", seed=7).seeds == (7,)
+    for name, kind in METHODS.items():
+        trained = [v for v in tuning.variants if tuning.parent(v) is None]
+        configs = [tuning.config(v, 100) for v in trained]
+        mine = [c.options() for c in configs if c.method == name]
+        # a power of 1 weighs or draws all cells alike, and there is no more
+        many = 3 if kind.strength in ("weight", "adversary_weight") else 2 if kind.strength else 1
+        assert len(mine) == many and kind.Options() in mine
+        assert len({getattr(o, kind.strength) for o in mine if kind.strength}) in (0, many)
 
 
 @pytest.mark.parametrize("profile", ["quick", "full"])

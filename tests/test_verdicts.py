@@ -52,6 +52,15 @@ def test_the_paired_test_is_scipys(five):
     np.testing.assert_allclose(found, holm(p))
 
 
+def test_verdicts_are_counted(five):
+    both = moved(five, "other", gaps=-0.08, auroc=-0.01)
+    table = verdicts.contest({"a": both})
+    said = verdicts.counted(both)
+    assert said.startswith("2 methods against plain training, 4 comparisons of a gap: ")
+    for verdict, number in table["verdict"].value_counts().items():
+        assert verdict in verdicts.VERDICTS and f"*{verdict}* {number}" in said
+
+
 def test_splits_of_the_same_patients_make_a_test_milder(five):
     made, split = (verdicts.contest({"a": r}) for r in (five, real(five)))
     assert (split["p_holm"] > made["p_holm"]).all()
@@ -96,6 +105,23 @@ def test_the_oracle_takes_no_part_and_the_board_names_every_cell(five):
     board = verdicts.board({"a": made, "b": five})
     assert board.loc["other", "b"].eq("not run").all()
     assert list(board.columns.unique("cohort")) == ["a", "b"]
+
+
+def test_the_setting_nearest_to_the_ideal_is_chosen_for_each_method(five):
+    moves = {"mmd": 0.2, "mmd_3": 0.1, "mmd_9": 0.3, "dann": 0.1, "dann_3": 0.1, "leace": 0}
+    made = renamed(five, **dict.fromkeys(moves, "erm"))
+    for name, move in moves.items():
+        made.disparities.loc[made.disparities["variant"] == name, "value"] += move
+    names = dict.fromkeys(made.metrics["variant"])
+    asked = {name: {"method": name.split("_")[0]} for name in names}
+    asked["leace"] = {"posthoc": "leace", "of": "erm"}
+    made = dataclasses.replace(made, provenance={"experiment": {"variants": asked}})
+    table = verdicts.tuned(made)
+    chosen = table[table["chosen"]].reset_index("variant")["variant"].to_dict()
+    assert chosen == {n: n for n in ("erm", "adversarial", "dann", "leace")} | {"mmd": "mmd_3"}
+    row = table.loc[("mmd", "mmd_9")]
+    own = [gap(made, "mmd_9", "equalized_odds_difference").mean(), row["AUROC"]]
+    assert row["distance"] == pytest.approx(np.hypot(own[0], 1 - own[1]))
 
 
 def test_changes_are_less_plain_trainings(five):

@@ -26,18 +26,19 @@ def list_() -> None:
     """List the experiments and their runs."""
     from fairthesis.experiment import experiments, plan
 
+    wide = max(map(len, experiments()))
     for dataset, profiles in experiments().items():
         for profile in profiles:
             chosen = plan(dataset, profile)
             click.echo(
-                f"{dataset:14} {profile:10} {len(chosen.runs):3} runs: "
+                f"{dataset:{wide}} {profile:10} {len(chosen.runs):3} runs: "
                 f"{', '.join(chosen.variants)} x seeds {', '.join(map(str, chosen.seeds))}"
             )
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--seed", type=int, default=0, help="First seed.", show_default=True),
+        click.option("--seed", type=int, help="First seed.  [default: as in `list`]"),
         click.option("--data-root", help="Folder of the data set's official release."),
         click.option("--profile", default="quick", help="One of `list`.", show_default=True),
         click.option("--out", required=True, type=click.Path(), help="Folder for the experiment."),
@@ -51,7 +52,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_options
 @click.option("--quiet", is_flag=True, help="No progress.")
 def run(
-    dataset: str, profile: str, data_root: str | None, seed: int, out: str, quiet: bool
+    dataset: str, profile: str, data_root: str | None, seed: int | None, out: str, quiet: bool
 ) -> None:
     """Train and audit what is not finished, then gather the tables."""
     from fairthesis.experiment import plan, run
@@ -63,42 +64,50 @@ def run(
 
 @command.command()
 @_options
-def data(dataset: str, profile: str, data_root: str | None, seed: int, out: str) -> None:
+def data(dataset: str, profile: str, data_root: str | None, seed: int | None, out: str) -> None:
     """Load and decode what the runs of one seed read."""
     from fairthesis.experiment import data_run, plan
 
-    click.echo(data_run(plan(dataset, profile, data_root), seed, Path(out), False))
+    chosen = plan(dataset, profile, data_root, seed)
+    click.echo(data_run(chosen, chosen.seeds[0], Path(out), False))
 
 
 @command.command()
 @_options
 @click.argument("variant")
 def train(
-    dataset: str, profile: str, data_root: str | None, seed: int, out: str, variant: str
+    dataset: str, profile: str, data_root: str | None, seed: int | None, out: str, variant: str
 ) -> None:
     """Train one VARIANT with one seed."""
     from fairthesis.experiment import plan, train_run
 
-    click.echo(train_run(plan(dataset, profile, data_root), variant, seed, Path(out), False))
+    chosen = plan(dataset, profile, data_root, seed)
+    click.echo(train_run(chosen, variant, chosen.seeds[0], Path(out), False))
 
 
 @command.command()
 @_options
 @click.argument("variant")
 def audit(
-    dataset: str, profile: str, data_root: str | None, seed: int, out: str, variant: str
+    dataset: str, profile: str, data_root: str | None, seed: int | None, out: str, variant: str
 ) -> None:
     """Audit the run of one VARIANT with one seed."""
     from fairthesis.experiment import audit_run, plan
 
-    click.echo(audit_run(plan(dataset, profile, data_root), variant, seed, Path(out)))
+    chosen = plan(dataset, profile, data_root, seed)
+    click.echo(audit_run(chosen, variant, chosen.seeds[0], Path(out)))
 
 
 @command.command()
 @_options
 @click.option("--runs-of", type=click.Path(), help="Where the runs are.  [default: --out]")
 def collect(
-    dataset: str, profile: str, data_root: str | None, seed: int, out: str, runs_of: str | None
+    dataset: str,
+    profile: str,
+    data_root: str | None,
+    seed: int | None,
+    out: str,
+    runs_of: str | None,
 ) -> None:
     """Gather the tables of finished runs."""
     from fairthesis.experiment import collect, plan
