@@ -79,6 +79,8 @@ def execute(
                 kernel_name="python3",
                 progress_bar=progress,
                 log_output=False,
+                # Newer kernels warn at every start that the loopback is not encrypted.
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )
         except PapermillExecutionError as error:
             cause = error.evalue.strip() or "no message"
