@@ -16,7 +16,7 @@ from fairthesis.summaries import FLOOR, by_group, headline, origin
 
 PROFILES = ("full", "quick")
 COHORTS = (
-    *("synthetic-cxr", "synthetic-derm", "synthetic-cxr-methods"),
+    *("synthetic-cxr", "synthetic-derm", "synthetic-cxr-methods", "synthetic-cxr-tuned"),
     *("nih-cxr14", "nih-cxr14-age", "ham10000", "ham10000-sex", "pad-ufes-20"),
 )
 # The thesis summary's own table, before and after: quoted, not computed.
@@ -64,6 +64,14 @@ def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -
     What it is, or that it is missing, is said by ``introduced``.
     """
     return shelf([name], profile, seed, root).get(name)
+
+
+def tuning(name: str, root: str = "") -> Results | None:
+    """The archived tuning runs of an experiment, if there are any: of a cohort of their own."""
+    folder = (archive() if not root else archive().parent / root) / f"{name}-tuning"
+    if not (folder / "provenance.json").is_file():
+        return None
+    return load_results(folder, f"archived in {folder.parent.name}/{folder.name}")
 
 
 def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from fairthesis.summaries import HEADLINE, headline
 COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
 GAPS = ("AUROC gap", "equalized odds difference")
 LEVEL = 0.05
+AGAIN = ("synthetic-cxr-tuned",)  # the patients of another cohort, which count once in a ranking
 VERDICTS = ("beats", "paid for", "larger", "not told apart", "not known")
 
 
@@ -67,14 +68,18 @@ def contest(found: Mapping[str, Results]) -> pd.DataFrame:
     )
 
 
-def tuned(results: Results) -> pd.DataFrame:
+def tuned(results: Results | None) -> pd.DataFrame:
     """Which setting of each method is chosen on a cohort that no claim is made of.
 
     A row per variant of a tuning run, methods in their order: AUROC and equalized odds difference
     on its test images, mean over seeds; their ``distance`` to the ideal of AUROC 1 and difference
     0, which is the rule ``pareto`` of ``fairthesis.selection``; and whether it is ``chosen``, that
-    of the method's settings that is nearest (of equals the first).
+    of the method's settings that is nearest (of equals the first). Empty without results.
     """
+    if results is None:
+        names = ["AUROC", GAPS[1], "distance", "chosen"]
+        keys = pd.MultiIndex.from_arrays([[], []], names=["method", "variant"])
+        return pd.DataFrame(columns=names, index=keys).astype({"chosen": bool})
     asked = results.provenance["experiment"]["variants"]
     wide = headline(results).pivot_table(
         index="variant", columns="number", values="value", aggfunc="mean", sort=False
@@ -139,9 +144,10 @@ def ranked(
 
     Cohorts are the unit (seeds of one cohort are no independent evidence): those with three
     methods or more and at least half of the methods that any has; the methods are those that all
-    of these have, the oracle left out. It takes ``least`` cohorts and three methods.
+    of these have, the oracle left out. The same patients do not count twice. It takes ``least``
+    cohorts and three methods.
     """
-    table = points(found)
+    table = points({name: results for name, results in found.items() if name not in AGAIN})
     table = table[(table["number"] == number) & (table["variant"] != "oracle")]
     wide = table.groupby(["cohort", "variant"])["mean"].mean().unstack("variant")
     half = math.ceil(wide.shape[1] / 2)  # a cohort with a few methods would be the measure of all

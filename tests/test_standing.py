@@ -55,6 +55,17 @@ def test_the_profile_asked_for_comes_first(tmp_path, monkeypatch, quick):
     assert standing.archived("synthetic-cxr", root=root).source.endswith("-quick")
 
 
+def test_tuning_runs_are_read_and_nothing_stands_in_for_them(tmp_path, quick):
+    import shutil
+
+    shutil.copytree(QUICK, tmp_path / "synthetic-cxr-full")
+    assert standing.tuning("synthetic-cxr", str(tmp_path)) is None
+    shutil.copytree(QUICK, tmp_path / "synthetic-cxr-tuning")
+    found = standing.tuning("synthetic-cxr", str(tmp_path))
+    assert found is not None and found.source.endswith("synthetic-cxr-tuning")
+    pd.testing.assert_frame_equal(found.metrics, quick.metrics)
+
+
 def test_the_interval_over_seeds_is_students():
     values = [0.1, 0.2, 0.4, float("nan")]
     mean, lo, hi = standing.seed_interval(values)

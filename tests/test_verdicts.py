@@ -122,6 +122,8 @@ def test_the_setting_nearest_to_the_ideal_is_chosen_for_each_method(five):
     row = table.loc[("mmd", "mmd_9")]
     own = [gap(made, "mmd_9", "equalized_odds_difference").mean(), row["AUROC"]]
     assert row["distance"] == pytest.approx(np.hypot(own[0], 1 - own[1]))
+    nothing = verdicts.tuned(None)
+    assert nothing.empty and list(nothing.columns) == [*table.columns]
 
 
 def test_changes_are_less_plain_trainings(five):
@@ -140,6 +142,7 @@ def test_ranks_take_three_cohorts_and_three_methods(quick):
     ranks = verdicts.ranked({"a": more, "b": more, "c": more})
     assert isinstance(ranks, Ranks)
     assert ranks.mean.index[-1] == "other" and ranks.mean["other"] == 3
+    assert verdicts.ranked({"a": more, "b": more, verdicts.AGAIN[0]: more}).startswith("Not drawn")
     many = renamed(more, **dict.fromkeys("pqrst", "erm"))
     assert len(verdicts.ranked({"a": many, "b": many, "c": many, "few": more}).mean) == 7
 
