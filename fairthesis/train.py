@@ -79,6 +79,10 @@ def train(
     def validated() -> dict[str, float]:
         return validation_line(method, table, needs, 4 * config.batch_size, device, config.seed)
 
+    def averaged() -> dict[str, torch.Tensor] | None:
+        rows = 4 * config.batch_size
+        return use_average(method, average, table, rows, device, config.augmentation)
+
     bar = tqdm(
         range(state.epoch, config.epochs),
         desc=f"{config.method} seed {config.seed}",
@@ -93,7 +97,7 @@ def train(
         own = None
         if average.each_epoch:
             average.end_epoch(epoch, math.nan, method.selectable(epoch))
-            own = use_average(method, average, table, 4 * config.batch_size, device)
+            own = averaged()
         line |= validated()
         if average.at_end:
             average.end_epoch(epoch, line["val_loss"], method.selectable(epoch))
@@ -108,7 +112,7 @@ def train(
         bar.set_postfix(val_auroc=f"{line['val_auroc']:.3f}", refresh=False)
     method.load_state_dict(state.states[state.chosen])
     if isinstance(average, SWAD):
-        use_average(method, average, table, 4 * config.batch_size, device)
+        averaged()
         origin["averaged_epochs"] = list(average.interval())
         state.chosen = average.interval()[1]
     origin |= {f"selected_{name}": value for name, value in validated().items()}

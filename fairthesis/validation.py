@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fairthesis.averaging import Averager, estimate_statistics, put
-from fairthesis.batches import Table, in_batches
+from fairthesis.batches import Table, augment, in_batches
 from fairthesis.inference import infer
 from fairthesis.methods import Method
 from fairthesis.selection import (
@@ -58,12 +58,20 @@ def validation_line(
 
 
 def use_average(
-    method: Method, averager: Averager, table: Table, batch_size: int, device: torch.device
+    method: Method,
+    averager: Averager,
+    table: Table,
+    batch_size: int,
+    device: torch.device,
+    augmentation: str,
 ) -> dict[str, Tensor] | None:
     """Put the average into the model, its statistics made anew on training images.
 
     Gives the model's own state, to go on from; None where there is no average yet. The images are
-    a random part of the training images, at most 8192, not augmented, in whole batches.
+    a random part of the training images, at most 8192, in whole batches, augmented as in
+    training: the classifier was fitted to what the normalisation makes of such images. Of images
+    as they are, directions that only augmentation moves have next to no variance, and a whitening
+    blows them up (an AUROC of 0.86 instead of 0.89 on made chest X-rays, weights the same).
     """
     weights = averager.average()
     if weights is None:
@@ -73,8 +81,9 @@ def use_average(
     rows = np.random.default_rng(0).permutation(table.rows["train"])[:STATISTICS]
     if len(rows) > batch_size:
         rows = rows[: len(rows) // batch_size * batch_size]
-    parts = in_batches(rows, batch_size)
-    estimate_statistics(method.model, (table.batch(part, device).images for part in parts))
+    generator = torch.Generator().manual_seed(0)
+    images = (table.batch(part, device).images for part in in_batches(rows, batch_size))
+    estimate_statistics(method.model, (augment(augmentation, x, generator) for x in images))
     return own
 
 

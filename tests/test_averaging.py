@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_batches import many_sided_cohort
+from made_batches import make_method, many_sided_cohort
 from safetensors.torch import load_file
 from test_methods_contract import BASE, same_runs
 from torch import nn
@@ -15,9 +15,11 @@ from torch import nn
 from fairthesis import averaging
 from fairthesis import train as module
 from fairthesis.averaging import CONVERGED, EMA, SWAD, TOLERATED, estimate_statistics, put, valley
+from fairthesis.batches import augment, in_batches, make_table
 from fairthesis.config import TrainConfig
 from fairthesis.errors import InputError
 from fairthesis.train import train
+from fairthesis.validation import use_average
 
 SMALL = dataclasses.replace(BASE, epochs=5)
 
@@ -124,6 +126,38 @@ def test_statistics_are_the_mean_over_batches_whatever_they_were():
         model[1].running_var, torch.stack([x.var(0) for x in inputs]).mean(0)
     )
     assert model[1].momentum == 0.1 and not model.training
+
+
+def test_averaged_weights_are_normalised_for_images_as_training_shows_them(tmp_path, monkeypatch):
+    """Equal grey pictures differ by their augmentation only: without it nothing has a variance."""
+    cohort = many_sided_cohort()
+    grey = np.full((len(cohort.frame), 24, 24, 1), 128, np.uint8)
+    readable = np.ones(len(grey), bool)
+    table = make_table(cohort, grey, readable, ("disease", "other"), ("site", "device"))
+    method = make_method("erm", table.batch(table.rows["train"]), groups=3)
+    ema = EMA(0.5)
+    ema.step(method.model)
+    cpu = torch.device("cpu")
+
+    def variance(augmentation):
+        use_average(method, ema, table, 64, cpu, augmentation)
+        return method.model.disease_norm.running_var.clone()
+
+    assert variance("none").max() < 1e-9
+    generator = torch.Generator().manual_seed(0)
+    rows = np.random.default_rng(0).permutation(table.rows["train"])
+    images = [table.batch(part).images for part in in_batches(rows[: len(rows) // 64 * 64], 64)]
+    method.train()
+    with torch.no_grad():
+        features = [method.model.features(augment("light", x, generator)) for x in images]
+        spread = torch.stack([method.model.disease_head(f).var(0) for f in features]).mean(0)
+    assert spread.min() > 1e-7
+    torch.testing.assert_close(variance("light"), spread)
+
+    asked = []
+    monkeypatch.setattr(module, "use_average", lambda *args: asked.append(args[-1]))
+    run(dataclasses.replace(SMALL, augmentation="mirrored", averaging="ema"), tmp_path / "run")
+    assert asked == ["mirrored"] * SMALL.epochs
 
 
 def run(config, out):
