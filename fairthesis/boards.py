@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from fairthesis.archive import Results
 from fairthesis.figures import CHANCE, SOFT, style
-from fairthesis.standing import ablation as of_ablation
 from fairthesis.standing import points
+from fairthesis.summaries import ablation as of_ablation
 from fairthesis.summaries import headline
 
 COLUMNS = 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -242,33 +241,6 @@ def best_probe(found: Mapping[str, Results], scope: str = "given the target") ->
             rows.append([cohort, variant, names, mean, lo, hi, shuffled, alone])
     columns = ["cohort", "variant", "best probe", "auroc", "lo", "hi", "shuffled", "target alone"]
     return pd.DataFrame(rows, columns=columns).set_index(["cohort", "variant"])
-
-
-def ablation(results: Results | None) -> pd.DataFrame:
-    """One row per variant and seed: the headline numbers and the best fresh probe."""
-    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
-    if results is None:
-        return pd.DataFrame(columns=["variant", "seed", *numbers])
-    wide = headline(results).pivot_table(
-        index=["variant", "seed"], columns="number", values="value", aggfunc="mean", sort=False
-    )
-    read = results.leakage
-    read = read[(read["source"] == "encoder") & (read["scope"] == "given the target")]
-    best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
-    return wide[numbers].join(best).reset_index()
-
-
-def changed(results: Results | None) -> pd.DataFrame:
-    """What each variant changes in the experiment's base, a row per variant."""
-    asked = results.provenance["experiment"]["variants"] if results else {}
-
-    def listed(changes: Mapping[str, Any]) -> str:
-        flat = {k: v for k, v in changes.items() if k != "method_options"}
-        flat |= changes.get("method_options", {})
-        return ", ".join(f"{k} = {v}" for k, v in flat.items()) or "nothing"
-
-    said = {name: listed(changes) for name, changes in asked.items() if name != "oracle"}
-    return pd.DataFrame({"changed in the default": said}, dtype=str)
 
 
 def introduced(results: Results | None, name: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -161,3 +164,46 @@ def origin(results: Results) -> str:
         f"{minutes:.0f} minutes in all. Commit `{commit}`, torch {packages['torch']}, data "
         f"fingerprint of the first seed `{runs[0]['data_fingerprint']}`."
     )
+
+
+def adversaries(results: Results | None) -> pd.DataFrame:
+    """What each method's own adversary read at the last epoch, beside the best fresh probe.
+
+    AUROC for the attribute, means over seeds, of the variants that train an adversary (or critics):
+    the adversary's is of training batches, the probe's is given the target and on test patients.
+    """
+    names = ["own adversary, last epoch", "best fresh probe given the target"]
+    if results is None:
+        return pd.DataFrame(columns=names)
+    own = results.curves[results.curves["name"].isin(["adversary_auroc", "critic_auroc"])]
+    last = own.sort_values("epoch").groupby(["variant", "seed"], sort=False)["value"].last()
+    read = ablation(results).set_index(["variant", "seed"])["best probe given the target"]
+    table = pd.concat([last, read], axis=1, keys=names).dropna()
+    return table.groupby("variant").mean().sort_values(names[1])
+
+
+def ablation(results: Results | None) -> pd.DataFrame:
+    """One row per variant and seed: the headline numbers and the best fresh probe."""
+    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
+    if results is None:
+        return pd.DataFrame(columns=["variant", "seed", *numbers])
+    wide = headline(results).pivot_table(
+        index=["variant", "seed"], columns="number", values="value", aggfunc="mean", sort=False
+    )
+    read = results.leakage
+    read = read[(read["source"] == "encoder") & (read["scope"] == "given the target")]
+    best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
+    return wide[numbers].join(best).reset_index()
+
+
+def changed(results: Results | None) -> pd.DataFrame:
+    """What each variant changes in the experiment's base, a row per variant."""
+    asked = results.provenance["experiment"]["variants"] if results else {}
+
+    def listed(changes: Mapping[str, Any]) -> str:
+        flat = {k: v for k, v in changes.items() if k != "method_options"}
+        flat |= changes.get("method_options", {})
+        return ", ".join(f"{k} = {v}" for k, v in flat.items()) or "nothing"
+
+    said = {name: listed(changes) for name, changes in asked.items() if name != "oracle"}
+    return pd.DataFrame({"changed in the default": said}, dtype=str)

@@ -10,7 +10,7 @@ from changed_results import gap, real, renamed
 from conftest import QUICK
 from scipy import stats
 
-from fairthesis import boards, standing
+from fairthesis import boards, standing, summaries
 from fairthesis.archive import LEAKAGE
 from fairthesis.errors import InputError
 
@@ -32,7 +32,7 @@ def test_what_is_not_archived_is_called_missing():
     assert nothing is None
     assert found["synthetic-cxr"].source == "archived in results/synthetic-cxr-full"
     assert "has not been archived" in standing.introduced(nothing, "no-such-experiment")
-    assert standing.ablation(nothing).empty and standing.changed(nothing).empty
+    assert summaries.ablation(nothing).empty and summaries.changed(nothing).empty
     assert not boards.every_variant(nothing).axes[0].lines
 
 
@@ -156,14 +156,14 @@ def test_a_quick_archive_is_warned_of(quick):
     experiment = quick.provenance["experiment"] | {"profile": "full"}
     full = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": experiment})
     assert "missing" not in standing.introduced(full, "a")
-    table = standing.changed(quick)["changed in the default"]
+    table = summaries.changed(quick)["changed in the default"]
     assert dict(table) == {"erm": "method = erm", "adversarial": "method = adversarial"}
     changes = [{}, {"method_options": {"adversary_weight": 0.1}}, {"disease_norm": "batch"}]
     variants = dict(zip("abc", changes, strict=True))
     asked = quick.provenance["experiment"] | {"variants": variants}
     parts = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": asked})
     told = ["nothing", "adversary_weight = 0.1", "disease_norm = batch"]
-    assert standing.changed(parts)["changed in the default"].tolist() == told
+    assert summaries.changed(parts)["changed in the default"].tolist() == told
 
 
 def test_the_trade_off_shows_every_seed_of_every_cohort(quick):
@@ -205,3 +205,17 @@ def test_opponents_are_drawn_beside_the_fresh_probe(quick):
     figure = boards.opponents(dataclasses.replace(quick, curves=pd.DataFrame(rows)))
     for axes in figure.axes:
         assert len([line for line in axes.lines if len(line.get_xdata()) == 3]) == 3
+
+
+def test_adversaries_stand_beside_fresh_probes():
+    results = standing.archived("synthetic-cxr-ablation")
+    table = summaries.adversaries(results)
+    assert "erm" not in table.index and "adversarial" in table.index
+    own = results.curves.query("variant == 'adversarial' and name == 'critic_auroc'")
+    own = own[own["epoch"] == own["epoch"].max()]["value"]
+    read = results.leakage.query(
+        "variant == 'adversarial' and source == 'encoder' and scope == 'given the target'"
+    )
+    best = read.groupby("seed")["auroc"].max()
+    assert table.loc["adversarial"].to_list() == pytest.approx([own.mean(), best.mean()])
+    assert summaries.adversaries(None).empty
