@@ -28,23 +28,35 @@ def put(model: nn.Module, weights: Weights) -> None:
         value.copy_(weights[name])
 
 
-def estimate_statistics(model: nn.Module, images: Iterable[Tensor]) -> None:
-    """Set the running statistics of every normalisation to their mean over batches of images.
+def norms_of(model: nn.Module) -> list[nn.Module]:
+    """The normalisations that keep running statistics."""
+    return [module for module in model.modules() if hasattr(module, "running_mean")]
+
+
+def estimate_statistics(
+    model: nn.Module, images: Iterable[Tensor], norms: Sequence[nn.Module] | None = None
+) -> None:
+    """Set running statistics to their mean over batches of images: of all norms, or of ``norms``.
+
+    The other norms work with the statistics that they have.
 
     Reference: Izmailov et al., UAI 2018 (averaged weights have activations of their own).
     """
-    norms = [module for module in model.modules() if hasattr(module, "running_mean")]
-    momenta = [module.momentum for module in norms]
-    was = model.training
-    model.train()
+    chosen = norms_of(model) if norms is None else norms
+    momenta = [module.momentum for module in chosen]
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    for module in chosen:
+        module.train()
     with torch.no_grad():
         for number, batch in enumerate(images, 1):
-            for module in norms:
+            for module in chosen:
                 module.momentum = 1 / number  # type: ignore[assignment]
             model(batch)
-    for module, momentum in zip(norms, momenta, strict=True):
+    for module, momentum in zip(chosen, momenta, strict=True):
         module.momentum = momentum
-    model.train(was)
+    for module, mode in modes.items():
+        module.training = mode
 
 
 class Averager:

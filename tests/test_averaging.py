@@ -128,7 +128,9 @@ def test_statistics_are_the_mean_over_batches_whatever_they_were():
     assert model[1].momentum == 0.1 and not model.training
 
 
-def test_averaged_weights_are_normalised_for_images_as_training_shows_them(tmp_path, monkeypatch):
+def test_heads_of_averaged_weights_see_images_as_in_training_and_the_encoder_as_in_use(
+    tmp_path, monkeypatch
+):
     """Equal grey pictures differ by their augmentation only: without it nothing has a variance."""
     cohort = many_sided_cohort()
     grey = np.full((len(cohort.frame), 24, 24, 1), 128, np.uint8)
@@ -139,20 +141,23 @@ def test_averaged_weights_are_normalised_for_images_as_training_shows_them(tmp_p
     ema.step(method.model)
     cpu = torch.device("cpu")
 
-    def variance(augmentation):
+    def statistics(augmentation):
         use_average(method, ema, table, 64, cpu, augmentation)
-        return method.model.disease_norm.running_var.clone()
+        head, first = method.model.disease_norm, method.model.shared_encoder[1]
+        return head.running_var.clone(), first.running_mean.clone()
 
-    assert variance("none").max() < 1e-9
+    (none, plain), (found, body) = statistics("none"), statistics("light")
+    assert none.max() < 1e-9
     generator = torch.Generator().manual_seed(0)
     rows = np.random.default_rng(0).permutation(table.rows["train"])
     images = [table.batch(part).images for part in in_batches(rows[: len(rows) // 64 * 64], 64)]
-    method.train()
+    method.eval()
     with torch.no_grad():
         features = [method.model.features(augment("light", x, generator)) for x in images]
         spread = torch.stack([method.model.disease_head(f).var(0) for f in features]).mean(0)
     assert spread.min() > 1e-7
-    torch.testing.assert_close(variance("light"), spread)
+    torch.testing.assert_close(found, spread)
+    assert torch.equal(body, plain)
 
     asked = []
     monkeypatch.setattr(module, "use_average", lambda *args: asked.append(args[-1]))
