@@ -15,7 +15,7 @@ from fairthesis.summaries import FLOOR, by_group, headline, origin
 
 PROFILES = ("full", "quick")
 COHORTS = (
-    *("synthetic-cxr", "synthetic-derm", "synthetic-cxr-methods", "synthetic-cxr-tuned"),
+    *("synthetic-cxr", "synthetic-derm", "synthetic-cxr-methods"),
     *("nih-cxr14", "nih-cxr14-age", "ham10000", "ham10000-sex", "pad-ufes-20"),
 )
 # The thesis summary's own table, before and after: quoted, not computed.

@@ -19,7 +19,6 @@ from fairthesis.summaries import HEADLINE, headline
 COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
 GAPS = ("AUROC gap", "equalized odds difference")
 LEVEL = 0.05
-AGAIN = ("synthetic-cxr-tuned",)  # the patients of another cohort, which count once in a ranking
 VERDICTS = ("beats", "paid for", "larger", "not told apart", "not known")
 
 
@@ -144,10 +143,9 @@ def ranked(
 
     Cohorts are the unit (seeds of one cohort are no independent evidence): those with three
     methods or more and at least half of the methods that any has; the methods are those that all
-    of these have, the oracle left out. The same patients do not count twice. It takes ``least``
-    cohorts and three methods.
+    of these have, the oracle left out. It takes ``least`` cohorts and three methods.
     """
-    table = points({name: results for name, results in found.items() if name not in AGAIN})
+    table = points(found)
     table = table[(table["number"] == number) & (table["variant"] != "oracle")]
     wide = table.groupby(["cohort", "variant"])["mean"].mean().unstack("variant")
     half = math.ceil(wide.shape[1] / 2)  # a cohort with a few methods would be the measure of all
