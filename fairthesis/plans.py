@@ -132,6 +132,8 @@ def plan(
     variants = dict(entry["variants"])
     for name, changes in (grid(**entry["grid"]) if "grid" in entry else {}).items():
         variants.setdefault(name, changes)  # what is listed by itself is not overruled
+    if "only" in entry:
+        variants = {name: variants[name] for name in entry["only"]}
     first = entry.get("first_seed", 0) if seed is None else seed
     seeds = tuple(range(first, first + entry["seeds"]))
     return Plan(dataset, profile, base, variants, seeds, probes=entry.get("probes"))

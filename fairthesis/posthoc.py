@@ -25,6 +25,7 @@ from fairthesis.errors import InputError
 from fairthesis.postprocess import Scores
 
 Array = NDArray[np.float64]
+ROUNDING = 1e-6  # of the embedding's spread: embeddings are stored with 24 bits
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,14 @@ def _logistic() -> Any:
 
 
 def refit(run: Run, z: Array) -> Run:
-    """The run with embedding ``z`` and a fresh logistic head per target, fitted on ``train``."""
+    """The run with embedding ``z`` and a fresh logistic head per target, fitted on ``train``.
+
+    A number of the embedding that ``z`` leaves no spread but rounding is made constant: a head that
+    scales its input would read the disease from the rounding.
+    """
+    before, after = (values[run.part("train")] for values in (run.z, z))
+    erased = after.std(0) <= ROUNDING * before.std(0).max()
+    z = np.where(erased, after.mean(0), z)
     scores = np.empty_like(run.y_score)
     for t, y in enumerate(run.y_true.T):
         rows = run.part("train") & ~np.isnan(y)
@@ -112,7 +120,7 @@ def orthogonalised(run: Run) -> Run:
     rows = run.known("train")
     directions = mean_differences(run.z[rows], run.group[rows], run.y_true[rows])
     _, size, axes = np.linalg.svd(directions, full_matrices=False)
-    basis = axes[size > 1e-6 * run.z[rows].std()]  # below this they are rounding
+    basis = axes[size > ROUNDING * run.z[rows].std()]
     return refit(run, Eraser(run.z[rows].mean(0), basis.T @ basis)(run.z))
 
 
@@ -120,10 +128,10 @@ def exponentiated_gradient(run: Run) -> Run:
     """fairlearn's ExponentiatedGradient with EqualizedOdds on the disease embedding.
 
     The reduction of Agarwal et al. (ICML 2018) with logistic regression, fitted on train rows with
-    known label and group; per target. It gives a mixture of classifiers: the score is the mixture's
-    mean probability, sum_k w_k p_k(z), which can be ranked and thresholded, where the guarantee
-    is for a classifier drawn at random for each case. The embedding stays; no group is needed in
-    use.
+    known label and group; per target. It gives a mixture of classifiers and a guarantee on decisions
+    drawn from it: the score is that decision, 0 or 1, drawn with the run's seed (fairlearn's
+    ``predict``), and an AUROC of it is no AUROC of scores. The embedding stays; no group is needed
+    in use.
     """
     from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
 
@@ -143,20 +151,8 @@ def exponentiated_gradient(run: Run) -> Run:
                 y[rows].astype(int),
                 sensitive_features=run.group[rows].astype(str),
             )
-        z = scale.transform(run.z)
-        scores[:, t] = sum(
-            weight * _probability(reduction.predictors_[k], z)
-            for k, weight in reduction.weights_.items()
-            if weight > 0
-        )
-    return dataclasses.replace(run, y_score=scores.clip(0, 1))
-
-
-def _probability(predictor: Any, z: Array) -> Array:
-    """P(1 | z); a step of the reduction may have met one class only."""
-    if not hasattr(predictor, "predict_proba"):
-        return np.asarray(predictor.predict(z), np.float64)
-    return np.asarray(predictor.predict_proba(z)[:, list(predictor.classes_).index(1)], np.float64)
+            scores[:, t] = reduction.predict(scale.transform(run.z), random_state=run.seed)
+    return dataclasses.replace(run, y_score=scores)
 
 
 def threshold_optimizer(run: Run) -> Run:
@@ -177,10 +173,11 @@ def threshold_optimizer(run: Run) -> Run:
         rows = run.known("val") & ~np.isnan(y)
         both = [g for g in set(run.group[rows]) if len(np.unique(y[rows & (run.group == g)])) == 2]
         rows &= np.isin(run.group.astype(str), both)
-        if not both:
+        if len(both) < 2:
             raise InputError(
-                f"No group has both classes of {run.targets[t]!r} in the val part: thresholds by "
-                "group need cases of both. Take another attribute or target, or other splits."
+                f"{len(both) or 'No'} group has both classes of {run.targets[t]!r} in the val "
+                "part: rates are made equal between two groups or more. Take another attribute or "
+                "target, or other splits."
             )
         optimizer = ThresholdOptimizer(
             estimator=Scores().fit([], []),

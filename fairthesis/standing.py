@@ -34,13 +34,11 @@ def shelf(
 
     ``seed`` keeps one seed, -1 all. What is not archived is left out: ``inventory`` says so.
     """
-    folder = archive() if not root else archive().parent / root
     found = {}
     for name in names:
         for asked in dict.fromkeys((profile, *PROFILES)):
-            if (folder / f"{name}-{asked}" / "provenance.json").is_file():
-                said = f"archived in {folder.name}/{name}-{asked}"
-                found[name] = _of_seed(load_results(folder / f"{name}-{asked}", said), seed)
+            if results := of_profile(name, asked, seed, root):
+                found[name] = results
                 break
     return found
 
@@ -65,12 +63,12 @@ def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -
     return shelf([name], profile, seed, root).get(name)
 
 
-def tuning(name: str, root: str = "") -> Results | None:
-    """The archived tuning runs of an experiment, if there are any: of a cohort of their own."""
-    folder = (archive() if not root else archive().parent / root) / f"{name}-tuning"
+def of_profile(name: str, profile: str, seed: int = -1, root: str = "") -> Results | None:
+    """An archived experiment in this very profile; None where it is missing, as in ``archived``."""
+    folder = (archive() if not root else archive().parent / root) / f"{name}-{profile}"
     if not (folder / "provenance.json").is_file():
         return None
-    return load_results(folder, f"archived in {folder.parent.name}/{folder.name}")
+    return _of_seed(load_results(folder, f"archived in {folder.parent.name}/{folder.name}"), seed)
 
 
 def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:

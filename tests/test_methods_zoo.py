@@ -692,13 +692,37 @@ def test_weight_is_zero_in_the_warm_up_and_ramps_to_its_value(name):
     assert [method.selectable(epoch) for epoch in (7, 8)] == [False, True]
 
 
-def test_a_sensitive_embedding_wider_than_the_disease_embedding_is_refused():
+@pytest.mark.parametrize(
+    ("sizes", "options", "message"),
+    [
+        ({"disease_dim": 8, "sensitive_dim": 16}, {}, "sensitive_dim is 16, disease_dim 8"),
+        ({"disease_dim": 4, "sensitive_dim": 4}, {}, "sensitive_dim is 4, disease_dim 4 and rank"),
+        ({"disease_dim": 6, "sensitive_dim": 6}, {"rank": 6}, "rank 6: .* Take disease_dim 128"),
+        ({"disease_dim": 16, "disease_norm": "whitening"}, {"rank": 3}, "Take disease_norm batch"),
+    ],
+)
+def test_fcro_is_refused_where_its_column_loss_cannot_be_lowered(sizes, options, message):
     from fairthesis.encoder import FairEncoder
     from fairthesis.errors import InputError
     from fairthesis.methods import METHODS
 
     method = make_method("erm", make_batch())
-    model = FairEncoder("small", channels=1, disease_dim=8, sensitive_dim=16)
+    model = FairEncoder("small", channels=1, **({"sensitive_dim": 4} | sizes))
     kind = METHODS["orthogonal"]
-    with pytest.raises(InputError, match="sensitive_dim is 16 and disease_dim 8"):
-        kind(model, kind.Options(), method.setting)
+    with pytest.raises(InputError, match=message):
+        kind(model, kind.Options(**options), method.setting)
+    kind(model, kind.Options(weight=0.0, **options), method.setting)  # which is plain training
+
+
+def test_every_listed_run_of_fcro_has_a_column_loss_with_a_gradient():
+    from fairthesis import experiment
+
+    for name, profiles in experiment.experiments().items():
+        for profile in profiles:
+            plan = experiment.plan(name, profile)
+            for variant in (v for v in plan.variants if v.startswith("orthogonal")):
+                if plan.parent(variant):
+                    continue
+                config = plan.config(variant, 0)
+                assert config.disease_norm == "batch", (name, profile)
+                assert min(config.sensitive_dim, config.options().rank) < config.disease_dim

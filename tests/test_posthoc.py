@@ -87,6 +87,20 @@ def test_orthogonalised_has_one_mean_per_class_and_keeps_the_targets_own_directi
     assert areas[0] > areas[1]
 
 
+@pytest.mark.parametrize("name", ["leace", "orthogonalised"])
+@pytest.mark.parametrize("seed", range(6))
+def test_of_an_embedding_erased_whole_no_head_reads_the_disease(name, seed):
+    """Five groups differ in as many directions as four numbers have; rounding is no signal."""
+    rng = np.random.default_rng(seed)
+    run = made(1500)
+    z = rng.normal(size=(1500, 4)) + np.nan_to_num(run.y_true, nan=0.5) * 3
+    group = rng.choice(["a", "b", "c", "d", "e"], 1500).astype(object)
+    erased = POSTHOC[name](dataclasses.replace(run, z=z, group=group))
+    np.testing.assert_allclose(erased.y_score, erased.y_score[0, 0], atol=1e-9)
+    train = run.part("train")
+    assert (np.ptp(erased.z, axis=0) < 1e-9).all() and z[train].std() > 1
+
+
 def test_mean_differences_are_those_of_every_class_of_every_target():
     run = made(targets=2)
     rows = run.known("train")
@@ -122,6 +136,9 @@ def test_a_group_of_one_class_gets_no_threshold_and_the_others_do():
     alone = np.where(run.y_true[:, 0] == 1, "a", "b").astype(object)
     with pytest.raises(InputError, match="No group has both classes of 't0'"):
         POSTHOC["threshold_optimizer"](dataclasses.replace(run, group=alone))
+    alone[::2] = "a"  # then one group has both
+    with pytest.raises(InputError, match="1 group has both classes.*two groups or more"):
+        POSTHOC["threshold_optimizer"](dataclasses.replace(run, group=alone))
 
 
 def test_exponentiated_gradient_lowers_the_odds_difference_of_logistic_regression():
@@ -131,9 +148,32 @@ def test_exponentiated_gradient_lowers_the_odds_difference_of_logistic_regressio
     fitted = LogisticRegression().fit(run.z[rows], run.y_true[rows, 0])
     plain = dataclasses.replace(run, y_score=fitted.predict_proba(run.z)[:, 1:])
     reduced = POSTHOC["exponentiated_gradient"](run)
-    assert reduced.y_score.min() >= 0 and reduced.y_score.max() <= 1
+    assert set(np.unique(reduced.y_score)) == {0.0, 1.0}
     assert equalized_odds(reduced) < 0.6 * equalized_odds(plain)
     np.testing.assert_array_equal(reduced.z, run.z)
+
+
+@pytest.mark.filterwarnings("ignore")  # fairlearn's own use of pandas
+def test_the_reductions_decisions_are_fairlearns():
+    from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
+
+    run = made(1500)
+    rows = run.known("train") & ~np.isnan(run.y_true[:, 0])
+    z = (run.z - run.z[rows].mean(0)) / run.z[rows].std(0)
+    theirs = ExponentiatedGradient(
+        LogisticRegression(C=1.0, max_iter=1000), EqualizedOdds(), eps=0.01
+    ).fit(z[rows], run.y_true[rows, 0].astype(int), sensitive_features=run.group[rows].astype(str))
+    found = POSTHOC["exponentiated_gradient"](run).y_score[:, 0]
+    np.testing.assert_array_equal(found, theirs.predict(z, random_state=run.seed))
+
+
+def test_the_reduction_takes_a_train_part_without_a_case_among_the_known():
+    """A mixture of constant classifiers, which has no probability of the other class."""
+    run = made(1500)
+    y = run.y_true.copy()
+    y[run.known("train")] = 0
+    found = POSTHOC["exponentiated_gradient"](dataclasses.replace(run, y_true=y))
+    assert not found.y_score.any()
 
 
 @pytest.mark.parametrize("name", POSTHOC)
@@ -158,7 +198,7 @@ SMALL = TrainConfig(
     size=24,
     epochs=1,
     batch_size=64,
-    disease_dim=16,
+    disease_dim=32,  # `orthogonalised` takes 20 directions: 6 joint groups, 2 targets
     sensitive_dim=8,
     threads=1,
 )
@@ -185,6 +225,7 @@ def test_the_result_is_a_run_with_the_parents_rows(name, trained, tmp_path):
     new, old = (pd.read_parquet(f / "embeddings.parquet") for f in (out, trained))
     assert list(new) == list(old) and (new.dtypes == old.dtypes).all()
     disease = [c for c in new if c.startswith("disease_")]
+    assert (new[disease].std() > 0.01 * old[disease].std()).any()  # not all is gone
     pd.testing.assert_frame_equal(new.drop(columns=disease), old.drop(columns=disease))
     moved = (new[disease] - old[disease]).abs().to_numpy().max() > 1e-3
     assert moved == (name in ("leace", "orthogonalised"))

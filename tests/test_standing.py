@@ -55,13 +55,13 @@ def test_the_profile_asked_for_comes_first(tmp_path, monkeypatch, quick):
     assert standing.archived("synthetic-cxr", root=root).source.endswith("-quick")
 
 
-def test_tuning_runs_are_read_and_nothing_stands_in_for_them(tmp_path, quick):
+def test_a_profile_is_read_and_nothing_stands_in_for_it(tmp_path, quick):
     import shutil
 
     shutil.copytree(QUICK, tmp_path / "synthetic-cxr-full")
-    assert standing.tuning("synthetic-cxr", str(tmp_path)) is None
+    assert standing.of_profile("synthetic-cxr", "tuning", root=str(tmp_path)) is None
     shutil.copytree(QUICK, tmp_path / "synthetic-cxr-tuning")
-    found = standing.tuning("synthetic-cxr", str(tmp_path))
+    found = standing.of_profile("synthetic-cxr", "tuning", root=str(tmp_path))
     assert found is not None and found.source.endswith("synthetic-cxr-tuning")
     pd.testing.assert_frame_equal(found.metrics, quick.metrics)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
+from fairthesis.encoder import FairEncoder, Whitening
 from fairthesis.errors import InputError
 from fairthesis.methods.base import MethodOptions, Setting, check_range
 from fairthesis.methods.dependence import cross_covariance
@@ -81,6 +81,11 @@ class Orthogonal(Penalised):
     nothing to each other, here as in the paper; a sensitive embedding that is smaller than the
     disease embedding lies in its first coordinates.
 
+    There must be room beside the subspace: the disease embedding needs more than ``rank``
+    dimensions (or than the sensitive embedding has), and must not be whitened, since a whitened
+    embedding has the same share of its squares in every subspace of one size. The default
+    embedding is both too small and whitened; ``disease_dim=128, disease_norm="batch"`` fits.
+
     Reference: Deng, Zhong and Dou, IPMI 2023 ("FCRO").
     """
 
@@ -93,10 +98,18 @@ class Orthogonal(Penalised):
         super().__init__(model, options, setting)
         size = model.sensitive_norm.num_features
         width = model.disease_classifier.in_features
-        if self.options.weight and size > width:
+        most = min(size, self.options.rank)
+        if self.options.weight and (size > width or most >= width):
             raise InputError(
-                f"sensitive_dim is {size} and disease_dim {width}: expected sensitive_dim to be "
-                "no larger for method orthogonal."
+                f"sensitive_dim is {size}, disease_dim {width} and rank {self.options.rank}: for "
+                "method orthogonal disease_dim must be at least sensitive_dim, and larger than "
+                "the smaller of sensitive_dim and rank. Take disease_dim 128."
+            )
+        if self.options.weight and isinstance(model.disease_norm, Whitening):
+            raise InputError(
+                "disease_norm is whitening: a whitened embedding has the same share of its squares "
+                "in every subspace, and method orthogonal has nothing to lower. Take disease_norm "
+                "batch."
             )
         device = model.disease_classifier.weight.device
         self.register_buffer("moment", torch.zeros(size, size, device=device))
