@@ -109,9 +109,14 @@ class TrainConfig:
                 raise unknown(f"option of method {self.method}", name, names)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InputError(f"Expected {name} to be a number, but got {value!r}")
-            if names[name] == "int" and int(value) != value:
+            if names[name] == "int" and not float(value).is_integer():
                 raise InputError(f"Expected {name} to be a whole number, but got {value!r}")
-        return kind(**self.method_options)
+        return kind(
+            **{
+                name: int(value) if names[name] == "int" else value
+                for name, value in self.method_options.items()
+            }
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""

@@ -53,7 +53,9 @@ def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> Eraser:
         )
     values, codes = np.unique(a, return_inverse=True)
     if len(values) < 2:
-        raise InputError("The attribute is constant: there is nothing to erase.")
+        raise InputError(
+            f"The attribute is {values[0]!r} in all {len(a)} rows: expected two groups or more."
+        )
     mean = x.mean(0)
     centred = x - mean
     z = np.eye(len(values))[codes]

@@ -89,9 +89,9 @@ def apply(name: str, parent: str | Path, out: str | Path, *, overwrite: bool = F
     )
     write_json(config, out / "config.json")
     _write(made, predictions, embeddings, out)
-    line = {"epoch": origin["selected_epoch"]} | _validated(
-        made, predictions, list(origin["groups"])
-    )
+    validated = _validated(made, predictions, list(origin["groups"]))
+    origin |= {f"selected_{name}": value for name, value in validated.items()}
+    line = {"epoch": origin["selected_epoch"]} | validated
     write_atomically(out / "log.jsonl", lambda to: to.write_text(json.dumps(line) + "\n"))
     write_json(origin, out / "provenance.json")
     write_atomically(out / "DONE", lambda to: to.write_text(f"{origin['data_fingerprint']}\n"))

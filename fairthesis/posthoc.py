@@ -70,7 +70,10 @@ def refit(run: Run, z: Array) -> Run:
     for t, y in enumerate(run.y_true.T):
         rows = run.part("train") & ~np.isnan(y)
         if len(np.unique(y[rows])) < 2:
-            raise InputError(f"Target {run.targets[t]!r} has one class in the train part.")
+            raise InputError(
+                f"Target {run.targets[t]!r} has one class in the train part: expected cases of "
+                "both."
+            )
         scores[:, t] = _logistic().fit(z[rows], y[rows]).predict_proba(z)[:, 1]
     return dataclasses.replace(run, z=z, y_score=scores)
 
@@ -128,10 +131,10 @@ def exponentiated_gradient(run: Run) -> Run:
     """fairlearn's ExponentiatedGradient with EqualizedOdds on the disease embedding.
 
     The reduction of Agarwal et al. (ICML 2018) with logistic regression, fitted on train rows with
-    known label and group; per target. It gives a mixture of classifiers and a guarantee on decisions
-    drawn from it: the score is that decision, 0 or 1, drawn with the run's seed (fairlearn's
-    ``predict``), and an AUROC of it is no AUROC of scores. The embedding stays; no group is needed
-    in use.
+    known label and group; per target. It gives a mixture of classifiers and a guarantee on
+    decisions drawn from it: the score is that decision, 0 or 1, drawn with the run's seed
+    (fairlearn's ``predict``), and an AUROC of it is no AUROC of scores. The embedding stays; no
+    group is needed in use.
     """
     from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
 

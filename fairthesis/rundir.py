@@ -92,6 +92,7 @@ def save_state(
         "data_fingerprint": origin["data_fingerprint"],
         "method": method.training_state(),
         "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         # Not ``asdict``, which would copy every tensor.
         "progress": {f.name: getattr(state, f.name) for f in dataclasses.fields(state)},
     }
@@ -107,10 +108,13 @@ def load_state(
     file = out / "state.pt"
     if not file.exists():
         return Progress()
-    saved = torch.load(file, weights_only=True)
+    device = next(method.parameters()).device  # which need not be the one it was saved on
+    saved = torch.load(file, map_location=device, weights_only=True)
     same = all(saved[k] == origin[k] for k in _FINGERPRINTS)
     if not same or not same_run(saved["config"], config):
         return Progress()
     method.load_training_state(saved["method"])
-    torch.set_rng_state(saved["rng"])
+    torch.set_rng_state(saved["rng"].cpu())
+    if device.type == "cuda" and saved["cuda_rng"] is not None:
+        torch.cuda.set_rng_state(saved["cuda_rng"].cpu())
     return Progress(**saved["progress"])

@@ -65,8 +65,8 @@ def train(
         return out
     pixels, readable = images.prepared(cohort, config.size, progress=progress)
     table = make_table(cohort, pixels, readable, targets, attributes)
-    _check_batches(config, table, len(targets))
     method = _build(config, table, cohort.channels, len(targets)).to(device)
+    _check_batches(config, method, len(targets))
 
     out.mkdir(parents=True, exist_ok=True)
     write_json(config.to_dict(), out / "config.json")
@@ -147,10 +147,10 @@ def _device(name: str) -> torch.device:
         ) from error
 
 
-def _check_batches(config: TrainConfig, table: Table, targets: int) -> None:
+def _check_batches(config: TrainConfig, method: Method, targets: int) -> None:
     """Whitening takes more images than directions, in an epoch's last batch too."""
     dim = config.disease_dim or 4 * targets
-    sizes = [len(part) for part in in_batches(table.rows["train"], config.batch_size)]
+    sizes = [len(part) for part in in_batches(method.order(0), config.batch_size)]
     least = min(sizes, default=0)
     if config.disease_norm == "whitening" and least <= dim:
         raise InputError(

@@ -185,6 +185,59 @@ def test_weights_make_attribute_and_target_independent():
     torch.testing.assert_close(method.priors(batch)[0], torch.full((2000, 3), 1 / 3))
 
 
+@pytest.mark.parametrize("case", ["two targets", "missing labels", "two attributes"])
+def test_the_prior_is_the_weighted_share_given_all_targets(case):
+    """Then a critic that reads nothing beyond y says the prior, and confusing it asks no more."""
+    g = torch.Generator().manual_seed(0)
+    batch = make_batch(n=20_000, targets=2 if case == "two targets" else 1, seed=3)
+    flip = torch.rand(20_000, generator=g) < 0.1
+    a = torch.where(flip, 1 - batch.targets[:, 0], batch.targets[:, 0]).long()[:, None]
+    y = batch.targets.clone()
+    if case == "missing labels":  # most of them in one group
+        y[torch.rand(len(a), generator=g) < torch.where(a[:, 0] == 1, 0.3, 0.05)] = math.nan
+    if case == "two attributes":
+        a = torch.cat([a, torch.randint(0, 2, a.shape, generator=g)], dim=1)
+    batch = batch._replace(images=batch.images[:, :, :2, :2], targets=y, attributes=a)
+    method = make_method("adversarial", batch)
+    weights, priors = method.critic_weights(batch), method.priors(batch)
+    pattern = torch.nan_to_num(y, nan=2.0) @ torch.tensor([3.0, 1.0][: y.shape[1]])
+    seen = pattern.unique()
+    assert len(seen) == {"two targets": 4, "missing labels": 3, "two attributes": 2}[case]
+    for k in range(a.shape[1]):
+        for code in seen:
+            rows = pattern == code
+            share = torch.bincount(a[rows, k], weights[rows, k], minlength=2)
+            torch.testing.assert_close(
+                priors[k][rows].mean(0), share / share.sum(), atol=0.01, rtol=0
+            )
+            if k == 0 and code < 2 and case == "two targets":  # the weights reach a half
+                torch.testing.assert_close(
+                    share / share.sum(), torch.full((2,), 0.5), atol=0.02, rtol=0
+                )
+
+
+def test_of_one_stated_target_the_shares_are_the_cells_to_the_digit():
+    batch = make_batch(n=500, groups=3, missing=True)
+    method = make_method("adversarial", batch, groups=3)
+    stated = ~torch.isnan(batch.targets[:, 0])
+    y = batch.targets[stated, 0].long()
+    (given,), (cell,) = method.given, method.setting.cells
+    assert torch.equal(given.rows(given.shares, batch.targets)[stated], cell[0][y])
+    weights = method.cell_weights(batch)[:, 0, 0]
+    assert torch.equal(method.critic_weights(batch)[stated, 0], weights[stated])
+
+
+def test_a_rare_pattern_of_targets_leans_on_each_of_them():
+    from fairthesis.methods.cells import SharesGiven
+
+    y = torch.tensor([[0.0, 0.0]] * 400 + [[1.0, 1.0]] * 400 + [[1.0, 0.0]])
+    a = torch.tensor([0] * 400 + [1] * 400 + [1])
+    cells = torch.tensor([[[0.8, 0.2], [0.2, 0.8]], [[0.6, 0.4], [0.4, 0.6]]])
+    given = SharesGiven.of(y, a, cells)
+    rare = given.rows(given.shares, y[-1:])[0]
+    torch.testing.assert_close(rare, torch.tensor([20 * 0.4, 20 * 0.6 + 1]) / 21)
+
+
 def test_weight_of_an_empty_corner_is_bounded():
     weight = cell_weight(torch.tensor([[[0.999, 0.001], [0.5, 0.5]]]))
     assert weight.max() == 10
@@ -323,6 +376,8 @@ def test_one_critic_at_a_time_starts_again():
         ({"adversary_weight": -1.0}, "adversary_weight to be 0 or larger, but got -1.0"),
         ({"adversary_weight": math.nan}, "adversary_weight"),
         ({"critic_steps": 0}, "critic_steps to be 1 or larger, but got 0"),
+        ({"critic_rate": -1.0}, "critic_rate to be 1e-08 or larger, but got -1.0"),
+        ({"critic_rate": math.inf}, "critic_rate to be 1e-08 or larger, but got inf"),
         ({"ramp_epochs": -2}, "ramp_epochs to be 0 or larger"),
     ],
 )
@@ -361,7 +416,8 @@ def test_fresh_probe_reads_a_planted_attribute_from_erm_and_not_from_ours():
             "small", channels=1, disease_dim=16, sensitive_dim=8, disease_norm="whitening"
         )
         kind = METHODS[name]
-        method = kind(model, kind.Options(**options), Setting(2e-3, 1e-4, 14, 0, cells))
+        known = (table.targets[rows], table.attributes[rows])
+        method = kind(model, kind.Options(**options), Setting(2e-3, 1e-4, 14, 0, cells, *known))
         order = np.random.default_rng(0)
         for epoch in range(14):
             method.at(float(epoch), 1.0 if epoch < 11 else 0.2)

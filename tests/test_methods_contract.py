@@ -34,7 +34,10 @@ WITH_STRENGTH = [name for name, method in METHODS.items() if method.strength]
 
 
 def config(name, **options):
-    return dataclasses.replace(BASE, method=name, method_options=quick(name, **options))
+    refuses = name == "orthogonal" and options.get("weight") != 0  # what FCRO cannot work with
+    norm = "batch" if refuses else "whitening"
+    settings = dataclasses.replace(BASE, disease_norm=norm)
+    return dataclasses.replace(settings, method=name, method_options=quick(name, **options))
 
 
 def run(settings, out):

@@ -168,6 +168,13 @@ def test_domain_independent_heads_of_absent_groups_stand_still():
     moved = (method.heads[0].weight != before).any(1)
     assert moved.tolist() == [True, True, False]
     assert not torch.equal(merged, method.model.disease_classifier.weight)
+    # Nor is one of them in the mean that is used, or in the score of a row of unknown group.
+    used = method.heads[0].weight[:2].mean(0, keepdim=True)
+    torch.testing.assert_close(method.model.disease_classifier.weight, used)
+    unknown = batch._replace(attributes=torch.full_like(batch.attributes, -1))
+    z = torch.randn(40, 16)
+    expected = masked_bce(method.heads[0](z)[:, :2].mean(1, keepdim=True), batch.targets)
+    torch.testing.assert_close(method.disease_loss(z, unknown), expected)
 
 
 def test_jtt_counts_an_image_with_any_wrong_known_target_as_an_error():
@@ -219,6 +226,15 @@ def test_last_layer_moves_the_classifier_alone_on_images_held_out():
     moved = {k for k, v in method.model.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"disease_classifier.weight", "disease_classifier.bias"}
     assert [method.selectable(epoch) for epoch in range(5)] == [False] * 3 + [True] * 2
+
+
+def test_last_layer_refuses_a_held_part_without_known_groups():
+    from fairthesis.errors import InputError
+
+    batch = make_batch(n=120)
+    batch = batch._replace(attributes=torch.full_like(batch.attributes, -1))
+    with pytest.raises(InputError, match="held out for the last layer, 0 of them with a known"):
+        make_method("last_layer", batch, epochs=5)
 
 
 def test_last_layer_draws_every_cell_equally_often():

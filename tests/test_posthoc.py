@@ -137,7 +137,7 @@ def test_a_group_of_one_class_gets_no_threshold_and_the_others_do():
     with pytest.raises(InputError, match="No group has both classes of 't0'"):
         POSTHOC["threshold_optimizer"](dataclasses.replace(run, group=alone))
     alone[::2] = "a"  # then one group has both
-    with pytest.raises(InputError, match="1 group has both classes.*two groups or more"):
+    with pytest.raises(InputError, match=r"1 group has both classes.*two groups or more"):
         POSTHOC["threshold_optimizer"](dataclasses.replace(run, group=alone))
 
 
@@ -234,6 +234,9 @@ def test_the_result_is_a_run_with_the_parents_rows(name, trained, tmp_path):
     assert config["parent"]["config"] == json.loads((trained / "config.json").read_text())
     origin = json.loads((out / "provenance.json").read_text())
     assert set(experiment._OF_RUN) <= set(origin) and origin["parent"] == "erm-0"
+    line = json.loads((out / "log.jsonl").read_text())
+    for name, value in line.items():  # its own, not the parent's
+        np.testing.assert_equal(origin[f"selected_{name}"], value)
 
 
 def test_scores_and_embeddings_are_written_for_the_right_image_and_target(trained, tmp_path):

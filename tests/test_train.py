@@ -257,12 +257,21 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(
             {"method": "adversarial", "method_options": {"critic_steps": 2.5}},
             "critic_steps to be a whole number, but got 2.5",
         ),
+        (
+            {"method": "adversarial", "method_options": {"critic_steps": float("nan")}},
+            "critic_steps to be a whole number, but got nan",
+        ),
     ],
 )
 def test_bad_configuration_is_named(changes, words):
     with pytest.raises(InputError) as error:
         replace(SMALL, **changes)
     assert words in str(error.value)
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    options = replace(SMALL, method="adversarial", method_options={"critic_steps": 3.0}).options()
+    assert options.critic_steps == 3 and isinstance(options.critic_steps, int)
 
 
 def test_only_the_training_part_is_trained_on_and_nothing_is_chosen_on_the_test_part(tmp_path):

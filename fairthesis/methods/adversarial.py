@@ -13,6 +13,7 @@ from fairthesis.batches import Batch
 from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError
 from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods.cells import SharesGiven
 from fairthesis.methods.critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods.dependence import conditional_hsic, cross_covariance
 from fairthesis.methods.erm import ERM
@@ -25,7 +26,8 @@ MAX_WEIGHT = 10.0
 class AdversarialOptions(MethodOptions):
     """Settings of the adversarial encoder.
 
-    ``adversary_weight`` scales all that acts against the attribute; 0 is ERM exactly. The weight
+    ``adversary_weight`` scales all that acts against the attribute, but for the disease loss's own
+    weights (``reweighting``), which are in force wherever it is above 0; 0 is ERM exactly. It
     is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``. The default weight and
     an embedding of 4 numbers were chosen on the made chest X-rays; larger weights cost more AUROC
     and hid no more there.
@@ -49,11 +51,12 @@ class AdversarialOptions(MethodOptions):
             *("reweighting", "warmup_epochs", "ramp_epochs"),
         )
         check_range(self, "critic_steps", "reset_every", least=1)
+        check_range(self, "critic_rate", least=1e-8)
 
 
-def cell_weight(cell: Float[Tensor, "t 2 g"]) -> Float[Tensor, "t 2 g"]:
+def cell_weight(share: Float[Tensor, "... g"]) -> Float[Tensor, "... g"]:
     """1 / (G P(group | target)), at most 10: one image of an empty corner must not rule a batch."""
-    return (1 / (cell.shape[2] * cell.clamp_min(1e-6))).clamp_max(MAX_WEIGHT)
+    return (1 / (share.shape[-1] * share.clamp_min(1e-6))).clamp_max(MAX_WEIGHT)
 
 
 def _given(table: Float[Tensor, "t 2 g"], targets: Float[Tensor, "n t"]) -> Float[Tensor, "n t g"]:
@@ -70,11 +73,12 @@ class Adversarial(ERM):
     batch the attribute says nothing about the target:
 
     1. each of three critics takes ``critic_steps`` steps down the weighted cross-entropy of the
-       attributes given (z, z·(2y−1), y), z being the detached disease embedding;
+       attributes given (z, z·(2y−1), y), z being the detached disease embedding; of several
+       targets y is all of them, and w is 1 / (G P(attribute | all targets));
     2. the encoder takes one step down (the disease loss weighs by w to the power ``reweighting``)
        ``BCE_w + λ (confusion_weight · KL(p || critic) + hsic_weight · HSIC(z, a | y) +
        covariance_weight · cov(z, s)²)`` with λ the ramped ``adversary_weight``, p the attribute's
-       prior given the target and s the sensitive embedding. Critics stand still. The sensitive
+       weighted share given y and s the sensitive embedding. Critics stand still. The sensitive
        head learns the attribute from its own branch, beside this.
 
     Now and then one critic starts again from random weights, so that the encoder cannot settle
@@ -103,6 +107,11 @@ class Adversarial(ERM):
         self.critics = nn.ModuleList()
         if self.options.adversary_weight == 0:
             return  # nothing that could differ from ERM: no parameter, no random number
+        labels, codes = setting.training_part()
+        self.given = [
+            SharesGiven.of(labels, column, cell)
+            for column, cell in zip(codes.T, setting.cells, strict=True)
+        ]
         groups = [cell.shape[-1] for cell in setting.cells]
         targets = model.disease_classifier.out_features
         width = model.disease_classifier.in_features * (targets + 1) + targets
@@ -147,13 +156,21 @@ class Adversarial(ERM):
         """For each attribute the weight that each group would have, given the row's targets."""
         return [_given(cell_weight(cell), batch.targets) for cell in self.setting.cells]
 
+    def critic_weights(self, batch: Batch) -> Float[Tensor, "n a"]:
+        """1 / (G P(group | all targets)) of each row's own groups; 1 where a group is unknown."""
+        columns = []
+        for given, codes in zip(self.given, batch.attributes.T, strict=True):
+            rows = given.rows(cell_weight(given.shares), batch.targets)
+            own = rows.gather(1, codes.clamp_min(0)[:, None]).squeeze(1)
+            columns.append(torch.where(codes >= 0, own, 1.0))
+        return torch.stack(columns, dim=1)
+
     def priors(self, batch: Batch) -> list[Float[Tensor, "n g"]]:
-        """For each attribute the weighted shares of its groups, given the row's targets."""
+        """For each attribute its groups' shares among weighted rows with the row's targets."""
         shares = []
-        for cell in self.setting.cells:
-            share = cell * cell_weight(cell)
-            share = share / share.sum(2, keepdim=True)
-            shares.append(_given(share, batch.targets).mean(1))
+        for given in self.given:
+            share = given.shares * cell_weight(given.shares)
+            shares.append(given.rows(share / share.sum(1, keepdim=True), batch.targets))
         return shares
 
     def critic_step(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> float:
@@ -192,7 +209,7 @@ class Adversarial(ERM):
         features = self.model.features(batch.images)
         z = self.model.embed_disease(features)
         cells = self.cell_weights(batch)  # n t a
-        per_attribute = cells.mean(1)
+        per_attribute = self.critic_weights(batch)
         critic = 0.0
         for _ in range(options.critic_steps):
             critic = self.critic_step(z, batch, per_attribute)

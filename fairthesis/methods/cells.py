@@ -1,8 +1,12 @@
-"""Cells: every combination of the first target with all attributes, for sampling and weighting."""
+"""Cells: every combination of the first target with all attributes, for sampling and weighting.
+
+And ``SharesGiven``, the groups' shares among the rows that agree in all targets.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -66,3 +70,69 @@ def balanced_draws(
         return np.empty(0, np.intp)
     chance = np.bincount(codes[known])[codes[known]] ** -float(power)
     return generator.choice(known, number, p=chance / chance.sum())
+
+
+PRIOR_ROWS = 20.0
+
+
+def pattern_codes(targets: Float[Tensor, "n t"]) -> Int[Tensor, " n"]:
+    """One number for what a row's targets say, all together: digits 0, 1 and 2 (not stated).
+
+    >>> pattern_codes(torch.tensor([[0.0, 1.0], [1.0, float("nan")]]))
+    tensor([1, 5])
+    """
+    code = torch.zeros(len(targets), dtype=torch.long, device=targets.device)
+    for column in torch.nan_to_num(targets, nan=2.0).long().T:
+        code = 3 * code + column
+    return code
+
+
+@dataclass(frozen=True)
+class SharesGiven:
+    """P(group | all targets of a row), one line for every pattern of targets in the training part.
+
+    A single target that is stated has its ``cells`` to the digit. A pattern of several targets, or
+    one in which a target is not stated, may be rare: its shares are
+    ``(n_g + 20 mean_t P(g | target_t)) / (n + 20)``, the mean over the targets that are stated, or
+    over both classes where none is.
+    """
+
+    patterns: Int[Tensor, " p"]  # sorted
+    shares: Float[Tensor, "p g"]
+
+    @classmethod
+    def of(
+        cls, targets: Float[Tensor, "n t"], codes: Int[Tensor, " n"], cells: Float[Tensor, "t 2 g"]
+    ) -> SharesGiven:
+        """From the targets and one attribute's codes (-1 unknown) of the training rows."""
+        patterns, place = torch.unique(pattern_codes(targets), return_inverse=True)
+        groups = cells.shape[2]
+        stated = ~torch.isnan(targets)
+        each = torch.where(
+            (targets == 1)[:, :, None], cells[:, 1].to(targets), cells[:, 0].to(targets)
+        )
+        among = torch.where(stated[:, :, None], each, cells.mean(1).to(targets))
+        weight = torch.where(stated.any(1, keepdim=True), stated, True)[:, :, None].to(targets)
+        guess = (among * weight).sum(1) / weight.sum(1)  # n g, one for all rows of a pattern
+        known = codes >= 0
+        counts = torch.zeros(len(patterns), groups).to(targets)
+        one = torch.ones(int(known.sum())).to(targets)
+        counts.index_put_((place[known], codes[known]), one, accumulate=True)
+        shares = torch.zeros_like(counts)
+        shares[place] = guess
+        shares = (counts + PRIOR_ROWS * shares) / (counts.sum(1, keepdim=True) + PRIOR_ROWS)
+        if targets.shape[1] == 1:
+            for row, pattern in enumerate(patterns.tolist()):
+                if pattern < 2:
+                    shares[row] = cells[0, pattern].to(shares)
+        return cls(patterns, shares)
+
+    def rows(
+        self, table: Float[Tensor, "p g"], targets: Float[Tensor, "n t"]
+    ) -> Float[Tensor, "n g"]:
+        """The lines of a table of patterns; the mean of all for a pattern that none of them is."""
+        codes = pattern_codes(targets)
+        patterns, table = self.patterns.to(codes.device), table.to(codes.device)
+        place = torch.searchsorted(patterns, codes).clamp_max(len(patterns) - 1)
+        known = (patterns[place] == codes)[:, None]
+        return torch.where(known, table[place], table.mean(0))

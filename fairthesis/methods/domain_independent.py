@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from fairthesis.batches import Batch
@@ -19,8 +19,9 @@ class DomainIndependent(ERM):
     attributes; a row whose group is unknown is scored by the mean of that attribute's heads.
     In use, the group is not needed: the heads' logits are summed over the groups (the paper's
     sum of logits). We divide the sum by the number of heads, which changes no ranking and keeps the
-    scores on the scale of one head. A mean of linear heads is a linear head, so it is stored as
-    the model's ``disease_classifier`` after every step.
+    scores on the scale of one head. A group without a training image has no head to be counted
+    (one that was never trained would add noise). A mean of linear heads is a linear head, so it is
+    stored as the model's ``disease_classifier`` after every step.
 
     Reference: Wang et al., CVPR 2020, "Towards Fairness in Visual Recognition", section 4.4.
     """
@@ -36,11 +37,19 @@ class DomainIndependent(ERM):
             # For each attribute its groups' heads side by side, outputs group by group.
             self.heads.extend(nn.Linear(size, cell.shape[-1] * targets) for cell in setting.cells)
         self.heads.to(model.disease_classifier.weight.device)
+        self.seen = [self._seen(k) for k in range(len(setting.cells))]
         for heads in self.heads:
             assert isinstance(heads, nn.Linear)
             self.start_bias(heads)
         self.optimisers["heads"] = self.optimiser(self.heads.parameters(), self.heads)
         self.merge()
+
+    def _seen(self, attribute: int) -> Bool[Tensor, " g"]:
+        """The groups that have a training image; all, where no image has a known group."""
+        codes = self.setting.training_part()[1][:, attribute]
+        number = self.setting.cells[attribute].shape[-1]
+        found = torch.bincount(codes[codes >= 0], minlength=number) > 0
+        return found if found.any() else ~found
 
     @torch.no_grad()
     def merge(self) -> None:
@@ -48,16 +57,19 @@ class DomainIndependent(ERM):
         classifier = self.model.disease_classifier
         for name in ("weight", "bias"):
             merged = getattr(classifier, name)
-            parts = [getattr(heads, name).view(-1, *merged.shape) for heads in self.heads]  # g t d
+            parts = [
+                getattr(heads, name).view(-1, *merged.shape)[seen.to(merged.device)]  # g t d
+                for heads, seen in zip(self.heads, self.seen, strict=True)
+            ]
             merged.copy_(torch.cat(parts).mean(0))
 
     def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
         losses = []
-        for heads, codes in zip(self.heads, batch.attributes.T, strict=True):
+        for heads, codes, seen in zip(self.heads, batch.attributes.T, self.seen, strict=True):
             logits = heads(z).view(len(z), -1, batch.targets.shape[1])  # n g t
             index = codes.clamp_min(0)[:, None, None].expand(-1, 1, logits.shape[2])
             own = logits.gather(1, index).squeeze(1)
-            chosen = torch.where((codes >= 0)[:, None], own, logits.mean(1))
+            chosen = torch.where((codes >= 0)[:, None], own, logits[:, seen].mean(1))
             losses.append(masked_bce(chosen, batch.targets))
         return torch.stack(losses).mean()
 

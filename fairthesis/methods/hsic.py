@@ -15,7 +15,8 @@ class HSIC(Penalised):
     """BCE + λ · HSIC(z, a | y), mean over attributes and targets.
 
     The normalised Hilbert-Schmidt independence criterion within each class of the target
-    (``conditional_hsic``), 0 to 1. No adversary, no game: one loss, one step.
+    (``conditional_hsic``), at most 1; an unbiased estimate, so that it is as often below 0 as above
+    where there is no dependence. No adversary, no game: one loss, one step.
 
     Reference: Gretton et al., ALT 2005; as a fairness penalty Quadrianto, Sharmanska and Thomas,
     CVPR 2019.

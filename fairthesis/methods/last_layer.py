@@ -72,7 +72,7 @@ class LastLayer(ERM):
 
     def _hold_out(self) -> NDArray[np.bool_]:
         """Which training images are held out: the first patients of a random order."""
-        targets, _ = self.setting.training_part()
+        targets, attributes = self.setting.training_part()
         patients = self.setting.patients
         who = np.arange(len(targets)) if patients is None else patients.cpu().numpy()
         wanted = self.options.held * len(who)
@@ -81,12 +81,13 @@ class LastLayer(ERM):
         turn = np.random.default_rng((self.setting.seed, 0, 1)).permutation(len(names))
         before = np.cumsum(images[turn]) - images[turn]
         held = np.isin(who, names[turn[before < wanted]])
-        known = targets[torch.from_numpy(held), 0]
+        drawn = torch.from_numpy(held) & (attributes.cpu() >= 0).all(1)
+        known = targets.cpu()[drawn, 0]
         if not ((known == 0).any() and (known == 1).any()) or held.all():
             raise InputError(
                 f"Of {len(who)} training images {int(held.sum())} are held out for the last layer, "
-                "and they lack a class or leave none to train on: choose another held share than "
-                f"{self.options.held}."
+                f"{int(drawn.sum())} of them with a known group, and they lack a class or leave "
+                f"none to train on: choose another held share than {self.options.held}."
             )
         return held
 

@@ -47,7 +47,9 @@ class Reweighted(ERM):
     batch; an image without a cell (label or group unknown) has weight 1. With several targets an
     image's weight holds for all of them.
 
-    Reference: Kamiran and Calders, Knowledge and Information Systems 2012 (reweighing).
+    Reference: Kamiran and Calders, Knowledge and Information Systems 2012 (reweighing). Their
+    weight n_y n_a / (n n_ya) makes target and groups independent and keeps how common each is; this
+    one makes all cells count alike.
     """
 
     Options = ReweightedOptions
