@@ -204,9 +204,17 @@ def grid_cell(y_score: ArrayLike, grid: int) -> NDArray[np.intp]:
 
 
 def smoothed(residual: ArrayLike, sigma: float) -> Array:
-    """``residual`` (..., cells) under a Gaussian of width ``sigma``, reflected at 0 and 1."""
-    r = np.asarray(residual)
+    """``residual`` (..., cells) under a Gaussian of width ``sigma``, reflected at 0 and 1.
+
+    A width of 0 changes nothing; it is the bandwidth that smECE finds where no score is wrong.
+
+    >>> smoothed([0.0, 1.0, 0.0], 0.0)
+    array([0., 1., 0.])
+    """
+    r = np.asarray(residual, np.float64)
     width = sigma * r.shape[-1]
+    if width < 1e-9:  # in cells
+        return r.copy()
     return np.asarray(gaussian_filter1d(r, width, mode="reflect", truncate=5.0))
 
 

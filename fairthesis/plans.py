@@ -133,6 +133,8 @@ def plan(
     for name, changes in (grid(**entry["grid"]) if "grid" in entry else {}).items():
         variants.setdefault(name, changes)  # what is listed by itself is not overruled
     if "only" in entry:
+        for name in (name for name in entry["only"] if name not in variants):
+            raise unknown(f"variant in `only` of {dataset} {profile}", name, variants)
         variants = {name: variants[name] for name in entry["only"]}
     first = entry.get("first_seed", 0) if seed is None else seed
     seeds = tuple(range(first, first + entry["seeds"]))

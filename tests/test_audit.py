@@ -143,6 +143,18 @@ def test_group_without_positives_is_null_not_zero():
     assert found["metrics"]["fpr"]["value"] is not None
 
 
+def test_decisions_that_are_all_right_in_a_group_can_be_audited():
+    """smECE's bandwidth is 0 there; it ended in a division by it."""
+    frame = table()
+    right = frame["sex"] == "F"
+    frame["y_score"] = np.where(right, frame["y_true"], 1 - frame["y_true"])
+    found = run(frame).to_dict()
+    jsonschema.validate(found, SCHEMA)
+    smooth = {g: found["further"]["groups"]["sex"][g]["smooth_ece"] for g in ("F", "M")}
+    assert smooth["F"] == {"value": 0.0, "ci": [0.0, 0.0]}
+    assert smooth["M"]["value"] > 0.3 and smooth["M"]["ci"][0] > 0.2
+
+
 def test_resampling_can_be_left_out():
     found = run(table(), n_boot=0, n_permutations=0).to_dict()
     assert found["overall"]["auroc"]["ci"] is None

@@ -8,7 +8,7 @@ from fairthesis.plans import experiments, plan
 
 EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
-PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid", "tuning"]}  # what each rebuilds
+PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid", "tuning", "tuned"]}
 TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "curves.csv", "provenance.json"]
 ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
 EXPERIMENT = ONE_THREAD + " fairthesis experiment "
@@ -87,7 +87,7 @@ def asked(wildcards):
 
 wildcard_constraints:
     name="|".join(experiments()),
-    profile="quick|quick-grid|full|grid|tuning",
+    profile="quick|quick-grid|full|grid|tuning|tuned",
     variant="[a-z0-9_.]+",
     seed="[0-9]+",
 
