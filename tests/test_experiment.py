@@ -27,7 +27,7 @@ TINY = {
     "threads": 1,
     "dataset": "synthetic-cxr",
 }
-PROFILES = ("quick", "quick-grid", "full", "grid", "tuning")
+PROFILES = ("quick", "quick-grid", "full", "grid", "tuning", "tuned")
 VARIANTS = {
     "erm": {"method": "erm"},
     "adversarial": {
@@ -116,6 +116,29 @@ def test_tuning_gives_every_method_as_many_settings_on_a_cohort_that_is_not_clai
         many = 3 if kind.strength in ("weight", "adversary_weight") else 2 if kind.strength else 1
         assert len(mine) == many and kind.Options() in mine
         assert len({getattr(o, kind.strength) for o in mine if kind.strength}) in (0, many)
+
+
+def test_tuned_runs_are_those_that_the_archived_tuning_chooses():
+    from fairthesis import standing, verdicts
+
+    trials = verdicts.tuned(standing.of_profile("synthetic-cxr-methods", "tuning"))
+    chosen = list(trials[trials["chosen"]].index.get_level_values("variant"))
+    tuned, full = (experiment.plan("synthetic-cxr-methods", p) for p in ("tuned", "full"))
+    assert list(tuned.variants) == [chosen[0], "oracle", *chosen[1:]]
+    assert (tuned.base, tuned.seeds, tuned.probes) == (full.base, full.seeds, full.probes)
+    own = {name for name in full.variants if name in tuned.variants}
+    assert all(tuned.config(v, 0) == full.config(v, 0) for v in own)
+
+
+def test_an_unknown_variant_in_only_is_named(monkeypatch):
+    from fairthesis import plans
+
+    entry = experiment.experiments()["synthetic-cxr"]["quick"] | {"only": ["erm", "mmd_5"]}
+    monkeypatch.setattr(plans, "experiments", lambda: {"synthetic-cxr": {"quick": entry}})
+    with pytest.raises(
+        InputError, match="Unknown variant in `only` of synthetic-cxr quick 'mmd_5'"
+    ):
+        plans.plan("synthetic-cxr")
 
 
 @pytest.mark.parametrize("profile", ["quick", "full"])
