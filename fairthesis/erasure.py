@@ -54,7 +54,7 @@ def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> Eraser:
     values, codes = np.unique(a, return_inverse=True)
     if len(values) < 2:
         raise InputError(
-            f"The attribute is {values[0]!r} in all {len(a)} rows: expected two groups or more."
+            f"The attribute is '{values[0]}' in all {len(a)} rows: expected two groups or more."
         )
     mean = x.mean(0)
     centred = x - mean
