@@ -83,8 +83,15 @@ def in_chunks(function: Callable[[range], Array], n: int, width: int) -> Array:
     """
     size = max(1, CHUNK // max(width, 1))
     chunks = [range(first, min(first + size, n)) for first in range(0, n, size)]
-    with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), 8)) as pool:
+    with ThreadPoolExecutor(min(_cores(), 8)) as pool:
         return np.concatenate(list(pool.map(function, chunks)))
+
+
+def _cores() -> int:
+    """The cores that this process may use; all of them where the system does not say."""
+    if hasattr(os, "sched_getaffinity"):  # neither macOS nor Windows has it
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def bootstrap(

@@ -1,5 +1,7 @@
 """Patients are resampled, the seed decides, and chance levels are chance levels."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,3 +166,14 @@ def test_p_value_and_holm():
 def test_null_patients_are_refused():
     with pytest.raises(ValueError, match="patient key is null"):
         resampling.patient_index(["a", None])
+
+
+@pytest.mark.parametrize("known", [3, None])
+def test_systems_that_do_not_say_which_cores_are_free_give_the_same_replicates(monkeypatch, known):
+    def replicates_now():
+        return resampling.bootstrap(lambda counts: counts[:, :2], 50, n_boot=20)
+
+    before = replicates_now()
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS and Windows
+    monkeypatch.setattr(os, "cpu_count", lambda: known)
+    np.testing.assert_array_equal(replicates_now(), before)
