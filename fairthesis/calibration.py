@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 
 N_BINS = 15
 LOGIT_EPS = 1e-6
+HALVINGS = 40  # of one step of Newton's method, at most: a step of 1e-12 of its length
 
 
 def bin_index(y_score: ArrayLike, n_bins: int = N_BINS) -> NDArray[np.intp]:
@@ -109,16 +110,21 @@ def recalibration_line(
     x: ArrayLike,
     weight: ArrayLike,
     positive: ArrayLike,
-    start: tuple[float, float] = (0.0, 1.0),
+    start: tuple[float, float] | None = None,
     tolerance: float = 1e-9,
-    iterations: int = 30,
+    iterations: int = 50,
 ) -> tuple[Array, Array]:
     """Intercept a and slope b that maximise the likelihood of P(y = 1) = 1 / (1 + exp(-a - b x)).
 
     ``x`` are logits of scores, shape (m,) or (..., m); ``weight`` and ``positive`` the weight of
-    all cases and of the positive cases at each x, shape (..., m). Newton's method with halved
-    steps. NaN where a class is absent, all x are equal, or the classes are separated, so that
-    the maximum lies at infinity.
+    all cases and of the positive cases at each x, shape (..., m). Newton's method from the logit
+    of the prevalence and a slope of 0, or from ``start`` where that is likelier. A step is halved
+    until the likelihood rises by a share of what its slope promises (Armijo's rule: Nocedal and
+    Wright 2006, 3.1), so that scores far from the truth find their line as well.
+
+    NaN where no finite line is the likeliest: a class is absent, all x are equal, or the classes
+    do not overlap, the highest x of the one being at most the lowest of the other (Albert and
+    Anderson 1984).
     """
     w, y = np.asarray(weight, np.float64), np.asarray(positive, np.float64)
     lead = w.shape[:-1]
@@ -126,45 +132,69 @@ def recalibration_line(
     w, y = w.reshape(flat), y.reshape(flat)
     x = np.broadcast_to(np.asarray(x, np.float64), w.shape)
     total, P = w.sum(-1), y.sum(-1)
-    ok = (P > 0) & (total > P)
-    a, b = np.full(len(w), start[0]), np.full(len(w), start[1])
+    ok = (P > 0) & (total > P) & _overlap(x, w - y, y)
+    odds = np.divide(P, total - P, out=np.ones(len(w)), where=ok)
+    a, b = np.log(odds), np.zeros(len(w))
+    if start is not None:
+        flat_loss = _line_loss(a[:, None], w, y)[0]
+        likelier = _line_loss(start[0] + start[1] * x, w, y)[0] < flat_loss
+        a, b = np.where(likelier, start[0], a), np.where(likelier, start[1], b)
     loss = np.full(len(w), np.inf)
-    step_a, step_b = np.zeros(len(w)), np.zeros(len(w))
+    step_a, step_b, gain = (np.zeros(len(w)) for _ in range(3))
     active = ok.copy()
     for _ in range(iterations):
         rows = np.flatnonzero(active)
         if not len(rows):
             break
         xr, wr, yr = x[rows], w[rows], y[rows]
-        for _ in range(6):  # halve the step where the likelihood fell
-            z = a[rows, None] + b[rows, None] * xr
-            e = np.exp(-np.abs(z))
-            now = (wr * (np.maximum(z, 0) + np.log1p(e)) - yr * z).sum(-1)
-            worse = now > loss[rows] + 1e-9 * (1 + np.abs(loss[rows]))
-            if not worse.any():
+        now, z, e = _line_loss(a[rows, None] + b[rows, None] * xr, wr, yr)
+        for _ in range(HALVINGS):
+            slack = 1e-9 * (1 + np.abs(loss[rows]))  # for what rounding does to the sums
+            worse = np.flatnonzero(now > loss[rows] - 1e-4 * gain[rows] + slack)
+            if not len(worse):
                 break
-            step_a[rows[worse]] /= 2
-            step_b[rows[worse]] /= 2
-            a[rows[worse]] -= step_a[rows[worse]]
-            b[rows[worse]] -= step_b[rows[worse]]
+            at = rows[worse]
+            for step in (step_a, step_b, gain):
+                step[at] /= 2
+            a[at] -= step_a[at]
+            b[at] -= step_b[at]
+            now[worse], z[worse], e[worse] = _line_loss(
+                a[at, None] + b[at, None] * xr[worse], wr[worse], yr[worse]
+            )
         loss[rows] = now
         p = np.where(z >= 0, 1.0, e) / (1 + e)
         residual, v = yr - wr * p, wr * p * (1 - p)
         ga, gb = residual.sum(-1), (residual * xr).sum(-1)
         haa, hab, hbb = v.sum(-1), (v * xr).sum(-1), (v * xr * xr).sum(-1)
         det = haa * hbb - hab**2
-        # Separated classes drive the curvature to 0; equal x make the two columns one.
+        # Nearly separated classes drive the curvature to 0; nearly equal x make the columns one.
         lost = ~(det > 1e-10 * np.maximum(haa * hbb, 1e-12 * total[rows] ** 2))
         safe = np.where(lost, 1.0, det)
         step_a[rows] = np.where(lost, 0.0, (hbb * ga - hab * gb) / safe)
         step_b[rows] = np.where(lost, 0.0, (haa * gb - hab * ga) / safe)
+        gain[rows] = ga * step_a[rows] + gb * step_b[rows]
         a[rows] += step_a[rows]
         b[rows] += step_b[rows]
-        ok[rows[lost | (np.abs(b[rows]) > 1e3)]] = False
+        ok[rows[lost]] = False
         small = np.maximum(np.abs(step_a[rows]), np.abs(step_b[rows])) < tolerance
-        active[rows[small | ~ok[rows]]] = False
+        active[rows[small | lost]] = False
     ok &= ~active
     return np.where(ok, a, np.nan).reshape(lead), np.where(ok, b, np.nan).reshape(lead)
+
+
+def _line_loss(z: Array, w: Array, y: Array) -> tuple[Array, Array, Array]:
+    """Less the log-likelihood at the line's values ``z``, shape (rows,); also z and exp(-|z|)."""
+    e = np.exp(-np.abs(z))
+    return (w * (np.maximum(z, 0) + np.log1p(e)) - y * z).sum(-1), z, e
+
+
+def _overlap(x: Array, negative: Array, positive: Array) -> NDArray[np.bool_]:
+    """Whether each class reaches beyond the other's nearer end, row by row."""
+    low, high = [], []
+    for part in (negative, positive):
+        low.append(np.where(part > 0, x, np.inf).min(-1, initial=np.inf))
+        high.append(np.where(part > 0, x, -np.inf).max(-1, initial=-np.inf))
+    return np.asarray((high[0] > low[1]) & (high[1] > low[0]))
 
 
 def calibration_line(

@@ -131,6 +131,51 @@ def test_calibration_line_of_separated_classes_is_not_known():
     assert np.isnan(a) and np.isnan(b)
 
 
+def skewed(kind):
+    """Labels, and scores that are far from their probabilities."""
+    rng = np.random.default_rng(14)
+    z = 1.5 * rng.normal(size=400)
+    y = (rng.random(400) < 1 / (1 + np.exp(-z))).astype(float)
+    x = {"decisions": 1e3 * np.sign(z), "too low": 2 * z - 8, "reversed": -4 * z, "steep": 8 * z}
+    return y, 1 / (1 + np.exp(-np.clip(x[kind], -700, 700)))
+
+
+@pytest.mark.parametrize("kind", ["decisions", "too low", "reversed", "steep"])
+def test_calibration_line_of_skewed_scores_is_the_logistic_fit(kind):
+    y, s = skewed(kind)
+    fit = LogisticRegression(C=np.inf, tol=1e-10, max_iter=500)
+    fit.fit(calibration.logit(s)[:, None], y)
+    expected = (fit.intercept_[0], fit.coef_[0, 0])
+    weight = np.ones((2, 400))
+    for found in (calibration.calibration_line(y, s, weight), _from(kind, weight, (0.0, 1.0))):
+        for value, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(value, [other] * 2, atol=1e-5)
+
+
+def _from(kind, weight, start):
+    y, s = skewed(kind)
+    return calibration.recalibration_line(calibration.logit(s), weight, weight * y, start)
+
+
+@pytest.mark.parametrize(
+    ("y", "s"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.2, 0.2, 0.9]),  # touching
+        ([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9]),  # the wrong way round
+        ([0, 1, 0, 1], [0.3] * 4),
+        ([1, 1, 1, 1], [0.1, 0.2, 0.8, 0.9]),
+        ([0, 0, 0, 0], [0.1, 0.2, 0.8, 0.9]),
+        ([], []),
+    ],
+)
+def test_no_line_where_none_is_the_likeliest(y, s):
+    assert np.isnan(calibration.calibration_line(y, s)).all()
+    # among replicates that have one
+    both = np.array([[1.0] * len(y) + [0.0] * 4, [0.0] * len(y) + [1.0] * 4])
+    a, b = calibration.calibration_line([*y, 0, 1, 0, 1], [*s, 0.2, 0.4, 0.6, 0.8], both)
+    assert np.isnan([a[0], b[0]]).all() and np.isfinite([a[1], b[1]]).all()
+
+
 def test_debiased_error_does_not_grow_as_the_group_shrinks():
     rng = np.random.default_rng(9)
     plug_in, squared = [], []

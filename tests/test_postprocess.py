@@ -88,6 +88,16 @@ def test_recalibration_mends_each_group_and_keeps_its_order(method):
             assert before["ece_debiased"] > 0.1
 
 
+@pytest.mark.parametrize("kind", ["far too low", "decisions"])
+def test_recalibration_takes_scores_far_from_their_rates(kind):
+    frame = table(4000)
+    odds = np.log(frame["y_score"] / (1 - frame["y_score"]))
+    made = {"far too low": 1 / (1 + np.exp(8 - 2 * odds)), "decisions": 1.0 * (odds > 0)}
+    found = postprocess.recalibrate(frame.assign(y_score=made[kind]), group="sex")
+    for _, rows in found.groupby("sex"):
+        assert rows["y_score"].mean() == pytest.approx(rows["y_true"].mean(), abs=0.05)
+
+
 def test_what_cannot_be_fitted_is_refused():
     frame = table(600)
     with pytest.raises(InputError, match="Did you mean 'equalized_odds'"):
