@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
@@ -60,6 +61,8 @@ def rate_variance(rate: float, n: float) -> float:
 def design_effect(images_per_patient: float, correlation: float) -> float:
     """Kish's design effect (1965), 1 + (m - 1) rho: how much clustering inflates a variance.
 
+    Where patients have unequal numbers of images, m is not their mean but ``cluster_size``.
+
     >>> design_effect(3, 0.5)
     2.0
     """
@@ -68,6 +71,23 @@ def design_effect(images_per_patient: float, correlation: float) -> float:
     if not 0 <= correlation <= 1:
         raise InputError(f"correlation is {correlation}: expected a number from 0 to 1.")
     return 1 + (images_per_patient - 1) * correlation
+
+
+def cluster_size(images: ArrayLike) -> float:
+    """The m of ``design_effect`` from each patient's number of images, sum m_i^2 / sum m_i.
+
+    It is the number of images of the patient of an image drawn at random, the mean times 1 + cv^2,
+    with cv the coefficient of variation (Eldridge, Ashby and Kerry 2006, "Sample size for cluster
+    randomized trials", Int J Epidemiol 35). The variance of a mean over all images is then
+    inflated by exactly the design effect.
+
+    >>> cluster_size([1, 1, 4])
+    3.0
+    """
+    m = np.asarray(images, np.float64)
+    if not len(m) or not (m >= 1).all():
+        raise InputError("images: expected one number per patient, each of them 1 or more.")
+    return float((m**2).sum() / m.sum())
 
 
 Variance = Callable[[float, Size], float]
@@ -153,6 +173,7 @@ def patients_needed(
     *,
     share: float = 0.5,
     images_per_patient: float = 1.0,
+    cluster: float | None = None,
     correlation: float = 0.0,
     alpha: float = 0.05,
     wanted: float = 0.8,
@@ -160,12 +181,18 @@ def patients_needed(
     """Patients, both groups together, that are needed to see ``gap`` with power ``wanted``.
 
     ``prevalences`` are the two groups' shares of positive cases, ``share`` the first group's
-    share of patients; each patient has ``images_per_patient`` images whose outcomes correlate.
+    share of patients; patients have ``images_per_patient`` images on average, whose outcomes
+    correlate. ``cluster`` is ``cluster_size`` where they have unequal numbers of them.
 
     >>> patients_needed("tpr", 0.1, 0.8, (0.5, 0.5))
     1176
     """
-    design = design_effect(images_per_patient, correlation)
+    if cluster is not None and cluster < images_per_patient:
+        raise InputError(
+            f"cluster is {cluster:g}: expected cluster_size of each patient's number of images, "
+            f"which is at least their mean, {images_per_patient:g}."
+        )
+    design = design_effect(images_per_patient if cluster is None else cluster, correlation)
     _check_options(alpha, wanted, design)
     for name, value in (("share", share), *(("prevalence", p) for p in prevalences)):
         if not 0 < value < 1:

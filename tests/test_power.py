@@ -94,6 +94,22 @@ def test_patients_needed_is_the_smallest_number_that_does(metric):
     assert double == pytest.approx(n, rel=0.03)  # a patient's second image then says nothing
 
 
+def test_the_design_effect_of_unequal_patients_is_that_of_a_mean_over_images():
+    images, rho = np.repeat([1, 41], [90, 10]), 0.5
+    design = power.design_effect(power.cluster_size(images), rho)
+    assert design == pytest.approx(17.4)
+    patient = np.repeat(np.arange(100), images)
+    same = patient[:, None] == patient
+    covariance = np.where(same, rho, 0.0) + (1 - rho) * np.eye(len(patient))
+    assert covariance.mean() * len(patient) == pytest.approx(design)
+    assert power.cluster_size([3] * 7) == 3
+    kw = {"images_per_patient": 5.0, "correlation": rho}
+    equal, unequal = (
+        power.patients_needed("tpr", 0.1, 0.8, (0.5, 0.5), cluster=m, **kw) for m in (None, 33.8)
+    )
+    assert unequal / equal == pytest.approx(17.4 / 3, rel=0.01)
+
+
 def test_nonsense_is_refused():
     size = Size(50, 50)
     for bad in (
@@ -106,6 +122,11 @@ def test_nonsense_is_refused():
         lambda: power.patients_needed("tpr", 0.9, 0.8, (0.5, 0.5)),
         lambda: power.patients_needed("tpr", -0.1, 0.8, (0.5, 0.5)),
         lambda: power.design_effect(0.5, 0.5),
+        lambda: power.cluster_size([]),
+        lambda: power.cluster_size([1, 0]),
+        lambda: power.patients_needed(
+            "tpr", 0.1, 0.8, (0.5, 0.5), images_per_patient=3, cluster=2, correlation=0.5
+        ),
     ):
         with pytest.raises(InputError):
             bad()
@@ -127,10 +148,30 @@ def test_the_command(tmp_path, capsys):
     assert code == 0
     women = frame[(frame["split"] == "test") & (frame["sex"] == "F")]
     assert f"F: {int(women['y_true'].sum())} positive" in text
-    assert "design effect 1." in text and "patients." in text
+    assert "design effect 2.04" in text and "patients." in text
     assert pd.read_csv(out)["metric"].tolist() == ["auroc", "tpr"]
     code, text, _ = run(capsys, "--size", "f=100,900", "--size", "m=150,1200")
     assert code == 0 and "f and m" in text
+
+
+def test_the_command_weighs_patients_by_their_images(tmp_path, capsys):
+    images = np.repeat([1, 41], [90, 10])
+    patient = np.repeat(np.arange(100.0), images)
+    frame = pd.DataFrame({"key": patient, "sex": np.where(patient % 2, "F", "M")})
+    frame["y_true"] = np.arange(len(frame)) % 2
+    file = tmp_path / "p.csv"
+    argv = ["--group", "sex", "--patient", "key"]
+    frame.to_csv(file, index=False)
+    _, text, _ = run(capsys, file, *argv)
+    assert "5.00 images per patient (33.80 weighted by image)" in text
+    assert "design effect 17.40" in text
+    # Rows without a key are patients of their own, as in an audit.
+    frame["key"] = frame["key"].where(frame["key"] < 90)
+    frame.to_csv(file, index=False)
+    _, text, _ = run(capsys, file, *argv)
+    assert "1.00 images per patient, correlation 0.5: design effect 1.00" in text
+    _, text, _ = run(capsys, file, *argv, "--images-per-patient", 3)
+    assert "3.00 images per patient, correlation 0.5: design effect 2.00" in text
 
 
 @pytest.mark.parametrize(

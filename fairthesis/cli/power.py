@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 )
 @click.option("--auroc", default=0.85, show_default=True, help="AUROC of the better group.")
 @click.option("--tpr", default=0.8, show_default=True, help="True positive rate of that group.")
-@click.option("--images-per-patient", type=float, help="[default: from FILE, else 1]")
+@click.option(
+    "--images-per-patient",
+    type=float,
+    help="The same number for every patient.  [default: each patient's own in FILE, else 1]",
+)
 @click.option(
     "--correlation",
     default=0.5,
@@ -70,25 +74,28 @@ def command(
     """
     from fairthesis import power
 
-    images = 1.0
+    images = cluster = 1.0
     if (file is None) == (not given):
         raise InputError("Expected either a FILE with --group, or --size for each group.")
     if file is not None:
         if group is None:
             raise InputError("Expected --group: the column of the attribute in the table.")
-        sizes, images = _from_table(file, group, label, patient, split, target)
+        sizes, images, cluster = _from_table(file, group, label, patient, split, target)
     else:
         sizes = _from_numbers(given)
-    images = images if images_per_patient is None else images_per_patient
-    design = power.design_effect(images, correlation)
+    if images_per_patient is not None:
+        images = cluster = images_per_patient
+    design = power.design_effect(cluster, correlation)
     references = {"auroc": auroc, "tpr": tpr}
     table = power.smallest_gaps(sizes, references, alpha=alpha, wanted=wanted, design=design)
     lines = [
         f"{name}: {size.positive} positive and {size.negative} negative cases"
         for name, size in sizes.items()
     ]
+    unequal = f" ({cluster:.2f} weighted by image)" if cluster > images else ""
     lines += [
-        f"{images:.2f} images per patient, correlation {correlation:g}: design effect {design:.2f}",
+        f"{images:.2f} images per patient{unequal}, correlation {correlation:g}: "
+        f"design effect {design:.2f}",
         f"Smallest gap seen with power {wanted:g} at a two-sided level of {alpha:g}:",
         "",
     ]
@@ -114,6 +121,7 @@ def command(
                 (first.positive / totals[0], second.positive / totals[1]),
                 share=totals[0] / sum(totals),
                 images_per_patient=images,
+                cluster=cluster,
                 correlation=correlation,
                 alpha=alpha,
                 wanted=wanted,
@@ -152,9 +160,10 @@ def _from_table(
     patient: str | None,
     split: str | None,
     target: str | None,
-) -> tuple[dict[str, Size], float]:
+) -> tuple[dict[str, Size], float, float]:
+    """Each group's cases, and the mean and the ``cluster_size`` of images per patient."""
     from fairthesis.intake import of_split, of_target
-    from fairthesis.power import Size
+    from fairthesis.power import Size, cluster_size
     from fairthesis.schema import group_values, read_table, require_columns
 
     frame = read_table(file)
@@ -170,4 +179,8 @@ def _from_table(
     }
     if len(sizes) < 2:
         raise InputError(f"{group} has {len(sizes)} value in {file}: expected two groups or more.")
-    return sizes, len(rows) / rows[patient].nunique() if patient else 1.0
+    if patient is None:
+        return sizes, 1.0, 1.0
+    # As in an audit, a row without a key counts as a patient of its own.
+    counts = rows[patient].value_counts().to_list() + [1] * int(rows[patient].isna().sum())
+    return sizes, len(rows) / len(counts), cluster_size(counts)
