@@ -270,9 +270,6 @@ def _shuffled(
 ) -> float:
     """The AUROC after a refit with the attribute shuffled over patients in both parts."""
     rng = resampling.generator(seed, "shuffled attribute", k)
-    moved = [
-        resampling.label_permuter(part.group.astype(np.uint8), part.patient)(rng).astype(np.intp)
-        for part in (fit, test)
-    ]
+    moved = [resampling.label_permuter(part.group, part.patient)(rng) for part in (fit, test)]
     shuffled = Part(fit.x, moved[0], fit.target, fit.patient)
     return judge.value(scope, _scores(name, scope, shuffled, test, judge, seed), moved[1])

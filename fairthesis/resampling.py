@@ -12,6 +12,7 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from fairthesis.errors import InputError
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.float32]  # (resamples, patients)
+Code = TypeVar("Code", bound=np.integer[Any])
 
 LEVEL = 0.95
 CHUNK = 2_000_000  # weights held at a time and thread: 8 MB, about a core's cache
@@ -180,8 +182,8 @@ def bca_interval(
 
 
 def label_permuter(
-    labels: NDArray[np.uint8], patients: NDArray[np.intp], view: NDArray[np.intp] | None = None
-) -> Callable[[np.random.Generator], NDArray[np.uint8]]:
+    labels: NDArray[Code], patients: NDArray[np.intp], view: NDArray[np.intp] | None = None
+) -> Callable[[np.random.Generator], NDArray[Code]]:
     """A function that gives the rows' group labels after one permutation over patients.
 
     Where every patient has one label, labels are exchanged between patients, and a patient's rows
@@ -204,7 +206,7 @@ def label_permuter(
     place[order] = np.arange(len(order))
     place = place[view]
 
-    def permute(rng: np.random.Generator) -> NDArray[np.uint8]:
+    def permute(rng: np.random.Generator) -> NDArray[Code]:
         turn = rng.permutation(len(starts))
         laid = np.cumsum(lengths[turn]) - lengths[turn]
         source = np.repeat(starts[turn] - laid, lengths[turn]) + np.arange(len(labels))

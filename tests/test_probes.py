@@ -263,3 +263,21 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys, change, options, mess
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_shuffling_keeps_more_groups_than_a_byte_can_name(images, monkeypatch):
+    seen = []
+
+    class Judge:
+        def value(self, scope, scores, group):
+            seen.append(group)
+            return 0.5
+
+    group = np.arange(600) % 300
+    part = leakage.Part(np.zeros((600, 1)), group, group, np.arange(600) // images)
+    monkeypatch.setattr(leakage, "_scores", lambda name, scope, fit, *_: seen.append(fit.group))
+    leakage._shuffled("logistic", leakage.SCOPES[0], part, part, Judge(), 0, 0)
+    for shuffled in seen:
+        assert shuffled.dtype == np.intp and (np.bincount(shuffled) == 2).all()
+    assert len(seen) == 2
