@@ -182,6 +182,8 @@ def _invert(
         if scale == 0 or np.quantile(drawn(low), q) >= seen:
             return 0.0
         while np.quantile(drawn(high), q) < seen:
+            if high * scale >= 1:  # no error is larger
+                return 1.0
             high *= 2
         for _ in range(STEPS):
             middle = (low + high) / 2

@@ -80,6 +80,15 @@ def test_one_constant_score_is_one_bin():
     assert found["ece"][0] == 0.0 and 0.03 < found["ece"][1] < 0.08
 
 
+def test_the_search_ends_where_errors_do():
+    """Two wrong cases alone in a bin: in many replicates no case shows that bin's error."""
+    y, patient = np.zeros(52), np.arange(52)
+    s = np.where(patient < 50, 0.0, 1.0)
+    with np.errstate(over="raise"):
+        found = intervals(y, s, patient)
+    assert found["ece"][0] < 2 / 52 and found["ece"][1] == found["ece_debiased"][1] == 1.0
+
+
 def test_the_audit_uses_them():
     import pandas as pd
 
