@@ -63,7 +63,7 @@ def ece_debiased_from_bins(
     rate = y / w1
     terms = w * (((y - s) / w1) ** 2 - noise * rate * (1 - rate) / (w1 - 1))
     squared = np.where(usable, terms, 0.0).sum(-1)
-    mean = np.divide(squared, total, out=np.full(total.shape, np.nan), where=total > 0)
+    mean = np.divide(squared, total, out=np.full(total.shape, np.nan), where=usable.any(-1))
     return np.sqrt(np.maximum(mean, 0.0))
 
 
@@ -92,7 +92,10 @@ def ece_debiased(
     Calibration", section 5). The squared error is chosen because its bias has a closed form: the
     bracket is unbiased for the squared calibration error of a bin, whatever the group's size.
     It is a root mean square, so on binned data its target is at least that of ``ece``.
-    Bins with a single case contribute nothing.
+    Bins with a single case contribute nothing; NaN where no bin has more.
+
+    Weights are counts of cases: n_k is their sum in bin k. With weights that sum to 1 every bin
+    looks as if it held less than one case, and the result is NaN.
 
     >>> float(ece_debiased([0, 1] * 50, [0.5] * 100))
     0.0

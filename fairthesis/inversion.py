@@ -52,7 +52,8 @@ def calibration_intervals(
     the scale make it too wide (it then holds the truth in up to 99 of 100: benchmarks/coverage.md).
 
     ``weight``, ``residual`` and ``patients`` have shape (bins,): cases, sum of label - score and
-    distinct patients; ``drawn_*`` (n_boot, bins). None where there are no replicates.
+    distinct patients; ``drawn_*`` (n_boot, bins). None where there are no replicates, and for
+    ``ece_debiased`` where no bin has two cases.
 
     >>> rng = np.random.default_rng(0)
     >>> n, gap = np.full(15, 100.0), np.full(15, 0.1)
@@ -93,7 +94,7 @@ def calibration_intervals(
         float((w * np.abs(raised)).sum()),
         level,
     )
-    return {"ece": absolute, "ece_debiased": squares}
+    return {"ece": absolute, "ece_debiased": squares if (n > 1).any() else None}
 
 
 def smooth_interval(residual: ArrayLike, drawn: ArrayLike, level: float = LEVEL) -> Interval | None:

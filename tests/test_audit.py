@@ -155,6 +155,21 @@ def test_decisions_that_are_all_right_in_a_group_can_be_audited():
     assert smooth["M"]["value"] > 0.3 and smooth["M"]["ci"][0] > 0.2
 
 
+@pytest.mark.parametrize("interval", ["percentile", "bca"])
+def test_a_calibration_error_without_two_cases_in_a_bin_is_null(interval):
+    score = (np.arange(8) + 0.5) / 15  # a bin each
+    frame = pd.DataFrame({"patient_id": np.arange(8), "y_true": [0, 1] * 4, "y_score": score})
+    frame["sex"] = np.repeat(["F", "M"], 4)
+    report = run(frame, split=None, floor=1, interval=interval)
+    found = report.to_dict()
+    jsonschema.validate(found, SCHEMA)
+    unknown = {"value": None, "ci": None}
+    assert found["overall"]["ece_debiased"] == unknown
+    assert found["groups"]["sex"]["F"]["metrics"]["ece_debiased"] == unknown
+    assert found["disparities"]["sex"]["ece_gap"]["ci"] is None
+    assert "no bin of the score has two cases" in report.to_html()
+
+
 def test_resampling_can_be_left_out():
     found = run(table(), n_boot=0, n_permutations=0).to_dict()
     assert found["overall"]["auroc"]["ci"] is None

@@ -176,6 +176,14 @@ def test_no_line_where_none_is_the_likeliest(y, s):
     assert np.isnan([a[0], b[0]]).all() and np.isfinite([a[1], b[1]]).all()
 
 
+def test_debiased_error_is_not_known_where_no_bin_has_two_cases():
+    s = np.linspace(0.05, 0.95, 8)
+    assert np.isnan(calibration.ece_debiased(np.zeros(8), s))
+    assert np.isfinite(calibration.ece_debiased(np.zeros(9), [*s, 0.95]))
+    replicated = calibration.ece_debiased(np.zeros(8), s, np.stack([np.ones(8), 2 * np.ones(8)]))
+    assert np.isnan(replicated).tolist() == [True, False]
+
+
 def test_debiased_error_does_not_grow_as_the_group_shrinks():
     rng = np.random.default_rng(9)
     plug_in, squared = [], []
