@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairthesis import resampling
 from fairthesis.errors import InputError, unknown
+from fairthesis.intake import embedding_columns, numbered_columns
 from fairthesis.probes import Array, Codes
 from fairthesis.schema import EMBEDDING_KEYS, group_values, require_columns
 
@@ -34,10 +35,7 @@ def join(
     what = "the embeddings table"
     require_columns(embeddings, EMBEDDING_KEYS, what)
     require_columns(predictions, ["image_id", "y_true"], "the predictions table")
-    columns = [c for c in embeddings.columns if c.startswith(prefix) and c != prefix]
-    if not columns:
-        found = sorted({str(c).rstrip("0123456789") for c in embeddings.columns})
-        raise unknown(f"prefix of columns in {what}", prefix, set(found) - set(EMBEDDING_KEYS))
+    columns = embedding_columns(embeddings, prefix, what)
     if "target" in predictions.columns:
         targets = sorted(predictions["target"].dropna().astype(str).unique())
         if target is None and len(targets) > 1:
@@ -93,9 +91,9 @@ def of_random(
     """``rows`` with the random encoder's columns in place of the encoder's, and their names."""
     what = "the random encoder's table"
     require_columns(random, ["image_id"], what)
-    columns = [c for c in random.columns if c.startswith(prefix)]
+    columns = numbered_columns(random, prefix)
     other = random[["image_id", *columns]].assign(image_id=random["image_id"].astype("string"))
-    keys = rows.drop(columns=[c for c in rows.columns if c.startswith(prefix)])
+    keys = rows.drop(columns=numbered_columns(rows, prefix))
     if not columns or not set(keys["image_id"]) <= set(other["image_id"]):
         raise InputError(
             f"Expected {what} to hold columns {prefix}... for the same images, but it does not."

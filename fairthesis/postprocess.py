@@ -15,7 +15,7 @@ from sklearn.isotonic import IsotonicRegression
 from fairthesis import calibration
 from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import of_target
+from fairthesis.intake import embedding_columns, of_target
 from fairthesis.metrics import Array
 from fairthesis.schema import group_values, require_columns
 
@@ -186,7 +186,7 @@ def _map(method: str, y: Array, s: Array, new: Array, name: str) -> NDArray[np.f
 def erase(
     embeddings: pd.DataFrame, labels: pd.DataFrame, *, group: str, prefix: str = "disease_"
 ) -> pd.DataFrame:
-    """The embeddings table with the columns ``prefix...`` after LEACE of the attribute ``group``.
+    """The embeddings table, its columns ``prefix`` + number after LEACE of the attribute ``group``.
 
     The eraser (``erasure.fit_leace``) is fitted on the rows outside ``test`` whose group is known
     and applied to every row: it needs no group where it is used. ``labels`` has ``image_id`` and
@@ -201,10 +201,7 @@ def erase(
     require_columns(embeddings, ["image_id", "split"], what)
     require_columns(labels, ["image_id"], "the table of labels")
     named = group_values(labels, group, "the table of labels")
-    columns = [c for c in embeddings.columns if c.startswith(prefix) and c != prefix]
-    if not columns:
-        found = sorted({str(c).rstrip("0123456789") for c in embeddings.columns})
-        raise unknown(f"prefix of columns in {what}", prefix, found)
+    columns = embedding_columns(embeddings, prefix, what)
     x = embeddings[columns].to_numpy(np.float64)
     if not np.isfinite(x).all():
         raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")

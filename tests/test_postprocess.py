@@ -244,6 +244,14 @@ def test_erasing_from_the_command_line(tmp_path):
         assert low <= probe.score(rows[mine], rows["sex"]) <= high
 
 
+def test_erasing_leaves_columns_without_a_number_alone():
+    embeddings, labels = embedding_table(200, 5)
+    told = embeddings.assign(disease_label=1.5, disease_name="x")
+    found = postprocess.erase(told, labels, group="sex")
+    expected = postprocess.erase(embeddings, labels, group="sex")
+    pd.testing.assert_frame_equal(found, expected.assign(disease_label=1.5, disease_name="x"))
+
+
 def test_erasing_learns_nothing_from_the_test_part():
     embeddings, labels = embedding_table(200, 5)
     first = postprocess.erase(embeddings, labels, group="sex")

@@ -154,6 +154,19 @@ def test_missing_attributes_and_targets_are_left_out_and_counted():
     assert found.n_fit + found.n_test == len(held) - 57
 
 
+def test_only_numbered_columns_are_an_embedding():
+    embedded, labels = tables(noise)
+    told = embedded.assign(disease_label=(labels["sex"] == "m").astype(int), disease_name="x")
+    a, b = (leakage.measure(e, labels, attribute="sex", **QUICK) for e in (embedded, told))
+    pd.testing.assert_frame_equal(a.table(), b.table())
+    c = leakage.measure(embedded, labels, attribute="sex", random=told, **QUICK).table()
+    random = c[c["source"] == "random encoder"]["auroc"].to_numpy()
+    assert (random == a.table()[a.table()["source"] == "encoder"]["auroc"]).all()
+    bare = told[[c for c in told if not c.startswith("disease_0")]]
+    with pytest.raises(InputError, match="but found disease_label, disease_name"):
+        leakage.measure(bare, labels, attribute="sex", **QUICK)
+
+
 @pytest.mark.parametrize("splits", [("val", "test"), ("train", "test"), ("train", "val")])
 def test_shared_patients_are_refused(splits):
     embedded, labels = tables(planted)
