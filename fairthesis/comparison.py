@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fairthesis import disparity, metrics, replicates, resampling
 from fairthesis.errors import InputError
@@ -40,17 +41,21 @@ def compare(
     (``resampling.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
     given, but kept out of the disparities.
     """
-    both = [*key, label, score]
-    require_columns(reference, [*both, patient], "the reference table")
-    require_columns(other, both, "the other table")
-    groups = group_values(reference, group, "the reference table")
-    joined = _join(reference[[*both, patient]].assign(**{group: groups}), other[both], key, label)
-    joined = joined.dropna(subset=[label, score, f"{score} other"])
-    y = joined[label].to_numpy(np.float64)
-    who = resampling.patient_index(joined[patient])
-    column = pd.Categorical(joined[group])
+    rows = paired_rows(
+        reference, other, group=group, key=key, label=label, score=score, patient=patient
+    )
+    return changes_of(rows, thresholds, n_boot, seed, floor)
+
+
+def changes_of(
+    paired: pd.DataFrame, thresholds: tuple[float, float], n_boot: int, seed: int, floor: int
+) -> pd.DataFrame:
+    """``compare``'s table, from ``paired_rows``."""
+    y = paired["label"].to_numpy(np.float64)
+    who = resampling.patient_index(paired["patient"])
+    column = pd.Categorical(paired["group"])
     masks = [np.ones(len(y), bool), *(column.codes == k for k in range(len(column.categories)))]
-    scores = [joined[name].to_numpy(np.float64) for name in (score, f"{score} other")]
+    scores = [paired[name].to_numpy(np.float64) for name in ("score", "other")]
     pairs = list(zip(scores, thresholds, strict=True))
     parts = [replicates.prepare(y[m], s[m], who[m], t) for s, t in pairs for m in masks]
     drawn = replicates.bootstrap_metrics(parts, int(who.max()) + 1, n_boot, seed)
@@ -78,24 +83,60 @@ def compare(
     return pd.DataFrame(rows)
 
 
-def _join(
-    reference: pd.DataFrame, other: pd.DataFrame, keys: Sequence[str], label: str
+def paired_rows(
+    reference: pd.DataFrame,
+    other: pd.DataFrame,
+    *,
+    group: str,
+    key: Sequence[str] = ("image_id",),
+    label: str = "y_true",
+    score: str = "y_score",
+    patient: str = "patient_id",
 ) -> pd.DataFrame:
-    key = list(keys)
+    """The cases that ``compare`` compares: a label and both scores are known.
+
+    Columns ``label, score, other, patient, group``, whatever the tables call them: a column may
+    serve twice, as key and patient where each patient has one row. ``other`` is the other score.
+    """
+    require_columns(reference, [*key, label, score, patient], "the reference table")
+    require_columns(other, [*key, label, score], "the other table")
+    first, second = _match(reference, other, list(dict.fromkeys(key)))
+    labels = [
+        frame[label].iloc[at].reset_index(drop=True)
+        for frame, at in ((reference, first), (other, second))
+    ]
+    known = labels[0].notna() | labels[1].notna()
+    if (labels[0] != labels[1])[known].any():
+        raise InputError(f"The tables disagree on {label}: expected the same labels in both.")
+    columns = {
+        "label": labels[0],
+        "score": reference[score].iloc[first],
+        "other": other[score].iloc[second],
+        "patient": reference[patient].iloc[first],
+        "group": group_values(reference, group, "the reference table").iloc[first],
+    }
+    rows = pd.DataFrame({name: column.array for name, column in columns.items()})
+    return rows.dropna(subset=["label", "score", "other"])
+
+
+def _match(
+    reference: pd.DataFrame, other: pd.DataFrame, key: list[str]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where each case is in both tables, in the order of the key."""
+    keys = []
     for frame, what in ((reference, "reference"), (other, "other")):
         if frame.duplicated(key).any():
             raise InputError(f"A key ({', '.join(key)}) appears twice in the {what} table.")
-    joined = reference.merge(other, on=key, how="outer", suffixes=("", " other"), indicator=True)
+        keys.append(frame[key].assign(**{f"{what} row": np.arange(len(frame))}))
+    joined = keys[0].merge(keys[1], on=key, how="outer", indicator=True)
     alone = int((joined["_merge"] != "both").sum())
     if alone:
         raise InputError(
             f"{alone} cases are in one table only: expected the same cases in both, so that the "
             "comparison is paired."
         )
-    known = joined[label].notna() | joined[f"{label} other"].notna()
-    if (joined[label] != joined[f"{label} other"])[known].any():
-        raise InputError(f"The tables disagree on {label}: expected the same labels in both.")
-    return joined
+    first, second = (joined[f"{what} row"].to_numpy(np.intp) for what in ("reference", "other"))
+    return first, second
 
 
 def _row(group: str, metric: str, before: np.ndarray, after: np.ndarray) -> dict[str, object]:

@@ -120,12 +120,11 @@ def compare_all(
         parts[name] = _prepare(frame, name, needed, split, target, threshold, label, score)
     reference, *others = parts
     first, cut = parts[reference]
-    first = first.assign(**{group: group_values(first, group, "the predictions table")})
-    _check_groups(first, group)
+    _check_groups(group_values(first, group, "the predictions table"), group)
     tables, levels = [], []
     for other in others:
         try:
-            changes = comparison.compare(
+            rows = comparison.paired_rows(
                 first,
                 parts[other][0],
                 group=group,
@@ -133,11 +132,9 @@ def compare_all(
                 label=label,
                 score=score,
                 patient=patient,
-                thresholds=(cut, parts[other][1]),
-                n_boot=n_boot,
-                seed=seed,
-                floor=floor,
             )
+            cuts = (cut, parts[other][1])
+            changes = comparison.changes_of(rows, cuts, n_boot, seed, floor)
         except InputError as error:
             raise InputError(f"{reference} and {other}: {error}") from error
         tables.append(changes.assign(model=other)[["model", *changes.columns]])
@@ -192,8 +189,8 @@ def _prepare(
     return rows, thresholds.choose(held[label], held[score], rule, rate)
 
 
-def _check_groups(rows: pd.DataFrame, group: str) -> None:
-    found = rows[group].dropna().unique()
+def _check_groups(groups: pd.Series, group: str) -> None:
+    found = groups.dropna().unique()
     if len(found) < 2:
         raise InputError(
             f"{group} has {len(found)} value in the compared rows: expected at least two groups."
@@ -203,7 +200,7 @@ def _check_groups(rows: pd.DataFrame, group: str) -> None:
 def _small(rows: pd.DataFrame, group: str, label: str, floor: int) -> list[str]:
     """A warning for each group that is kept out of the gaps."""
     told = []
-    for name, part in rows.groupby(group):
+    for name, part in rows.groupby(group_values(rows, group, "the predictions table")):
         positive, negative = int((part[label] == 1).sum()), int((part[label] == 0).sum())
         if min(positive, negative) < floor:
             told.append(

@@ -55,6 +55,17 @@ def test_tables_that_do_not_match_are_refused():
         comparison.compare(first, second.assign(y_true=1 - second["y_true"]), group="sex")
 
 
+@pytest.mark.parametrize(
+    "options", [{"patient": "image_id"}, {"key": ("patient_id",)}, {"key": ("image_id",) * 2}]
+)
+def test_a_column_may_serve_twice(options):
+    first, second = (f.drop_duplicates("patient_id") for f in two())
+    plain = comparison.compare(first, second, group="sex", n_boot=20)
+    found = comparison.compare(first, second.sample(frac=1), group="sex", n_boot=20, **options)
+    columns = ["group", "metric", "reference", "other", "change"]
+    pd.testing.assert_frame_equal(found[columns], plain[columns])
+
+
 def test_levelling_up_is_not_levelling_down():
     rows = {"group": ["a", "b"], "metric": "auroc", "reference": [0.9, 0.8]}
     up = pd.DataFrame(rows | {"other": [0.89, 0.85], "change": [-0.01, 0.05]})
