@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fairthesis import disparity, metrics, replicates, resampling
 from fairthesis.errors import InputError
-from fairthesis.schema import group_values, require_columns
+from fairthesis.schema import group_names, group_values, require_columns
 
 BETWEEN = "between groups"
 EVERYONE = "all rows"
@@ -123,20 +123,40 @@ def _match(
     reference: pd.DataFrame, other: pd.DataFrame, key: list[str]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where each case is in both tables, in the order of the key."""
-    keys = []
-    for frame, what in ((reference, "reference"), (other, "other")):
+    tables = {"reference": reference, "other": other}
+    keys = [
+        frame[key].assign(**{f"{what} row": np.arange(len(frame))})
+        for what, frame in tables.items()
+    ]
+    hint = "".join(_same_kind(keys[0], keys[1], name) for name in key)
+    for frame, what in zip(keys, tables, strict=True):
         if frame.duplicated(key).any():
             raise InputError(f"A key ({', '.join(key)}) appears twice in the {what} table.")
-        keys.append(frame[key].assign(**{f"{what} row": np.arange(len(frame))}))
     joined = keys[0].merge(keys[1], on=key, how="outer", indicator=True)
     alone = int((joined["_merge"] != "both").sum())
     if alone:
         raise InputError(
             f"{alone} cases are in one table only: expected the same cases in both, so that the "
-            "comparison is paired."
+            f"comparison is paired.{hint}"
         )
     first, second = (joined[f"{what} row"].to_numpy(np.intp) for what in ("reference", "other"))
     return first, second
+
+
+def _same_kind(first: pd.DataFrame, second: pd.DataFrame, name: str) -> str:
+    """Turn a key that is a number here and text there into text; what to say if none matches.
+
+    It is safe: a key is unique afterwards too, and 7 is matched with "7", never with "007".
+    """
+    kinds = [pd.api.types.infer_dtype(frame[name].astype(object)) for frame in (first, second)]
+    if kinds[0] == kinds[1] or set(kinds) <= {"integer", "floating", "mixed-integer-float"}:
+        return ""
+    for frame in (first, second):
+        frame[name] = group_names(frame[name])
+    return (
+        f" {name} is {kinds[0]} in the reference table and {kinds[1]} in the other, so it was "
+        "matched as text: write it alike in both."
+    )
 
 
 def _row(group: str, metric: str, before: np.ndarray, after: np.ndarray) -> dict[str, object]:

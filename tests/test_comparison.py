@@ -66,6 +66,20 @@ def test_a_column_may_serve_twice(options):
     pd.testing.assert_frame_equal(found[columns], plain[columns])
 
 
+def test_a_key_that_is_a_number_here_and_text_there():
+    first, second = (f.assign(image_id=np.arange(len(f))) for f in two())
+    plain = comparison.compare(first, second, group="sex", n_boot=5)
+    columns = ["group", "metric", "reference", "other", "change"]
+    for kind in (str, float, "category"):
+        other = second.assign(image_id=second["image_id"].astype(kind))
+        for a, b in ((first, other), (first.assign(image_id=first["image_id"].astype(str)), other)):
+            found = comparison.compare(a, b, group="sex", n_boot=5)
+            pd.testing.assert_frame_equal(found[columns], plain[columns])
+    padded = second.assign(image_id=second["image_id"].map("{:04d}".format))
+    with pytest.raises(InputError, match="image_id is integer in the reference table and string"):
+        comparison.compare(first, padded, group="sex", n_boot=5)
+
+
 def test_levelling_up_is_not_levelling_down():
     rows = {"group": ["a", "b"], "metric": "auroc", "reference": [0.9, 0.8]}
     up = pd.DataFrame(rows | {"other": [0.89, 0.85], "change": [-0.01, 0.05]})
