@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,14 +73,21 @@ def changes_of(
         for k, metric in enumerate(metrics.METRICS)
     ]
     place = {metric: k for k, metric in enumerate(metrics.METRICS)}
-    fewest = [min(y[m].sum(), (1 - y[m]).sum()) for m in masks[1:]]
-    kept = [1 + k for k, number in enumerate(fewest) if number >= floor]
+    large = large_groups(paired, floor)
+    kept = [1 + k for k, name in enumerate(names[1:]) if name in large]
     before, after = (
         disparity.disparities({m: block[:, kept, place[m]] for m in disparity.NEEDED})
         for block in (first, second)
     )
     rows += [_row(BETWEEN, name, before[name], after[name]) for name in before]
     return pd.DataFrame(rows)
+
+
+def large_groups(paired: pd.DataFrame, floor: int) -> list[str]:
+    """The groups of ``paired_rows`` with at least ``floor`` positives and negatives."""
+    y, groups = paired["label"].astype(float), paired["group"]
+    fewest = pd.concat([y.groupby(groups).sum(), (1 - y).groupby(groups).sum()], axis=1).min(axis=1)
+    return [str(name) for name in fewest.index[fewest >= floor]]
 
 
 def paired_rows(
@@ -185,8 +192,12 @@ class Levelling:
     levelled_down: bool
 
 
-def levelling(changes: pd.DataFrame, metric: str = "auroc") -> Levelling:
+def levelling(
+    changes: pd.DataFrame, metric: str = "auroc", groups: Collection[str] | None = None
+) -> Levelling:
     """Whether a gap in ``metric`` (larger is better) was levelled down, from ``compare``'s table.
+
+    ``groups`` are those that the gap is between, ``large_groups`` for instance; all by default.
 
     >>> table = pd.DataFrame({"group": ["a", "b"], "metric": "auroc", "reference": [0.9, 0.8],
     ...                       "other": [0.82, 0.81], "change": [-0.08, 0.01]})
@@ -194,6 +205,8 @@ def levelling(changes: pd.DataFrame, metric: str = "auroc") -> Levelling:
     True
     """
     rows = changes[(changes["metric"] == metric) & ~changes["group"].isin([EVERYONE, BETWEEN])]
+    if groups is not None:
+        rows = rows[rows["group"].isin(list(groups))]
     rows = rows.dropna(subset=["reference", "other"]).set_index("group")
     if len(rows) < 2:
         raise InputError(f"{metric} is known in fewer than two groups: there is no gap to judge.")

@@ -36,7 +36,7 @@ class Comparison:
 
     ``changes`` has a row per model, group and metric: ``reference, other, change, ci_low,
     ci_high, p_value`` and, for the tested ones, ``p_holm`` and ``p_bh``. ``levelling`` has a row
-    per model and metric, as ``comparison.Levelling``.
+    per model and metric, as ``comparison.Levelling``, between the groups that are in the gaps.
     """
 
     reference: str
@@ -138,7 +138,9 @@ def compare_all(
         except InputError as error:
             raise InputError(f"{reference} and {other}: {error}") from error
         tables.append(changes.assign(model=other)[["model", *changes.columns]])
-        levels += [_level(other, metric, changes) for metric in LEVELLED]
+        # A group too small for the gaps has no say in how they changed.
+        large = comparison.large_groups(rows, floor)
+        levels += [_level(other, metric, changes, large) for metric in LEVELLED]
     changes = _corrected(pd.concat(tables, ignore_index=True), tested)
     return Comparison(
         reference=reference,
@@ -210,8 +212,11 @@ def _small(rows: pd.DataFrame, group: str, label: str, floor: int) -> list[str]:
     return told
 
 
-def _level(model: str, metric: str, changes: pd.DataFrame) -> dict[str, object]:
-    return {"model": model, "metric": metric, **asdict(comparison.levelling(changes, metric))}
+def _level(
+    model: str, metric: str, changes: pd.DataFrame, large: Sequence[str]
+) -> dict[str, object]:
+    found = comparison.levelling(changes, metric, large)
+    return {"model": model, "metric": metric, **asdict(found)}
 
 
 def _corrected(changes: pd.DataFrame, tested: Sequence[str]) -> pd.DataFrame:

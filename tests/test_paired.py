@@ -96,6 +96,23 @@ def test_a_small_group_is_shown_but_not_in_the_gaps():
         )
 
 
+def test_a_group_too_small_for_the_gaps_levels_nothing_down():
+    first = table(900).drop(columns="split")
+    tiny = first.iloc[:6].assign(image_id=list("abcdef"), patient_id=list("abcdef"), sex="X")
+    tiny = tiny.assign(y_true=[1.0, 1, 1, 1, 0, 0], y_score=[0.9] * 4 + [0.1] * 2)
+    first = pd.concat([first, tiny], ignore_index=True)
+    other = first.assign(y_score=first["y_score"].mask(first["image_id"] == "a", 0.4))
+    found = paired.compare_all({"a": first, "b": other}, group="sex", n_boot=5)
+    levels = found.levelling.set_index("metric")
+    rows = found.changes.set_index(["group", "metric"])["change"]
+    assert rows[("X", "tpr")] == -0.25
+    assert levels.loc["tpr", "gap_change"] == rows[("between groups", "tpr_difference")] == 0
+    assert not levels["levelled_down"].any()
+    assert "X" not in {*levels["best"], *levels["worst"]}
+    allowed = paired.compare_all({"a": first, "b": other}, group="sex", n_boot=5, floor=2)
+    assert allowed.levelling.set_index("metric").loc["tpr", "levelled_down"]
+
+
 def run(*argv):
     with pytest.raises(SystemExit) as ended:
         cli.main(["compare", *map(str, argv)])
