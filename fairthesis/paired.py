@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ class Comparison:
 
     ``changes`` has a row per model, group and metric: ``reference, other, change, ci_low,
     ci_high, p_value`` and, for the tested ones, ``p_holm`` and ``p_bh``. ``levelling`` has a row
-    per model and metric, as ``comparison.Levelling``, between the groups that are in the gaps.
+    per model and metric, as ``comparison.Levelling``, between the groups that are in the gaps;
+    it is empty where fewer than two of them have the metric.
     """
 
     reference: str
@@ -142,6 +143,7 @@ def compare_all(
         large = comparison.large_groups(rows, floor)
         levels += [_level(other, metric, changes, large) for metric in LEVELLED]
     changes = _corrected(pd.concat(tables, ignore_index=True), tested)
+    levelling = pd.DataFrame(levels)
     return Comparison(
         reference=reference,
         group=group,
@@ -149,8 +151,8 @@ def compare_all(
         n_patients=first[patient].nunique(),
         thresholds={name: cut for name, (_, cut) in parts.items()},
         changes=changes,
-        levelling=pd.DataFrame(levels),
-        warnings=tuple(_small(first, group, label, floor)),
+        levelling=levelling,
+        warnings=(*_small(first, group, label, floor), *_unknown(levelling, group)),
         settings={
             **{"label": label, "score": score, "patient": patient, "split": split},
             **{"target": target, "threshold": threshold, "tested": list(tested)},
@@ -215,8 +217,22 @@ def _small(rows: pd.DataFrame, group: str, label: str, floor: int) -> list[str]:
 def _level(
     model: str, metric: str, changes: pd.DataFrame, large: Sequence[str]
 ) -> dict[str, object]:
-    found = comparison.levelling(changes, metric, large)
-    return {"model": model, "metric": metric, **asdict(found)}
+    """A row of ``Comparison.levelling``: empty where fewer than two groups have the metric."""
+    empty: dict[str, object] = {field.name: None for field in fields(comparison.Levelling)}
+    rows = changes[(changes["metric"] == metric) & changes["group"].isin(list(large))]
+    known = rows["change"].notna().sum() >= 2
+    found = asdict(comparison.levelling(changes, metric, large)) if known else empty
+    return {"model": model, "metric": metric, **found}
+
+
+def _unknown(levelling: pd.DataFrame, group: str) -> list[str]:
+    """A warning for each model of which levelling down cannot be told."""
+    lacking = levelling[levelling["best"].isna()].groupby("model", sort=False)["metric"]
+    return [
+        f"{model}: fewer than two of the compared groups of {group} have a known "
+        f"{', '.join(names)}, so nothing is said of levelling there."
+        for model, names in lacking
+    ]
 
 
 def _corrected(changes: pd.DataFrame, tested: Sequence[str]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from test_audit import table
 from test_comparison import two
 
 from fairthesis import cli, paired, resampling
+from fairthesis.cli.compare import summary
 from fairthesis.errors import InputError
 
 QUICK = {"group": "sex", "n_boot": 200}
@@ -111,6 +112,21 @@ def test_a_group_too_small_for_the_gaps_levels_nothing_down():
     assert "X" not in {*levels["best"], *levels["worst"]}
     allowed = paired.compare_all({"a": first, "b": other}, group="sex", n_boot=5, floor=2)
     assert allowed.levelling.set_index("metric").loc["tpr", "levelled_down"]
+
+
+@pytest.mark.parametrize("floor", [0, 30])
+def test_a_group_without_positives_is_compared_in_what_is_known(floor):
+    first, second = (f.assign(y_true=f["y_true"].mask(f["sex"] == "F", 0.0)) for f in two())
+    found = paired.compare_all({"a": first, "b": second}, **QUICK, floor=floor)
+    rows = found.changes.set_index(["group", "metric"])["change"]
+    assert np.isnan(rows[("F", "auroc")]) and np.isfinite(rows[("F", "tnr")])
+    assert np.isfinite(rows[("M", "auroc")]) and np.isnan(rows[("between groups", "auroc_gap")])
+    levels = {row["metric"]: row for row in found.to_dict()["levelling"]}
+    assert levels["auroc"]["levelled_down"] is levels["tpr"]["best"] is None
+    known = levels["tnr"]["levelled_down"] is not None
+    assert known == (floor == 0) == np.isfinite(rows[("between groups", "fpr_difference")])
+    assert any("two of the compared groups of sex have a known auroc" in w for w in found.warnings)
+    assert "b, auroc: not known in two groups" in summary(found)
 
 
 def run(*argv):

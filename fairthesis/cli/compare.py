@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -123,10 +124,16 @@ def summary(found: Comparison) -> str:
         lines += ["", *_layout.table([*head, "p", "Holm", "BH"], cells, left=2)]
     lines += ["", "Levelling:"]
     for level in found.levelling.to_dict("records"):
-        said = "LEVELLED DOWN: " if level["levelled_down"] else ""
-        lines.append(
-            f"  {level['model']}, {level['metric']}: {said}gap {level['gap_change']:+.3f}; "
-            f"best group {level['best']} {level['best_change']:+.3f}, "
-            f"worst group {level['worst']} {level['worst_change']:+.3f}"
-        )
+        lines.append(f"  {level['model']}, {level['metric']}: {_levelled(level)}")
     return "\n".join([*lines, *(f"Warning: {warning}" for warning in found.warnings)])
+
+
+def _levelled(level: dict[Hashable, Any]) -> str:
+    if level["levelled_down"] is None:
+        return "not known in two groups"
+    said = "LEVELLED DOWN: " if level["levelled_down"] else ""
+    return (
+        f"{said}gap {level['gap_change']:+.3f}; "
+        f"best group {level['best']} {level['best_change']:+.3f}, "
+        f"worst group {level['worst']} {level['worst_change']:+.3f}"
+    )
