@@ -103,7 +103,8 @@ def paired_rows(
     """The cases that ``compare`` compares: a label and both scores are known.
 
     Columns ``label, score, other, patient, group``, whatever the tables call them: a column may
-    serve twice, as key and patient where each patient has one row. ``other`` is the other score.
+    serve twice, as key and patient where each patient has one row. ``other`` is the other score;
+    the index is the place in the reference.
     """
     require_columns(reference, [*key, label, score, patient], "the reference table")
     require_columns(other, [*key, label, score], "the other table")
@@ -122,7 +123,7 @@ def paired_rows(
         "patient": reference[patient].iloc[first],
         "group": group_values(reference, group, "the reference table").iloc[first],
     }
-    rows = pd.DataFrame({name: column.array for name, column in columns.items()})
+    rows = pd.DataFrame({name: column.array for name, column in columns.items()}, index=first)
     return rows.dropna(subset=["label", "score", "other"])
 
 

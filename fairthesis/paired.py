@@ -34,6 +34,8 @@ LEVELLED = ("auroc", "tpr", "tnr")
 class Comparison:
     """Models against a reference on the same images.
 
+    ``n_images`` and ``n_patients`` count what is compared: a label, the reference's score and
+    that of at least one other model are known.
     ``changes`` has a row per model, group and metric: ``reference, other, change, ci_low,
     ci_high, p_value`` and, for the tested ones, ``p_holm`` and ``p_bh``. ``levelling`` has a row
     per model and metric, as ``comparison.Levelling``, between the groups that are in the gaps;
@@ -121,8 +123,10 @@ def compare_all(
         parts[name] = _prepare(frame, name, needed, split, target, threshold, label, score)
     reference, *others = parts
     first, cut = parts[reference]
-    _check_groups(group_values(first, group, "the predictions table"), group)
-    tables, levels = [], []
+    groups = _groups(group_values(first, group, "the predictions table"), group)
+    stated = int((first[label].notna() & first[score].notna()).sum())
+    told = _not_stated(first, reference, (label, score))
+    tables, levels, compared = [], [], set[int]()
     for other in others:
         try:
             rows = comparison.paired_rows(
@@ -139,6 +143,14 @@ def compare_all(
         except InputError as error:
             raise InputError(f"{reference} and {other}: {error}") from error
         tables.append(changes.assign(model=other)[["model", *changes.columns]])
+        compared |= set(rows.index)
+        if len(rows) < stated:
+            told.append(
+                f"{stated - len(rows)} of {stated} cases have no {score} of {other} and are left "
+                "out of its comparison."
+            )
+        about = f"{other}: " if len(rows) < stated else ""
+        told += [about + text for text in _small(rows, groups, group, floor)]
         # A group too small for the gaps has no say in how they changed.
         large = comparison.large_groups(rows, floor)
         levels += [_level(other, metric, changes, large) for metric in LEVELLED]
@@ -147,12 +159,12 @@ def compare_all(
     return Comparison(
         reference=reference,
         group=group,
-        n_images=len(first),
-        n_patients=first[patient].nunique(),
+        n_images=len(compared),
+        n_patients=first[patient].iloc[sorted(compared)].nunique(),
         thresholds={name: cut for name, (_, cut) in parts.items()},
         changes=changes,
         levelling=levelling,
-        warnings=(*_small(first, group, label, floor), *_unknown(levelling, group)),
+        warnings=(*dict.fromkeys(told), *_unknown(levelling, group)),
         settings={
             **{"label": label, "score": score, "patient": patient, "split": split},
             **{"target": target, "threshold": threshold, "tested": list(tested)},
@@ -193,20 +205,34 @@ def _prepare(
     return rows, thresholds.choose(held[label], held[score], rule, rate)
 
 
-def _check_groups(groups: pd.Series, group: str) -> None:
-    found = groups.dropna().unique()
+def _groups(groups: pd.Series, group: str) -> list[str]:
+    found = sorted(groups.dropna().unique())
     if len(found) < 2:
         raise InputError(
             f"{group} has {len(found)} value in the compared rows: expected at least two groups."
         )
+    return found
 
 
-def _small(rows: pd.DataFrame, group: str, label: str, floor: int) -> list[str]:
-    """A warning for each group that is kept out of the gaps."""
+def _not_stated(rows: pd.DataFrame, name: str, columns: Sequence[str]) -> list[str]:
+    """A warning for each column of the reference that is empty in some row."""
+    missing = {column: int(rows[column].isna().sum()) for column in columns}
+    return [
+        f"{count} of {len(rows)} rows of {name} have no {column} and are left out."
+        for column, count in missing.items()
+        if count
+    ]
+
+
+def _small(rows: pd.DataFrame, groups: list[str], group: str, floor: int) -> list[str]:
+    """A warning for each group that is kept out of the gaps, or has no case to compare."""
     told = []
-    for name, part in rows.groupby(group_values(rows, group, "the predictions table")):
-        positive, negative = int((part[label] == 1).sum()), int((part[label] == 0).sum())
-        if min(positive, negative) < floor:
+    for name in groups:
+        labels = rows.loc[rows["group"] == name, "label"]
+        positive, negative = int((labels == 1).sum()), int((labels == 0).sum())
+        if not len(labels):
+            told.append(f"{group} = {name} has no case with a label and both scores: not shown.")
+        elif min(positive, negative) < floor:
             told.append(
                 f"{group} = {name} has {positive} positive and {negative} negative cases, fewer "
                 f"than {floor} of each: shown, but left out of the gaps."

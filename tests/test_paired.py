@@ -129,6 +129,31 @@ def test_a_group_without_positives_is_compared_in_what_is_known(floor):
     assert "b, auroc: not known in two groups" in summary(found)
 
 
+def test_what_is_compared_is_counted_and_what_is_left_out_is_said():
+    first, second = (f.drop(columns="split") for f in two())
+    unlabelled, unscored = first.index < 100, (first["sex"] == "F") & (first.index >= 150)
+    first, second = (f.assign(y_true=f["y_true"].mask(unlabelled)) for f in (first, second))
+    first.loc[100:106, "y_score"] = np.nan
+    second = second.assign(y_score=second["y_score"].mask(unscored))
+    kept = first[["y_true", "y_score"]].notna().all(axis=1) & second["y_score"].notna()
+    found = paired.compare_all({"a": first, "b": second}, **QUICK)
+    assert found.n_images == kept.sum() < len(first) - 300
+    assert found.n_patients == first.loc[kept, "patient_id"].nunique()
+    few = first[kept & (first["sex"] == "F")]["y_true"].value_counts()
+    assert found.warnings[:4] == (
+        "100 of 900 rows of a have no y_true and are left out.",
+        "7 of 900 rows of a have no y_score and are left out.",
+        f"{int(793 - kept.sum())} of 793 cases have no y_score of b and are left out of its "
+        "comparison.",
+        f"b: sex = F has {few[1.0]} positive and {few[0.0]} negative cases, fewer than 30 of "
+        "each: shown, but left out of the gaps.",
+    )
+    none = second.assign(y_score=second["y_score"].mask(first["sex"] == "F"))
+    found = paired.compare_all({"a": first, "b": none, "c": first}, **QUICK)
+    assert found.n_images == 793  # with c
+    assert any("b: sex = F has no case with a label and both" in text for text in found.warnings)
+
+
 def run(*argv):
     with pytest.raises(SystemExit) as ended:
         cli.main(["compare", *map(str, argv)])
