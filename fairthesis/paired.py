@@ -97,6 +97,7 @@ def compare_all(
     A threshold rule (``fpr=0.2``) is applied to each model's own rows with ``split == "val"``.
     p values of the ``tested`` metrics are corrected together, over models, groups and metrics,
     by Holm (the chance of any false claim) and by Benjamini and Hochberg (the share of them).
+    With ``n_boot=0`` there are no intervals and no p values.
 
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"image_id": range(400), "sex": ["f", "m"] * 200})

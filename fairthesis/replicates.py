@@ -176,8 +176,10 @@ def bootstrap_metrics_and_bins(
     parts: list[GroupRows], n_patients: int, n_boot: int, seed: int
 ) -> tuple[Array, Array]:
     """``bootstrap_metrics``, and the calibration bins, shape (n_boot, parts, 2, bins)."""
-    drawn = resampling.bootstrap(_statistic(parts), n_patients, n_boot, seed)
     n = len(NAMES)
+    if not n_boot:  # no replicates, no intervals
+        return np.empty((0, len(parts), n)), np.empty((0, len(parts), 2, calibration.N_BINS))
+    drawn = resampling.bootstrap(_statistic(parts), n_patients, n_boot, seed)
     return drawn[..., :n], drawn[..., n:].reshape(*drawn.shape[:2], 2, calibration.N_BINS)
 
 

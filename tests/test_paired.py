@@ -154,6 +154,20 @@ def test_what_is_compared_is_counted_and_what_is_left_out_is_said():
     assert any("b: sex = F has no case with a label and both" in text for text in found.warnings)
 
 
+def test_without_resamples_there_are_changes_and_no_intervals():
+    first, second = two()
+    some, none = (
+        paired.compare_all({"a": first, "b": second}, group="sex", n_boot=n) for n in (5, 0)
+    )
+    drawn = ["ci_low", "ci_high", "p_value", "p_holm", "p_bh"]
+    assert none.changes[drawn].isna().all(axis=None)
+    pd.testing.assert_frame_equal(
+        none.changes.drop(columns=drawn), some.changes.drop(columns=drawn)
+    )
+    assert none.to_dict()["changes"][0]["ci_low"] is None
+    assert "worst_group_auroc" in summary(none)
+
+
 def run(*argv):
     with pytest.raises(SystemExit) as ended:
         cli.main(["compare", *map(str, argv)])
