@@ -124,7 +124,13 @@ def paired_rows(
         "group": group_values(reference, group, "the reference table").iloc[first],
     }
     rows = pd.DataFrame({name: column.array for name, column in columns.items()}, index=first)
-    return rows.dropna(subset=["label", "score", "other"])
+    rows = rows.dropna(subset=["label", "score", "other"])
+    if rows.empty:
+        raise InputError(
+            f"No case has {label} and, in both tables, {score}: expected cases that both models "
+            "have scored. Do the tables belong together?"
+        )
+    return rows
 
 
 def _match(

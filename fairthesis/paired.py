@@ -189,6 +189,11 @@ def _prepare(
     frame, _ = of_target(frame, target)
     rows, _ = of_split(frame, split)
     values = rows[score].dropna()
+    if values.empty:
+        raise InputError(
+            f"{score} of {name} is empty in all {len(rows)} compared rows: expected probabilities "
+            "from 0 to 1. Is this the right column?"
+        )
     if not pd.api.types.is_numeric_dtype(values) or not values.between(0, 1).all():
         raise InputError(f"{score} of {name}: expected probabilities from 0 to 1.")
     labels = rows[label].dropna()

@@ -9,7 +9,7 @@ from scipy import stats
 from test_audit import table
 from test_comparison import two
 
-from fairthesis import cli, paired, resampling
+from fairthesis import cli, comparison, paired, resampling
 from fairthesis.cli.compare import summary
 from fairthesis.errors import InputError
 
@@ -219,6 +219,19 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys, change, options, mess
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
     assert not out.exists()
+
+
+def test_models_without_a_scored_case_in_common_are_refused():
+    first, second = two()
+    for empty in (np.nan, None):
+        with pytest.raises(InputError, match="y_score of b is empty in all"):
+            paired.compare_all({"a": first, "b": second.assign(y_score=empty)}, **QUICK)
+    half = first.index < 450
+    a, b = (f.assign(y_score=f["y_score"].mask(m)) for f, m in ((first, half), (second, ~half)))
+    with pytest.raises(InputError, match="a and b: No case has y_true and, in both tables"):
+        paired.compare_all({"a": a, "b": b}, **QUICK)
+    with pytest.raises(InputError, match="No case has y_true"):
+        comparison.compare(a, b, group="sex")
 
 
 def test_one_model_and_one_group_are_refused():
