@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairthesis import resampling
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import embedding_columns, numbered_columns
+from fairthesis.intake import embedding_columns, embedding_values, labels_of, numbered_columns
 from fairthesis.probes import Array, Codes
 from fairthesis.schema import EMBEDDING_KEYS, group_values, require_columns
 
@@ -36,6 +36,11 @@ def join(
     require_columns(embeddings, EMBEDDING_KEYS, what)
     require_columns(predictions, ["image_id", "y_true"], "the predictions table")
     columns = embedding_columns(embeddings, prefix, what)
+    if attribute in (*EMBEDDING_KEYS, *columns):
+        raise InputError(
+            f"{attribute!r} is a column of {what} with a meaning of its own: expected an attribute "
+            "of the predictions table, such as sex. Rename it there to probe it."
+        )
     if "target" in predictions.columns:
         targets = sorted(predictions["target"].dropna().astype(str).unique())
         if target is None and len(targets) > 1:
@@ -77,8 +82,8 @@ def join(
             f"No image of the val and test parts has an embedding, a {attribute} and a target: "
             "do the tables belong together?"
         )
-    if not np.isfinite(joined[columns].to_numpy(np.float64)).all():
-        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    joined = joined.assign(y_true=labels_of(joined, "y_true", both=False))
+    embedding_values(joined, columns, what)
     groups = sorted(joined[attribute].unique())
     if len(groups) < 2:
         raise InputError(f"{attribute} has only {groups[0]!r}: expected at least two groups.")
@@ -98,8 +103,7 @@ def of_random(
         raise InputError(
             f"Expected {what} to hold columns {prefix}... for the same images, but it does not."
         )
-    if not np.isfinite(other[columns].to_numpy(np.float64)).all():
-        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    embedding_values(other, columns, what)
     return keys.merge(other.drop_duplicates("image_id"), on="image_id", how="left"), columns
 
 

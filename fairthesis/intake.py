@@ -67,7 +67,7 @@ def take_in(
     validation = frame[frame["split"] == "val"] if "split" in frame.columns else frame.iloc[:0]
     rows = _stated(rows, label, score, warnings)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
-    y, s = _labels(rows, label), _scores(rows, score)
+    y, s = labels_of(rows, label), scores_of(rows, score)
     if s.min() == s.max():
         warnings.append(
             f"All scores are {s[0]:g}: nothing is ranked, AUROC is 0.5 by definition. "
@@ -81,7 +81,7 @@ def take_in(
                 "Choosing the threshold on the audited rows would flatter the model."
             )
         held = _stated(validation, label, score, [])
-        value = thresholds.choose(_labels(held, label, False), _scores(held, score), rule, rate)
+        value = thresholds.choose(labels_of(held, label, False), scores_of(held, score), rule, rate)
     else:
         value = float(rate if rate is not None else 0.5)
     by_attribute = {name: _groups(rows, name, warnings) for name in dict.fromkeys(groups)}
@@ -163,6 +163,24 @@ def embedding_columns(frame: pd.DataFrame, prefix: str, what: str) -> list[str]:
     raise unknown(f"prefix of columns in {what}", prefix, sorted(found))
 
 
+def embedding_values(frame: pd.DataFrame, columns: list[str], what: str) -> NDArray[np.float64]:
+    """The ``columns`` of an embedding as numbers, shape (n, d); all of them finite."""
+    for column in columns:
+        known = frame[column].dropna()
+        if pd.api.types.is_numeric_dtype(known):
+            continue
+        wrong = pd.to_numeric(known, errors="coerce").isna()
+        if wrong.any():
+            raise InputError(
+                f"{column} is {known[wrong].iloc[0]!r} in {what}: expected a number. Is it a "
+                "column of the embedding?"
+            )
+    values = frame[columns].to_numpy(np.float64, na_value=np.nan)
+    if not np.isfinite(values).all():
+        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    return values
+
+
 def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> pd.DataFrame:
     no_label, no_score = rows[label].isna(), rows[score].isna()
     for column, missing in ((label, no_label), (score, no_score & ~no_label)):
@@ -176,12 +194,14 @@ def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> 
     return kept
 
 
-def _labels(rows: pd.DataFrame, label: str, both: bool = True) -> NDArray[np.float64]:
+def labels_of(rows: pd.DataFrame, label: str, both: bool = True) -> NDArray[np.float64]:
+    """Labels of 0 and 1 as numbers; ``both`` asks for both of them."""
     values = pd.to_numeric(rows[label], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     wrong = ~np.isin(values, (0.0, 1.0))
     if wrong.any():
+        bad = rows[label].iloc[[int(wrong.argmax())]].tolist()[0]  # 2 rather than np.int64(2)
         raise InputError(
-            f"{label} is {rows[label].iloc[int(wrong.argmax())]!r} in {WHAT}: expected 0 (absent), "
+            f"{label} is {bad!r} in {WHAT}: expected 0 (absent), "
             "1 (present) or empty (not stated). Map other codes to these first."
         )
     if both and values.min() == values.max():
@@ -192,7 +212,8 @@ def _labels(rows: pd.DataFrame, label: str, both: bool = True) -> NDArray[np.flo
     return values
 
 
-def _scores(rows: pd.DataFrame, score: str) -> NDArray[np.float64]:
+def scores_of(rows: pd.DataFrame, score: str) -> NDArray[np.float64]:
+    """Probabilities as numbers."""
     values = pd.to_numeric(rows[score], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if np.isnan(values).any():
         bad = rows[score].iloc[int(np.isnan(values).argmax())]

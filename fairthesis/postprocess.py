@@ -15,7 +15,7 @@ from sklearn.isotonic import IsotonicRegression
 from fairthesis import calibration
 from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import embedding_columns, of_target
+from fairthesis.intake import embedding_columns, embedding_values, of_target
 from fairthesis.metrics import Array
 from fairthesis.schema import group_values, require_columns
 
@@ -202,9 +202,7 @@ def erase(
     require_columns(labels, ["image_id"], "the table of labels")
     named = group_values(labels, group, "the table of labels")
     columns = embedding_columns(embeddings, prefix, what)
-    x = embeddings[columns].to_numpy(np.float64)
-    if not np.isfinite(x).all():
-        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    x = embedding_values(embeddings, columns, what)
     own = pd.DataFrame({"image_id": labels["image_id"].astype("string"), group: named})
     own = own.drop_duplicates()
     if own["image_id"].duplicated().any():

@@ -167,6 +167,37 @@ def test_only_numbered_columns_are_an_embedding():
         leakage.measure(bare, labels, attribute="sex", **QUICK)
 
 
+@pytest.mark.parametrize(
+    ("embedded", "labels", "options", "words"),
+    [
+        ({}, {"y_true": "yes"}, {}, "y_true is 'yes' in the predictions table: expected 0"),
+        ({}, {"y_true": lambda f: f["y_true"] + 1}, {}, "y_true is 2"),
+        ({"disease_002": "x"}, {}, {}, "disease_002 is 'x' in the embeddings table: expected a n"),
+        ({"disease_002": None}, {}, {}, "not finite numbers"),
+        ({}, {}, {"attribute": "split"}, "'split' is a column of the embeddings table"),
+        ({}, {}, {"attribute": "patient_id"}, "'patient_id' is a column"),
+        ({}, {"disease_001": 1}, {"attribute": "disease_001"}, "'disease_001' is a column"),
+    ],
+)
+def test_what_cannot_be_probed_is_named(embedded, labels, options, words):
+    x, y = tables(noise, n=60)
+    with pytest.raises(InputError, match=words):
+        leakage.measure(
+            x.assign(**embedded), y.assign(**labels), **(QUICK | {"attribute": "sex"} | options)
+        )
+
+
+def test_other_names_and_kinds_of_column_change_nothing():
+    embedded, labels = tables(noise)
+    plain = leakage.measure(embedded, labels, attribute="sex", **QUICK).table()
+    numbered = pd.concat([embedded, pd.DataFrame({0: 1.0, 1: labels["sex"]})], axis=1)
+    text = labels.assign(y_true=labels["y_true"].astype(str))
+    objects = embedded.assign(disease_001=embedded["disease_001"].astype(object))
+    for x, y in ((numbered, labels), (embedded, text), (objects, labels)):
+        found = leakage.measure(x, y, attribute="sex", **QUICK).table()
+        pd.testing.assert_frame_equal(found, plain)
+
+
 @pytest.mark.parametrize("splits", [("val", "test"), ("train", "test"), ("train", "val")])
 def test_shared_patients_are_refused(splits):
     embedded, labels = tables(planted)
