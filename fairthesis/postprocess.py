@@ -15,7 +15,7 @@ from sklearn.isotonic import IsotonicRegression
 from fairthesis import calibration
 from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import embedding_columns, embedding_values, of_target
+from fairthesis.intake import embedding_columns, embedding_values, labels_of, of_target, scores_of
 from fairthesis.metrics import Array
 from fairthesis.schema import group_values, require_columns
 
@@ -221,12 +221,16 @@ def erase(
 
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
-    """Rows of the target with score, label and group known."""
+    """Rows of the target with score, label and group known, as numbers that an audit takes."""
     require_columns(frame, ["split", "y_true", "y_score"], "the predictions table")
     rows, _ = of_target(frame.reset_index(drop=True), target)
     names = group_values(rows, group, "the predictions table")
     rows = rows.assign(**{group: names.astype(object)})
-    return rows.dropna(subset=["y_true", "y_score", group])
+    rows = rows[rows["split"].isin(["val", "test"])].dropna(subset=["y_true", "y_score", group])
+    labels_of(rows, "y_true", both=False)
+    scores_of(rows, "y_score")
+    # Checked, not replaced: whole labels stay whole in what is written.
+    return rows.assign(**{name: pd.to_numeric(rows[name]) for name in ("y_true", "y_score")})
 
 
 def _parts(

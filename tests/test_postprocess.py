@@ -117,6 +117,44 @@ def test_what_cannot_be_fitted_is_refused():
         postprocess.level_up_thresholds(healthy, group="sex", threshold=0.5)
 
 
+WAYS = {
+    "equalize": lambda f: postprocess.equalize(f, group="sex"),
+    "recalibrate": lambda f: postprocess.recalibrate(f, group="sex"),
+    "level up": lambda f: postprocess.level_up_thresholds(f, group="sex", threshold=0.5),
+    "apply": lambda f: postprocess.apply_thresholds(f, {"F": 0.5, "M": 0.5}, group="sex"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("column", "change", "words"),
+    [
+        ("y_true", lambda c: c.map({0: "no", 1: "yes"}), "y_true is '(yes|no)' in the pred"),
+        ("y_true", lambda c: c.astype(int) + 1, "y_true is 2 in"),
+        ("y_score", lambda c: c.round(3).astype(str).mask(c.index == 7, "n/a"), "y_score is 'n/a'"),
+        ("y_score", lambda c: 100 * c, "expected a probability from 0 to 1"),
+        ("y_score", lambda c: np.log(c / (1 - c)), "If these are logits"),
+        ("y_score", lambda c: c.mask(c.index == 7, np.inf), "y_score is inf"),
+    ],
+)
+def test_labels_and_scores_are_checked_as_an_audit_does(way, column, change, words):
+    frame = table(300)
+    if way == "apply":
+        frame["split"] = "test"
+    with pytest.raises(InputError, match=words):
+        WAYS[way](frame.assign(**{column: change(frame[column])}))
+
+
+def test_labels_and_scores_written_as_text_are_numbers():
+    frame = table(600).astype({"y_true": int})
+    text = frame.assign(**{c: frame[c].astype(str) for c in ("y_true", "y_score")})
+    for way in WAYS.values():
+        a, b = way(frame), way(text)
+        assert a == b if isinstance(a, dict) else a.equals(b)
+    found = WAYS["recalibrate"](frame)
+    assert found["y_true"].dtype == int
+
+
 def embedded(k=3, n=900, d=8, seed=0):
     rng = np.random.default_rng(seed)
     a = rng.integers(0, k, n)
@@ -200,11 +238,25 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys):
         (["--group", "sex", "--out", tmp_path / "out.txt"], "ending in .csv or .parquet"),
         (["--group", "sex", "--out", out, "--threshold", "3"], "threshold is 3"),
         (["--group", "sex", "--out", out, "--labels", file], "--labels is for leace"),
+        (["--group", "sex", "--out", out, "--threshold", "nan"], "threshold is nan"),
     ):
         assert run(file, "--method", "level_up", *argv) == 2
         error = capsys.readouterr().err
         assert message in error and len(error.splitlines()) == 1
         assert not out.exists()
+
+
+def test_the_command_refuses_labels_and_scores_in_one_line(tmp_path, capsys):
+    file, out = tmp_path / "p.csv", tmp_path / "out.csv"
+    for column, value in (("y_true", "yes"), ("y_score", "n/a?"), ("y_score", 75)):
+        frame = table(300)
+        frame[column] = frame[column].astype(object).mask(frame["split"] == "val", value)
+        frame.to_csv(file, index=False)
+        for method in ("level_up", "logistic", "equalized_odds"):
+            assert run(file, "--group", "sex", "--method", method, "--out", out) == 2
+            error = capsys.readouterr().err
+            assert f"{column} is {value!r} in the predictions table" in error
+            assert len(error.splitlines()) == 1 and not out.exists()
 
 
 def embedding_table(n=600, d=120, seed=0):
