@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from fairthesis import metrics
 from fairthesis.errors import InputError, unknown
 from fairthesis.intake import group_of, of_split
-from fairthesis.schema import require_columns
+from fairthesis.schema import group_names, require_columns
 
 WHAT = "the predictions table"
 COLUMNS = (
@@ -33,7 +34,7 @@ def multilabel_table(
     score: str = "y_score",
     target: str = "target",
     split: str | None = None,
-    threshold: float | Mapping[str, float] = 0.5,
+    threshold: float | Mapping[Any, float] = 0.5,
     weight: str | None = None,
 ) -> pd.DataFrame:
     """Every metric of every target, over all rows and in each group: a row per number.
@@ -51,14 +52,15 @@ def multilabel_table(
     """
     require_columns(frame, [target, label, score, *([weight] if weight else [])], WHAT)
     rows, _ = of_split(frame.reset_index(drop=True), split)
-    rows = rows[rows[label].notna() & rows[score].notna() & rows[target].notna()]
+    named = _names(rows[target])
+    kept = rows[label].notna() & rows[score].notna() & named.notna()
+    rows, names = rows[kept], named[kept].to_numpy(object)
     if rows.empty:
         raise InputError(f"No row in {WHAT} has {target}, {label} and {score}.")
     y, s = (_numbers(rows, column) for column in (label, score))
     _check_labels(y, label)
     _check_scores(s, score)
     w = _weights(rows, weight)
-    names = rows[target].astype(str).to_numpy()
     kinds = sorted(set(names))
     cut = _thresholds(threshold, kinds)
     parts = _parts(rows, groups)
@@ -74,25 +76,32 @@ def multilabel_table(
 def multiclass_table(
     frame: pd.DataFrame,
     *,
-    classes: Mapping[str, str] | Sequence[str],
+    classes: Mapping[Any, str] | Sequence[str],
     label: str = "y_true",
     groups: Sequence[str] = (),
     split: str | None = None,
-    threshold: float | Mapping[str, float] = 0.5,
+    threshold: float | Mapping[Any, float] = 0.5,
     weight: str | None = None,
 ) -> pd.DataFrame:
     """``multilabel_table`` of each class against the rest (Provost and Domingos 2000).
 
     ``classes`` names the columns of class probabilities: a mapping from class to column, or the
-    columns where they are called as the classes in ``label``. A row's probabilities add up to 1.
-    The decision for a class is its own probability against ``threshold``.
+    columns where they are called as the classes in ``label``. A class may be a number. A row's
+    probabilities add up to 1. The decision for a class is its own probability against
+    ``threshold``.
 
     >>> table = pd.DataFrame({"y_true": ["nv", "mel"], "nv": [0.7, 0.6], "mel": [0.3, 0.4]})
     >>> found = multiclass_table(table, classes=["nv", "mel"])
     >>> found[found["metric"] == "tpr"].set_index("target")["value"].to_dict()
     {'mel': 0.0, 'nv': 1.0}
     """
-    columns = dict(classes) if isinstance(classes, Mapping) else {str(c): c for c in classes}
+    given = dict(classes) if isinstance(classes, Mapping) else {c: c for c in classes}
+    columns: dict[str, str] = dict(zip(_names(pd.Series(list(given))), given.values(), strict=True))
+    if len(columns) < len(given):
+        raise InputError(
+            f"Two of the classes {', '.join(map(repr, given))} are the same as text: expected "
+            "each class once."
+        )
     if len(columns) < 2:
         raise InputError(
             f"Got {len(columns)} class: expected two or more columns of probabilities."
@@ -100,7 +109,7 @@ def multiclass_table(
     require_columns(frame, [label, *columns.values()], WHAT)
     rows = frame[frame[label].notna() & frame[list(columns.values())].notna().all(axis=1)]
     rows = rows.reset_index(drop=True)
-    truth = rows[label].astype(str)
+    truth = _names(rows[label])
     for name in truth.unique():
         if name not in columns:
             raise unknown(f"class in {label}", name, columns)
@@ -167,13 +176,19 @@ def _rows(
     return [(*head, name, value) for name, value in found.items()]
 
 
-def _thresholds(threshold: float | Mapping[str, float], targets: Sequence[str]) -> dict[str, float]:
+def _thresholds(threshold: float | Mapping[Any, float], targets: Sequence[str]) -> dict[str, float]:
     if not isinstance(threshold, Mapping):
         return dict.fromkeys(targets, float(threshold))
+    given = dict(zip(_names(pd.Series(list(threshold))), threshold.values(), strict=True))
     for name in targets:
-        if name not in threshold:
+        if name not in given:
             raise unknown("target without a threshold", name, threshold)
-    return {name: float(threshold[name]) for name in targets}
+    return {name: float(given[name]) for name in targets}
+
+
+def _names(values: pd.Series) -> pd.Series:
+    """Classes or targets as text: 0 and "0" are one, also where a null has made 0 a 0.0."""
+    return group_names(values.infer_objects())
 
 
 def _numbers(rows: pd.DataFrame, column: str) -> metrics.Array:

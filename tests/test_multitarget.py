@@ -108,6 +108,35 @@ def test_multiclass_is_scikit_learn_by_key(weight):
     assert mean.loc[("", "", "auroc"), "targets"] == 3
 
 
+@pytest.mark.parametrize("null", [False, True])
+@pytest.mark.parametrize("kind", [int, float, str])
+def test_classes_may_be_numbers(kind, null):
+    frame = multiclass()
+    columns, cut = {c: f"p_{c}" for c in CLASSES}, dict(zip(CLASSES, (0.5, 0.3, 0.4), strict=True))
+    place = {c: k for k, c in enumerate(CLASSES)}
+    expected = multiclass_table(frame, classes=columns, label="dx", threshold=cut)
+    coded = frame.assign(dx=frame["dx"].map(place))
+    if null:  # pandas reads whole numbers beside a null as 0.0, 1.0
+        coded = pd.concat([coded, coded[:1].assign(dx=np.nan)])
+    found = multiclass_table(
+        coded,
+        classes={kind(place[c]): column for c, column in columns.items()},
+        label="dx",
+        threshold={kind(place[c]): value for c, value in cut.items()},
+    )
+    expected["target"] = expected["target"].map({c: str(k) for c, k in place.items()})
+    key = ["target", "metric"]
+    a, b = (t.sort_values(key, ignore_index=True) for t in (found, expected))
+    pd.testing.assert_frame_equal(a, b)
+
+
+def test_targets_that_are_numbers_keep_their_names():
+    frame = multilabel().assign(target=lambda f: f["target"].factorize()[0])
+    frame = pd.concat([frame, frame[:1].assign(target=np.nan)])
+    found = multilabel_table(frame, threshold={0: 0.5, 1: 0.4, 2: 0.3})
+    assert list(found["target"].unique()) == ["0", "1", "2"]
+
+
 def test_whole_weights_are_repeated_rows():
     frame = multilabel(150)
     repeated = frame.loc[frame.index.repeat(frame["weight"].astype(int))]
@@ -163,6 +192,7 @@ def test_bad_multilabel_input_is_named(change, options, words):
     ("change", "classes", "words"),
     [
         ({}, ["p_mel"], "Got 1 class"),
+        ({}, {0: "p_mel", "0": "p_nv"}, "same as text"),
         ({}, {"mel": "p_mel", "nv": "p_nv"}, "'bkl'"),
         ({"p_mel": 2.5}, {c: f"p_{c}" for c in CLASSES}, "softmax"),
         ({"p_mel": "x"}, {c: f"p_{c}" for c in CLASSES}, "expected a number"),
