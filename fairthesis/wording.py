@@ -69,7 +69,7 @@ def summary(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     auroc, error = found["overall"]["auroc"], found["overall"]["ece_debiased"]
     whole = [
         f"Over all {found['n_rows']} rows the AUROC is {number(auroc['value'])}{_within(auroc)}.",
-        "How far scores are from the observed rates is not known: no bin of the score has two cases."
+        "How far scores are from the observed rates is not known: no bin has two cases."
         if error["value"] is None
         else f"Scores differ from the observed rates by {number(error['value'])}{_within(error)}, "
         "root mean square over bins of the score.",
