@@ -56,7 +56,8 @@ def audit(
         seed: the same seed gives the same report.
         floor: groups with fewer positives or negatives than this are shown, not compared.
         interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
-            and their gap have their own, see ``inversion``.
+            and their gap have their own (``inversion``), and so have shares of exactly 0 or 1
+            (``estimates.unanimous_interval``). A gap between such shares has none.
 
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"y_true": [0, 1] * 100, "sex": ["f", "f", "m", "m"] * 50})

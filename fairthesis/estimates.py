@@ -57,7 +57,22 @@ class Parts:
             for name, k in self.place.items()
             if name in exact
         }
-        return found | self._calibration(part, exact)
+        return found | self._unanimous(part, exact) | self._calibration(part, exact)
+
+    def _unanimous(self, part: int, exact: Mapping[str, float]) -> dict[str, Estimate]:
+        """The shares of 0 or 1: there, resamples say nothing of the precision."""
+        if not self.n_boot:
+            return {}
+        rows = self.masks[part]
+        y, called = self.data.y[rows] > 0, self.data.s[rows] >= self.data.threshold
+        patient = self.data.patient[rows]
+        of = {"tpr": y, "fnr": y, "tnr": ~y, "fpr": ~y, "ppv": called, "npv": ~called}
+        of |= dict.fromkeys(("accuracy", "prevalence", "selection_rate"), np.ones(len(y), bool))
+        return {
+            name: Estimate(exact[name], unanimous_interval(exact[name], patient[cases]))
+            for name, cases in of.items()
+            if exact[name] in (0, 1)
+        }
 
     def _calibration(self, part: int, exact: Mapping[str, float]) -> dict[str, Estimate]:
         names = ("ece", "ece_debiased")
@@ -161,10 +176,34 @@ class Parts:
 def interval_of(
     value: float, drawn: NDArray[np.float64], left_out: NDArray[np.float64]
 ) -> tuple[float, float] | None:
-    """The percentile interval, or BCa where there are jackknife values; None where not known."""
-    if not math.isfinite(value) or not len(drawn):
+    """The percentile interval, or BCa where there are jackknife values; None where not known.
+
+    Replicates that are all the same, as those of an AUROC of 1, say nothing of the precision.
+    """
+    if not math.isfinite(value) or not len(drawn) or _constant(drawn):
         return None
     if not len(left_out):
         return resampling.percentile_interval(drawn)
     ends = resampling.bca_interval(value, drawn, left_out)
     return ends if np.isfinite(ends).all() else None
+
+
+def _constant(drawn: NDArray[np.float64]) -> bool:
+    known = drawn[np.isfinite(drawn)]
+    return not len(known) or known.min() == known.max()
+
+
+def unanimous_interval(
+    value: float, patients: NDArray[np.intp], level: float = resampling.LEVEL
+) -> tuple[float, float]:
+    """Clopper and Pearson's interval (1934) of a share that is 0 or 1 among all cases.
+
+    ``patients`` has each case's patient. It counts patients, as if all cases of one were alike:
+    with p the share and m patients, p^m is the chance to see none (or all) of them.
+
+    >>> low, high = unanimous_interval(1.0, np.arange(20))
+    >>> round(low, 3), high
+    (0.832, 1.0)
+    """
+    reach = float(((1 - level) / 2) ** (1 / len(np.unique(patients))))
+    return (reach, 1.0) if value == 1 else (0.0, 1 - reach)

@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 import fairthesis
@@ -168,6 +169,25 @@ def test_a_calibration_error_without_two_cases_in_a_bin_is_null(interval):
     assert found["groups"]["sex"]["F"]["metrics"]["ece_debiased"] == unknown
     assert found["disparities"]["sex"]["ece_gap"]["ci"] is None
     assert "no bin has two cases" in report.to_html()
+
+
+@pytest.mark.parametrize("interval", ["percentile", "bca"])
+def test_a_share_of_0_or_1_has_the_exact_interval(interval):
+    frame = pd.DataFrame({"y_true": [0, 1] * 20, "sex": ["F", "F", "M", "M"] * 10})
+    frame["y_score"] = 0.6 * frame["y_true"] + np.linspace(0.1, 0.3, 40)  # apart at 0.5
+    frame["patient_id"] = np.arange(40) // 8  # 5 patients, F and M, both labels in each
+    report = run(frame, split=None, floor=1, interval=interval)
+    found = report.to_dict()
+    jsonschema.validate(found, SCHEMA)
+    for name, value in (("tpr", 1), ("fpr", 0), ("ppv", 1), ("accuracy", 1)):
+        low, high = stats.binomtest(5 * value, 5).proportion_ci(0.95, "exact")
+        for one in (found["overall"], found["groups"]["sex"]["F"]["metrics"]):
+            assert one[name]["value"] == value
+            assert one[name]["ci"] == pytest.approx([low, high])
+    # Replicates that never differ are not an interval.
+    assert found["overall"]["auroc"] == {"value": 1, "ci": None}
+    assert found["disparities"]["sex"]["tpr_difference"]["ci"] is None
+    assert "A gap as large as 0.000" not in report.to_html()
 
 
 def test_resampling_can_be_left_out():
