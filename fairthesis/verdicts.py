@@ -34,19 +34,20 @@ def against(results: Results, base: str = "erm") -> pd.DataFrame:
     return pd.concat(parts, axis=1, names=["number"])
 
 
-def contest(found: Mapping[str, Results]) -> pd.DataFrame:
+def contest(found: Mapping[str, Results], base: str = "erm") -> pd.DataFrame:
     """Every method against plain training: the paired change of each gap, and what it cost.
 
     A row per cohort, method and gap: plain training's mean, the mean change over seeds with its
     interval, the change of AUROC, ``p_holm`` of a paired t test (two-sided, by ``seed_spread``)
     corrected by Holm over all rows of the cohort, and the ``verdict``: ``beats`` where the gap is
     smaller beyond chance and AUROC falls by ``COST`` at most, ``paid for`` where it falls by more,
-    ``larger``, or ``not told apart``. The oracle does not take part.
+    ``larger``, or ``not told apart``. The oracle does not take part. ``base`` may name another
+    variant to compare with; the column of its means has its name.
     """
     parts = []
     for cohort, results in found.items():
-        table, change = headline(results), against(results)
-        base = table[table["variant"] == "erm"].groupby("number")["value"].mean()
+        table, change = headline(results), against(results, base)
+        means = table[table["variant"] == base].groupby("number")["value"].mean()
         rows = []
         for number in (name for name in GAPS if name in change):
             for variant in change[number].columns.drop("oracle", errors="ignore"):
@@ -54,8 +55,8 @@ def contest(found: Mapping[str, Results]) -> pd.DataFrame:
                 mean, lo, hi = seed_interval(values, shared=overlap(results))
                 auroc = float(change["AUROC", variant].mean())
                 p = _p_value(*seed_spread(values, overlap(results)))
-                rows.append([cohort, variant, number, base[number], mean, lo, hi, auroc, p])
-        names = ["cohort", "variant", "number", "erm", "change", "lo", "hi", "AUROC", "p"]
+                rows.append([cohort, variant, number, means[number], mean, lo, hi, auroc, p])
+        names = ["cohort", "variant", "number", base, "change", "lo", "hi", "AUROC", "p"]
         part = pd.DataFrame(rows, columns=names)
         parts.append(part.assign(p_holm=holm(part["p"].tolist())))
     table = pd.concat(parts, ignore_index=True)

@@ -52,6 +52,20 @@ def test_the_paired_test_is_scipys(five):
     np.testing.assert_allclose(found, holm(p))
 
 
+def test_methods_against_another_than_plain_training(five):
+    both = moved(five, "other", gaps=-0.08, auroc=-0.01)
+    table = verdicts.contest({"a": both}, base="adversarial").set_index(["variant", "number"])
+    assert set(table.index.unique("variant")) == {"erm", "other"}
+    change = gap(both, "other") - gap(both, "adversarial")
+    row = table.loc[("other", "AUROC gap")]
+    assert row["change"] == pytest.approx(change.mean())
+    assert row["adversarial"] == pytest.approx(gap(both, "adversarial").mean())
+    turned = verdicts.contest({"a": both}).set_index(["variant", "number"])
+    assert table.loc[("erm", "AUROC gap"), "change"] == pytest.approx(
+        -turned.loc[("adversarial", "AUROC gap"), "change"]
+    )
+
+
 def test_verdicts_are_counted(five):
     both = moved(five, "other", gaps=-0.08, auroc=-0.01)
     table = verdicts.contest({"a": both})
