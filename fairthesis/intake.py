@@ -194,35 +194,42 @@ def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> 
     return kept
 
 
-def labels_of(rows: pd.DataFrame, label: str, both: bool = True) -> NDArray[np.float64]:
+def labels_of(
+    rows: pd.DataFrame, label: str, both: bool = True, what: str = WHAT
+) -> NDArray[np.float64]:
     """Labels of 0 and 1 as numbers; ``both`` asks for both of them."""
     values = pd.to_numeric(rows[label], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     wrong = ~np.isin(values, (0.0, 1.0))
     if wrong.any():
         bad = rows[label].iloc[[int(wrong.argmax())]].tolist()[0]  # 2 rather than np.int64(2)
         raise InputError(
-            f"{label} is {bad!r} in {WHAT}: expected 0 (absent), "
+            f"{label} is {bad!r} in {what}: expected 0 (absent), "
             "1 (present) or empty (not stated). Map other codes to these first."
         )
     if both and values.min() == values.max():
         raise InputError(
-            f"All {len(values)} labels in {label} are {values[0]:g}: expected positive and "
-            "negative cases. Is this the right column?"
+            f"All {len(values)} labels in {label} are {values[0]:g} in {what}: expected positive "
+            "and negative cases. Is this the right column?"
         )
     return values
 
 
-def scores_of(rows: pd.DataFrame, score: str) -> NDArray[np.float64]:
+def scores_of(rows: pd.DataFrame, score: str, what: str = WHAT) -> NDArray[np.float64]:
     """Probabilities as numbers."""
     values = pd.to_numeric(rows[score], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if np.isnan(values).any():
         bad = rows[score].iloc[int(np.isnan(values).argmax())]
-        raise InputError(f"{score} is {bad!r} in {WHAT}: expected a probability from 0 to 1.")
+        raise InputError(f"{score} is {bad!r} in {what}: expected a probability from 0 to 1.")
     outside = (values < 0) | (values > 1)
     if outside.any():
+        percent = values.min() >= 0 and 10 < values.max() <= 100
         raise InputError(
-            f"{score} is {values[outside][0]:g} in {WHAT}: expected a probability from 0 to 1. "
-            "If these are logits, apply the logistic function 1 / (1 + exp(-x)) first."
+            f"{score} is {values[outside][0]:g} in {what}: expected a probability from 0 to 1. "
+            + (
+                "If these are percentages, divide them by 100 first."
+                if percent
+                else "If these are logits, apply the logistic function 1 / (1 + exp(-x)) first."
+            )
         )
     return values
 

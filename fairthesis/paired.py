@@ -13,7 +13,7 @@ import pandas as pd
 
 from fairthesis import comparison, disparity, metrics, resampling, thresholds
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import of_split, of_target
+from fairthesis.intake import labels_of, of_split, of_target, scores_of
 from fairthesis.schema import (
     attribute_parts,
     group_values,
@@ -194,11 +194,11 @@ def _prepare(
             f"{score} of {name} is empty in all {len(rows)} compared rows: expected probabilities "
             "from 0 to 1. Is this the right column?"
         )
-    if not pd.api.types.is_numeric_dtype(values) or not values.between(0, 1).all():
-        raise InputError(f"{score} of {name}: expected probabilities from 0 to 1.")
-    labels = rows[label].dropna()
-    if not labels.isin([0, 1]).all() or labels.nunique() < 2:
-        raise InputError(f"{label} of {name}: expected 0 and 1, both of them, or empty.")
+    scores_of(values.to_frame(), score, name)
+    if rows[label].isna().all():
+        raise InputError(f"{label} of {name} is empty in all {len(rows)} compared rows.")
+    labels_of(rows[rows[label].notna()], label, what=name)
+    rows = rows.assign(**{c: pd.to_numeric(rows[c]) for c in (label, score)})
     rule, rate = thresholds.parse(threshold)
     if rule == "fixed":
         return rows, float(rate if rate is not None else 0.5)
@@ -208,7 +208,8 @@ def _prepare(
             "has none: give a number such as 0.5."
         )
     held = frame[frame["split"] == "val"].dropna(subset=[label, score])
-    return rows, thresholds.choose(held[label], held[score], rule, rate)
+    y, s = labels_of(held, label, both=False, what=name), scores_of(held, score, name)
+    return rows, thresholds.choose(y, s, rule, rate)
 
 
 def _groups(groups: pd.Series, group: str) -> list[str]:

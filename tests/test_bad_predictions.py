@@ -38,6 +38,13 @@ def test_logits_are_refused():
         run(frame)
 
 
+def test_percentages_are_refused():
+    frame = table()
+    frame["y_score"] *= 100
+    with pytest.raises(InputError, match="If these are percentages, divide them by 100"):
+        run(frame)
+
+
 def test_numbers_kept_as_text_are_read_and_other_text_is_refused():
     frame = table()
     text = frame.assign(
