@@ -118,6 +118,22 @@ def levelling(
     return mean
 
 
+def levelled(results: Results, metric: str = "auroc", floor: int = FLOOR) -> pd.DataFrame:
+    """``levelling`` in a row per variant: what each group gained or lost, and ``levelled_down``.
+
+    The groups that are large enough in every seed, each with plain training's mean in its name.
+    """
+    table, counts = levelling(results, metric, floor=floor), by_group(results, metric)
+    least = counts.groupby(["attribute", "group"])[["n_positive", "n_negative"]].min().min(axis=1)
+    table = table.join(least.rename("least"), on=["attribute", "group"]).query("least >= @floor")
+    named = [f"{g} ({b:.3f})" for g, b in zip(table.group, table.baseline, strict=True)]
+    wide = table.assign(group=named).pivot_table(
+        index=["attribute", "variant"], columns="group", values="change", sort=False
+    )
+    down = table.groupby(["attribute", "variant"], sort=False)["levelled_down"].any()
+    return wide.assign(levelled_down=down)
+
+
 def verdict(results: Results, name: str = "auroc_gap", level: float = 0.05) -> str:
     """What the permutation tests allow to say of a gap, in a sentence for each attribute.
 

@@ -15,7 +15,7 @@ from fairthesis.errors import InputError
 from fairthesis.methods import METHODS
 from fairthesis.posthoc import POSTHOC
 from fairthesis.schema import check_predictions
-from fairthesis.summaries import headline, levelling, origin, summary, verdict
+from fairthesis.summaries import headline, levelled, levelling, origin, summary, verdict
 
 TINY = {
     "dataset_options": {"n_train": 300, "n_val": 150, "n_test": 400},
@@ -249,7 +249,7 @@ def test_verdict_counts_the_seeds_in_which_a_gap_is_beyond_chance(out):
         verdict(results, "gap")
 
 
-def levels(before, after, positives=None):
+def levels(before, after, positives=None, of=levelling):
     positives = positives or dict.fromkeys(before, 50)
     rows = []
     for variant, values in (("erm", before), ("ours", after)):
@@ -261,7 +261,7 @@ def levels(before, after, positives=None):
     empty = pd.DataFrame()
     from fairthesis.archive import Results
 
-    return levelling(Results(pd.DataFrame(rows), empty, empty, empty, {}, "made"))
+    return of(Results(pd.DataFrame(rows), empty, empty, empty, {}, "made"))
 
 
 @pytest.mark.parametrize(
@@ -286,6 +286,17 @@ def test_a_group_too_small_for_a_gap_does_not_decide_who_was_levelled_down():
     few = {"A": 8, "F": 50, "M": 50}
     assert levels(before, after, few)["levelled_down"].all()
     assert not levels(before, after)["levelled_down"].any()
+
+
+def test_levelling_of_every_variant_in_a_row():
+    before, after = {"A": 0.6, "F": 0.7, "M": 0.9}, {"A": 0.4, "F": 0.7, "M": 0.75}
+    few = {"A": 8, "F": 50, "M": 50}
+    row = levels(before, after, few, levelled).loc[("sex", "ours")]
+    assert list(row.index) == ["F (0.700)", "M (0.900)", "levelled_down"]
+    np.testing.assert_allclose(row[:2].to_list(), [0.0, -0.15])
+    assert row["levelled_down"]
+    wide = levels(before, after, of=levelled).loc[("sex", "ours")]
+    assert "A (0.600)" in wide.index and not wide["levelled_down"]
 
 
 def test_unknown_names_are_refused(out, tmp_path):
