@@ -68,6 +68,28 @@ def contest(found: Mapping[str, Results], base: str = "erm") -> pd.DataFrame:
     )
 
 
+def written(table: pd.DataFrame) -> pd.DataFrame:
+    """``contest`` for a page: what matters first, and a change in one column with its interval.
+
+    Rows by gap, the mean of what is compared with in its name, and variant; where several cohorts
+    are in the table, by cohort first.
+    """
+    base = table.columns[3]
+    gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
+    change = [
+        f"{mean:+.3f}" if math.isnan(lo) else f"{mean:+.3f} ({lo:+.3f} to {hi:+.3f})"
+        for mean, lo, hi in table[["change", "lo", "hi"]].itertuples(index=False)
+    ]
+    shown = table[["cohort", "variant", "verdict"]].assign(
+        gap=gap,
+        change=change,
+        AUROC=table["AUROC change"].map("{:+.3f}".format),
+        p=["–" if math.isnan(p) else f"{p:.3f}" for p in table["p_holm"]],
+    )
+    keys = ["cohort", "gap", "variant"] if table["cohort"].nunique() > 1 else ["gap", "variant"]
+    return shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
+
+
 def tuned(results: Results | None) -> pd.DataFrame:
     """Which setting of each method is chosen on a cohort that no claim is made of.
 

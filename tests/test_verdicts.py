@@ -66,6 +66,19 @@ def test_methods_against_another_than_plain_training(five):
     )
 
 
+def test_the_table_for_a_page_says_what_contest_found(five, quick):
+    table = verdicts.contest({"a": five})
+    shown = verdicts.written(table)
+    for row, (gap_name, variant) in zip(table.itertuples(), shown.index, strict=True):
+        assert (row.variant, f"{row.number} ({row.erm:.3f})") == (variant, gap_name)
+        texts = shown.loc[(gap_name, variant)]
+        assert texts["change"] == f"{row.change:+.3f} ({row.lo:+.3f} to {row.hi:+.3f})"
+        assert (texts["verdict"], texts["p"]) == (row.verdict, f"{row.p_holm:.3f}")
+    one = verdicts.written(verdicts.contest({"a": standing._of_seed(quick, 0), "b": five}))
+    assert one.index.names == ["cohort", "gap", "variant"]
+    assert set(one.loc["a"]["p"]) == {"–"} and not one.loc["a"]["change"].str.contains("to").any()
+
+
 def test_verdicts_are_counted(five):
     both = moved(five, "other", gaps=-0.08, auroc=-0.01)
     table = verdicts.contest({"a": both})
