@@ -15,6 +15,7 @@ from fairthesis.resampling import holm
 from fairthesis.selection import ideal_distance
 from fairthesis.standing import overlap, points, seed_interval, seed_spread
 from fairthesis.summaries import HEADLINE, headline
+from fairthesis.wording import p_value
 
 COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
 GAPS = ("AUROC gap", "equalized odds difference")
@@ -84,7 +85,7 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
         gap=gap,
         change=change,
         AUROC=table["AUROC change"].map("{:+.3f}".format),
-        p=["–" if math.isnan(p) else f"{p:.3f}" for p in table["p_holm"]],
+        p=[p_value(None if math.isnan(p) else p) for p in table["p_holm"]],
     )
     keys = ["cohort", "gap", "variant"] if table["cohort"].nunique() > 1 else ["gap", "variant"]
     return shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
