@@ -79,8 +79,9 @@ def execute(
                 kernel_name="python3",
                 progress_bar=progress,
                 log_output=False,
-                # Newer kernels warn at every start that the loopback is not encrypted.
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                # Newer kernels warn at every start that the loopback is not encrypted, and log an
+                # error when they are ended; what fails in a cell comes back as a message.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except PapermillExecutionError as error:
             cause = error.evalue.strip() or "no message"
