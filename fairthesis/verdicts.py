@@ -152,12 +152,16 @@ def counted(results: Results) -> str:
     )
 
 
-def board(found: Mapping[str, Results]) -> pd.DataFrame:
-    """The verdicts of ``contest``: a row per method, a column per cohort and gap."""
+def board(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.DataFrame:
+    """The verdicts of ``contest`` on one gap: a row per method, a column per cohort.
+
+    A dot stands for *not told apart*, so that what was found stands out.
+    """
     table = contest(found)
     order = list(dict.fromkeys(table["variant"]))
-    wide = table.pivot(index="variant", columns=["cohort", "number"], values="verdict")
-    return wide.reindex(order).fillna("not run")
+    table = table[table["number"] == gap].replace({"verdict": {"not told apart": "·"}})
+    wide = table.pivot(index="variant", columns="cohort", values="verdict")
+    return wide.reindex(index=order, columns=list(found)).fillna("not run")
 
 
 def ranked(

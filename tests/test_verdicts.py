@@ -133,9 +133,13 @@ def test_many_methods_are_corrected_for(five):
 def test_the_oracle_takes_no_part_and_the_board_names_every_cell(five):
     made = renamed(five, oracle="adversarial", other="erm")
     assert "oracle" not in set(verdicts.contest({"a": made})["variant"])
-    board = verdicts.board({"a": made, "b": five})
-    assert board.loc["other", "b"].eq("not run").all()
-    assert list(board.columns.unique("cohort")) == ["a", "b"]
+    table = verdicts.contest({"a": made, "b": five}).set_index(["number", "cohort", "variant"])
+    for gap_name in verdicts.GAPS:
+        board = verdicts.board({"b": five, "a": made}, gap_name)
+        assert list(board.columns) == ["b", "a"]
+        assert board.loc["other", "b"] == "not run"
+        said = table.loc[(gap_name, "a", "adversarial"), "verdict"]
+        assert board.loc["adversarial", "a"] == ("·" if said == "not told apart" else said)
 
 
 def test_the_setting_nearest_to_the_ideal_is_chosen_for_each_method(five):
