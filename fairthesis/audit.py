@@ -21,6 +21,13 @@ from fairthesis.inversion import Interval, gap_interval
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
+# The gaps that are the range of one rate.
+RATE_GAPS = {
+    "tpr_difference": "tpr",
+    "fpr_difference": "fpr",
+    "demographic_parity_difference": "selection_rate",
+    "accuracy_gap": "accuracy",
+}
 
 
 def audit(
@@ -57,7 +64,7 @@ def audit(
         floor: groups with fewer positives or negatives than this are shown, not compared.
         interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
             and their gap have their own (``inversion``), and so have shares of exactly 0 or 1
-            (``estimates.unanimous_interval``). A gap between such shares has none.
+            (``estimates.unanimous_interval``) and the gaps in which a group has one.
 
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"y_true": [0, 1] * 100, "sex": ["f", "f", "m", "m"] * 50})
@@ -152,7 +159,37 @@ def _gaps(
     ends = {name: interval_of(float(values[name]), spread[name], without[name]) for name in values}
     own = [g.metrics["ece_debiased"] for g in kept]
     ends["ece_gap"] = gap_interval([e.value for e in own], [e.ci for e in own])
+    ends |= _of_unanimous(kept, values, ends)
     return {name: _gap(name, float(values[name]), ends[name], chance.get(name)) for name in values}
+
+
+def _of_unanimous(
+    kept: Sequence[Group],
+    values: Mapping[str, NDArray[np.float64]],
+    ends: Mapping[str, Interval | None],
+) -> dict[str, Interval | None]:
+    """Intervals of gaps in rates of which a group has 0 or 1: from the groups' own (MOVER).
+
+    In resamples such a group's rate does not move, as if it were known. The two equalized odds
+    differences are made of the two rates' gaps: the largest of their ends, and MOVER for the mean.
+    """
+    found: dict[str, Interval | None] = {}
+    for name, metric in RATE_GAPS.items():
+        own = [group.metrics[metric] for group in kept]
+        if any(e.value in (0, 1) for e in own):
+            found[name] = gap_interval([e.value for e in own], [e.ci for e in own])
+    parts = ("tpr_difference", "fpr_difference")
+    if any(name in found for name in parts):
+        both = [found.get(name, ends[name]) for name in parts]
+        larger = mean = None
+        if both[0] is not None and both[1] is not None:
+            low, high = np.array(both).T
+            value = np.clip([float(values[name]) for name in parts], low, high)
+            larger = float(low.max()), float(high.max())
+            below, above = np.linalg.norm(value - low), np.linalg.norm(high - value)
+            mean = float(value.mean() - below / 2), float(value.mean() + above / 2)
+        found |= {"equalized_odds_difference": larger, "equalized_odds_difference_mean": mean}
+    return found
 
 
 def _gap(name: str, value: float, ci: Interval | None, null: NDArray[np.float64] | None) -> Gap:

@@ -186,8 +186,31 @@ def test_a_share_of_0_or_1_has_the_exact_interval(interval):
             assert one[name]["ci"] == pytest.approx([low, high])
     # Replicates that never differ are not an interval.
     assert found["overall"]["auroc"] == {"value": 1, "ci": None}
-    assert found["disparities"]["sex"]["tpr_difference"]["ci"] is None
+    assert found["disparities"]["sex"]["auroc_gap"]["ci"] is None
+    # A gap of two such shares: what both exact intervals leave open, by Pythagoras.
+    reach = 1 - 0.025 ** (1 / 5)
+    for name in ("tpr_difference", "fpr_difference", "equalized_odds_difference", "accuracy_gap"):
+        assert found["disparities"]["sex"][name]["ci"] == pytest.approx([0, reach])
     assert "A gap as large as 0.000" not in report.to_html()
+
+
+def test_a_gap_of_which_one_group_has_a_share_of_1_counts_what_is_not_known_of_it():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"y_true": rng.integers(0, 2, 400), "sex": ["F"] * 80 + ["M"] * 320})
+    noisy = rng.normal(0.35 + 0.3 * frame["y_true"], 0.2).clip(0, 1)
+    frame["y_score"] = np.where(frame["sex"] == "M", noisy, 0.1 + 0.8 * frame["y_true"])
+    found = run(frame, split=None, patient=None).to_dict()
+    rates = {g: found["groups"]["sex"][g]["metrics"] for g in "FM"}
+    assert rates["F"]["tpr"]["value"] == 1 > rates["M"]["tpr"]["value"]
+    gap = found["disparities"]["sex"]["tpr_difference"]
+    own = rates["M"]["tpr"]
+    # F's true rate may be lower than 1 by as much as its interval: the gap may be smaller.
+    below = np.hypot(1 - rates["F"]["tpr"]["ci"][0], own["ci"][1] - own["value"])
+    above = own["value"] - own["ci"][0]
+    assert gap["ci"] == pytest.approx([gap["value"] - below, gap["value"] + above])
+    both = [found["disparities"]["sex"][f"{rate}_difference"]["ci"] for rate in ("tpr", "fpr")]
+    odds = found["disparities"]["sex"]["equalized_odds_difference"]["ci"]
+    assert odds == pytest.approx(np.max(both, axis=0))
 
 
 def test_resampling_can_be_left_out():

@@ -5,6 +5,7 @@ import pytest
 
 import fairthesis
 from fairthesis import calibration, metrics, replicates
+from fairthesis.estimates import unanimous_interval
 from fairthesis.inversion import calibration_intervals, gap_interval
 
 
@@ -143,3 +144,25 @@ def test_the_audit_s_gap_is_made_of_its_groups():
     expected = gap_interval([e.value for e in own], [e.ci for e in own])
     assert report.disparities["sex"]["ece_gap"].ci == expected
     assert report.disparities["sex"]["auroc_gap"].ci != expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rates"),
+    [((35, 180), (0.97, 0.8)), ((60, 200), (0.98, 0.97)), ((35, 180), (0.95, 0.9))],
+)
+def test_gaps_from_a_share_of_1_hold_the_truth_and_resamples_do_not(sizes, rates):
+    rng = np.random.default_rng(0)
+    held = resampled = n = 0
+    for _ in range(4000):
+        first, second = rng.binomial(sizes, rates) / sizes
+        if first < 1 or second == 1:
+            continue
+        n += 1
+        low, high = np.quantile(rng.binomial(sizes[1], second, 400) / sizes[1], [0.025, 0.975])
+        own = unanimous_interval(1.0, np.arange(sizes[0]))
+        ends = gap_interval([1.0, second], [own, (low, high)])
+        truth = rates[0] - rates[1]
+        held += ends[0] <= truth <= ends[1]
+        resampled += 1 - high <= truth <= 1 - low
+    assert n > 500
+    assert held / n > 0.95 and resampled / n < 0.9
