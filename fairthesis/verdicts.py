@@ -21,6 +21,7 @@ COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table 
 GAPS = ("AUROC gap", "equalized odds difference")
 LEVEL = 0.05
 VERDICTS = ("beats", "paid for", "larger", "not told apart", "not known")
+DOTTED = {"not told apart": "·"}  # in tables, so that what was found stands out
 
 
 def against(results: Results, base: str = "erm") -> pd.DataFrame:
@@ -73,22 +74,27 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
     """``contest`` for a page: what matters first, and a change in one column with its interval.
 
     Rows by gap, the mean of what is compared with in its name, and variant; where several cohorts
-    are in the table, by cohort first.
+    are in the table, by cohort first. A dot stands for *not told apart*, as in ``board``.
     """
     base = table.columns[3]
     gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
     change = [
-        f"{mean:+.3f}" if math.isnan(lo) else f"{mean:+.3f} ({lo:+.3f} to {hi:+.3f})"
+        _signed(mean) if math.isnan(lo) else f"{_signed(mean)} ({_signed(lo)} to {_signed(hi)})"
         for mean, lo, hi in table[["change", "lo", "hi"]].itertuples(index=False)
     ]
-    shown = table[["cohort", "variant", "verdict"]].assign(
+    shown = table[["cohort", "variant"]].assign(
         gap=gap,
-        change=change,
-        AUROC=table["AUROC change"].map("{:+.3f}".format),
+        verdict=table["verdict"].replace(DOTTED),
+        change=[text.replace(" ", "\N{NO-BREAK SPACE}") for text in change],
+        AUROC=table["AUROC change"].map(_signed),
         p=[p_value(None if math.isnan(p) else p) for p in table["p_holm"]],
     )
     keys = ["cohort", "gap", "variant"] if table["cohort"].nunique() > 1 else ["gap", "variant"]
     return shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def tuned(results: Results | None) -> pd.DataFrame:
@@ -159,7 +165,7 @@ def board(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.DataFrame:
     """
     table = contest(found)
     order = list(dict.fromkeys(table["variant"]))
-    table = table[table["number"] == gap].replace({"verdict": {"not told apart": "·"}})
+    table = table[table["number"] == gap].replace({"verdict": DOTTED})
     wide = table.pivot(index="variant", columns="cohort", values="verdict")
     return wide.reindex(index=order, columns=list(found)).fillna("not run")
 

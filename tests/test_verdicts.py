@@ -67,20 +67,22 @@ def test_methods_against_another_than_plain_training(five):
 
 
 def test_the_table_for_a_page_says_what_contest_found(five, quick):
-    table = verdicts.contest({"a": five})
+    made = moved(moved(five, "other", gaps=-0.08, auroc=-0.01), "same")
+    table = verdicts.contest({"a": made})
     shown = verdicts.written(table)
+    assert {"beats", "·"} <= set(shown["verdict"])
     for row, (gap_name, variant) in zip(table.itertuples(), shown.index, strict=True):
         assert (row.variant, f"{row.number} ({row.erm:.3f})") == (variant, gap_name)
-        texts = shown.loc[(gap_name, variant)]
-        assert texts["change"] == f"{row.change:+.3f} ({row.lo:+.3f} to {row.hi:+.3f})"
-        assert texts["verdict"] == row.verdict
+        texts = shown.loc[(gap_name, variant)].str.replace("\N{MINUS SIGN}", "-")
+        between = f"({row.lo:+.3f} to {row.hi:+.3f})"
+        assert texts["change"].replace("\N{NO-BREAK SPACE}", " ") == f"{row.change:+.3f} {between}"
+        assert texts["verdict"] == ("·" if row.verdict == "not told apart" else row.verdict)
         assert texts["p"] == ("< 0.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}")
-    tables = (quick.metrics, quick.disparities)
-    metrics, disparities = (t[t["seed"] == 0] for t in tables)
+    metrics, disparities = (t[t["seed"] == 0] for t in (quick.metrics, quick.disparities))
     one = dataclasses.replace(quick, metrics=metrics, disparities=disparities)
-    one = verdicts.written(verdicts.contest({"a": one, "b": five}))
-    assert one.index.names == ["cohort", "gap", "variant"]
-    assert set(one.loc["a"]["p"]) == {"–"} and not one.loc["a"]["change"].str.contains("to").any()
+    both = verdicts.written(verdicts.contest({"a": one, "b": five}))
+    assert both.index.names == ["cohort", "gap", "variant"]
+    assert set(both.loc["a"]["p"]) == {"–"} and not both.loc["a"]["change"].str.contains("to").any()
 
 
 def test_verdicts_are_counted(five):
