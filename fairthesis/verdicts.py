@@ -85,12 +85,13 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
     shown = table[["cohort", "variant"]].assign(
         gap=gap,
         verdict=table["verdict"].replace(DOTTED),
-        change=[text.replace(" ", "\N{NO-BREAK SPACE}") for text in change],
+        change=change,
         AUROC=table["AUROC change"].map(_signed),
         p=[p_value(None if math.isnan(p) else p) for p in table["p_holm"]],
     )
     keys = ["cohort", "gap", "variant"] if table["cohort"].nunique() > 1 else ["gap", "variant"]
-    return shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
+    shown = shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
+    return shown.replace(" ", "\N{NO-BREAK SPACE}", regex=True)
 
 
 def _signed(value: float) -> str:
@@ -161,13 +162,13 @@ def counted(results: Results) -> str:
 def board(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.DataFrame:
     """The verdicts of ``contest`` on one gap: a row per method, a column per cohort.
 
-    A dot stands for *not told apart*, so that what was found stands out.
+    A dot stands for *not told apart* and a dash for *not run*, so that what was found stands out.
     """
     table = contest(found)
     order = list(dict.fromkeys(table["variant"]))
     table = table[table["number"] == gap].replace({"verdict": DOTTED})
     wide = table.pivot(index="variant", columns="cohort", values="verdict")
-    return wide.reindex(index=order, columns=list(found)).fillna("not run")
+    return wide.reindex(index=order, columns=list(found)).fillna("–")
 
 
 def ranked(
