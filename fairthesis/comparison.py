@@ -41,9 +41,7 @@ def compare(
     (``resampling.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
     given, but kept out of the disparities.
     """
-    rows = paired_rows(
-        reference, other, group=group, key=key, label=label, score=score, patient=patient
-    )
+    rows = paired_rows(reference, other, group, key, label, score, patient)
     return changes_of(rows, thresholds, n_boot, seed, floor)
 
 
@@ -93,12 +91,11 @@ def large_groups(paired: pd.DataFrame, floor: int) -> list[str]:
 def paired_rows(
     reference: pd.DataFrame,
     other: pd.DataFrame,
-    *,
     group: str,
-    key: Sequence[str] = ("image_id",),
-    label: str = "y_true",
-    score: str = "y_score",
-    patient: str = "patient_id",
+    key: Sequence[str],
+    label: str,
+    score: str,
+    patient: str,
 ) -> pd.DataFrame:
     """The cases that ``compare`` compares: a label and both scores are known.
 

@@ -9,9 +9,16 @@ import pandas as pd
 
 from fairthesis import resampling
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import embedding_columns, embedding_values, labels_of, numbered_columns
+from fairthesis.intake import labels_of
 from fairthesis.probes import Array, Codes
-from fairthesis.schema import EMBEDDING_KEYS, group_values, require_columns
+from fairthesis.schema import (
+    EMBEDDING_KEYS,
+    embedding_columns,
+    embedding_values,
+    group_values,
+    numbered_columns,
+    require_columns,
+)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,14 @@ from sklearn.isotonic import IsotonicRegression
 from fairthesis import calibration
 from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import embedding_columns, embedding_values, labels_of, of_target, scores_of
+from fairthesis.intake import labels_of, of_target, scores_of
 from fairthesis.metrics import Array
-from fairthesis.schema import group_values, require_columns
+from fairthesis.schema import (
+    embedding_columns,
+    embedding_values,
+    group_values,
+    require_columns,
+)
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -229,7 +234,7 @@ def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame
     rows = rows[rows["split"].isin(["val", "test"])].dropna(subset=["y_true", "y_score", group])
     labels_of(rows, "y_true", both=False)
     scores_of(rows, "y_score")
-    # Checked, not replaced: whole labels stay whole in what is written.
+    # Checked above, and only read as numbers here: whole labels stay whole in what is written.
     return rows.assign(**{name: pd.to_numeric(rows[name]) for name in ("y_true", "y_score")})
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fairthesis.errors import InputError, unknown
 
@@ -66,6 +68,52 @@ def check_predictions(frame: pd.DataFrame, what: str = "the predictions table") 
             "image and target."
         )
     return frame
+
+
+def numbered_columns(frame: pd.DataFrame, prefix: str) -> list[str]:
+    """The columns of an embedding: ``prefix`` and then digits, nothing else.
+
+    A table may hold other columns that begin alike; one such as ``disease_label`` taken for a
+    feature would hand a probe the answer.
+
+    >>> numbered_columns(pd.DataFrame(columns=["z_000", "z_001", "z_label", "z_", 7]), "z_")
+    ['z_000', 'z_001']
+    """
+    pattern = re.compile(re.escape(prefix) + "[0-9]+")
+    return [column for column in frame.columns if pattern.fullmatch(str(column))]
+
+
+def embedding_columns(frame: pd.DataFrame, prefix: str, what: str) -> list[str]:
+    """``numbered_columns``, or an ``InputError`` that names the prefixes there are."""
+    columns = numbered_columns(frame, prefix)
+    if columns:
+        return columns
+    alike = [str(c) for c in frame.columns if str(c).startswith(prefix)]
+    if alike:
+        raise InputError(
+            f"No numbered column {prefix}... in {what}: expected {prefix}000, {prefix}001 and so "
+            f"on, but found {', '.join(alike[:5])}. Give the prefix that the numbers follow."
+        )
+    found = {str(c).rstrip("0123456789") for c in frame.columns if str(c)[-1:].isdigit()}
+    raise unknown(f"prefix of columns in {what}", prefix, sorted(found))
+
+
+def embedding_values(frame: pd.DataFrame, columns: list[str], what: str) -> NDArray[np.float64]:
+    """The ``columns`` of an embedding as numbers, shape (n, d); all of them finite."""
+    for column in columns:
+        known = frame[column].dropna()
+        if pd.api.types.is_numeric_dtype(known):
+            continue
+        wrong = pd.to_numeric(known, errors="coerce").isna()
+        if wrong.any():
+            raise InputError(
+                f"{column} is {known[wrong].iloc[0]!r} in {what}: expected a number. Is it a "
+                "column of the embedding?"
+            )
+    values = frame[columns].to_numpy(np.float64, na_value=np.nan)
+    if not np.isfinite(values).all():
+        raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
+    return values
 
 
 def attribute_columns(frame: pd.DataFrame) -> list[str]:
