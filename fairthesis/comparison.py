@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fairthesis import disparity, metrics, replicates, resampling
 from fairthesis.errors import InputError
-from fairthesis.schema import group_names, group_values, require_columns
+from fairthesis.schema import group_values, require_columns
+from fairthesis.values import filled, keys, labels, probabilities
 
 BETWEEN = "between groups"
 EVERYONE = "all rows"
@@ -106,21 +107,23 @@ def paired_rows(
     require_columns(reference, [*key, label, score, patient], "the reference table")
     require_columns(other, [*key, label, score], "the other table")
     first, second = _match(reference, other, list(dict.fromkeys(key)))
-    labels = [
-        frame[label].iloc[at].reset_index(drop=True)
-        for frame, at in ((reference, first), (other, second))
+    y = [
+        labels(frame, label, what)[at]
+        for frame, what, at in (
+            (reference, "the reference table", first),
+            (other, "the other table", second),
+        )
     ]
-    known = labels[0].notna() | labels[1].notna()
-    if (labels[0] != labels[1])[known].any():
+    if not np.array_equal(y[0], y[1], equal_nan=True):
         raise InputError(f"The tables disagree on {label}: expected the same labels in both.")
     columns = {
-        "label": labels[0],
-        "score": reference[score].iloc[first],
-        "other": other[score].iloc[second],
-        "patient": reference[patient].iloc[first],
-        "group": group_values(reference, group, "the reference table").iloc[first],
+        "label": y[0],
+        "score": probabilities(reference, score, "the reference table")[first],
+        "other": probabilities(other, score, "the other table")[second],
+        "patient": filled(keys(reference, patient, "the reference table")).iloc[first].array,
+        "group": group_values(reference, group, "the reference table").iloc[first].array,
     }
-    rows = pd.DataFrame({name: column.array for name, column in columns.items()}, index=first)
+    rows = pd.DataFrame(columns, index=first)
     rows = rows.dropna(subset=["label", "score", "other"])
     if rows.empty:
         raise InputError(
@@ -134,40 +137,26 @@ def _match(
     reference: pd.DataFrame, other: pd.DataFrame, key: list[str]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where each case is in both tables, in the order of the key."""
-    tables = {"reference": reference, "other": other}
-    keys = [
-        frame[key].assign(**{f"{what} row": np.arange(len(frame))})
-        for what, frame in tables.items()
-    ]
-    hint = "".join(_same_kind(keys[0], keys[1], name) for name in key)
-    for frame, what in zip(keys, tables, strict=True):
-        if frame.duplicated(key).any():
+    found = []
+    for what, frame in (("reference", reference), ("other", other)):
+        made = pd.DataFrame({name: keys(frame, name, f"the {what} table") for name in key})
+        if made.isna().any(axis=None):
+            raise InputError(f"A key ({', '.join(key)}) is empty in the {what} table.")
+        if made.duplicated(key).any():
             raise InputError(f"A key ({', '.join(key)}) appears twice in the {what} table.")
-    joined = keys[0].merge(keys[1], on=key, how="outer", indicator=True)
+        found.append(made.assign(**{f"{what} row": np.arange(len(frame))}))
+    joined = found[0].merge(found[1], on=key, how="outer", indicator=True)
     alone = int((joined["_merge"] != "both").sum())
     if alone:
+        which, odd = "reference", joined[joined["_merge"] == "left_only"]
+        if odd.empty:
+            which, odd = "other", joined[joined["_merge"] == "right_only"]
         raise InputError(
-            f"{alone} cases are in one table only: expected the same cases in both, so that the "
-            f"comparison is paired.{hint}"
+            f"{alone} cases are in one table only, {', '.join(odd[key].iloc[0])} in the {which} "
+            "one for instance: expected the same cases in both, so that the comparison is paired."
         )
     first, second = (joined[f"{what} row"].to_numpy(np.intp) for what in ("reference", "other"))
     return first, second
-
-
-def _same_kind(first: pd.DataFrame, second: pd.DataFrame, name: str) -> str:
-    """Turn a key that is a number here and text there into text; what to say if none matches.
-
-    It is safe: a key is unique afterwards too, and 7 is matched with "7", never with "007".
-    """
-    kinds = [pd.api.types.infer_dtype(frame[name].astype(object)) for frame in (first, second)]
-    if kinds[0] == kinds[1] or set(kinds) <= {"integer", "floating", "mixed-integer-float"}:
-        return ""
-    for frame in (first, second):
-        frame[name] = group_names(frame[name])
-    return (
-        f" {name} is {kinds[0]} in the reference table and {kinds[1]} in the other, so it was "
-        "matched as text: write it alike in both."
-    )
 
 
 def _row(group: str, metric: str, before: np.ndarray, after: np.ndarray) -> dict[str, object]:

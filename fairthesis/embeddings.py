@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fairthesis import resampling
+from fairthesis import resampling, values
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import labels_of
 from fairthesis.probes import Array, Codes
 from fairthesis.schema import (
     EMBEDDING_KEYS,
@@ -19,6 +18,7 @@ from fairthesis.schema import (
     numbered_columns,
     require_columns,
 )
+from fairthesis.values import text
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def join(
             "of the predictions table, such as sex. Rename it there to probe it."
         )
     if "target" in predictions.columns:
-        targets = sorted(predictions["target"].dropna().astype(str).unique())
+        require_columns(predictions, ["target"], "the predictions table")
+        names = text(predictions["target"])
+        targets = sorted(names.dropna().unique())
         if target is None and len(targets) > 1:
             raise InputError(
                 f"The predictions table holds {len(targets)} targets: {', '.join(targets[:30])}. "
@@ -58,16 +60,20 @@ def join(
         target = targets[0] if target is None and targets else target
         if target not in targets:
             raise unknown("target", target, targets)
-        predictions = predictions[predictions["target"].astype(str) == target]
+        predictions = predictions[(names == target).fillna(False).to_numpy(bool)]
     elif target is not None:
         raise InputError(f"No column target in the predictions table: cannot take {target!r}.")
-    labels = predictions[["image_id", "y_true"]].copy()
+    labels = predictions[["image_id"]].copy()
+    labels["y_true"] = values.labels(predictions, "y_true", "the predictions table")
     labels[attribute] = group_values(predictions, attribute, "the predictions table")
     rows = embeddings[[*EMBEDDING_KEYS, *columns]].copy()
+    rows["patient_id"] = values.filled(values.keys(rows, "patient_id", what))
+    rows["split"] = text(rows["split"])
     for frame, name in ((rows, what), (labels, "the predictions table")):
-        frame["image_id"] = frame["image_id"].astype("string")
-        if frame["image_id"].duplicated().any():
+        frame["image_id"] = values.keys(frame, "image_id", name)
+        if frame["image_id"].dropna().duplicated().any():
             raise InputError(f"An image_id appears twice in {name}: expected one row per image.")
+    labels = labels.dropna(subset=["image_id"])
     shared = rows.groupby("patient_id")["split"].nunique()
     if (shared > 1).any():
         raise InputError(
@@ -89,8 +95,10 @@ def join(
             f"No image of the val and test parts has an embedding, a {attribute} and a target: "
             "do the tables belong together?"
         )
-    joined = joined.assign(y_true=labels_of(joined, "y_true", both=False))
-    embedding_values(joined, columns, what)
+    # A probe may depend on the order of its rows: it is that of the keys, not that of the table.
+    joined = joined.sort_values("image_id", ignore_index=True)
+    found = pd.DataFrame(embedding_values(joined, columns, what), columns=columns)
+    joined = pd.concat([joined.drop(columns=columns), found], axis=1)
     groups = sorted(joined[attribute].unique())
     if len(groups) < 2:
         raise InputError(f"{attribute} has only {groups[0]!r}: expected at least two groups.")
@@ -104,13 +112,14 @@ def of_random(
     what = "the random encoder's table"
     require_columns(random, ["image_id"], what)
     columns = numbered_columns(random, prefix)
-    other = random[["image_id", *columns]].assign(image_id=random["image_id"].astype("string"))
+    other = random[["image_id", *columns]].assign(image_id=values.keys(random, "image_id", what))
     keys = rows.drop(columns=numbered_columns(rows, prefix))
     if not columns or not set(keys["image_id"]) <= set(other["image_id"]):
         raise InputError(
             f"Expected {what} to hold columns {prefix}... for the same images, but it does not."
         )
-    embedding_values(other, columns, what)
+    found = pd.DataFrame(embedding_values(other, columns, what), columns=columns, index=other.index)
+    other = pd.concat([other[["image_id"]], found], axis=1)
     return keys.merge(other.drop_duplicates("image_id"), on="image_id", how="left"), columns
 
 

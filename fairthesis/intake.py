@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from fairthesis import thresholds
 from fairthesis.errors import InputError, unknown
 from fairthesis.resampling import patient_index
 from fairthesis.schema import group_values, require_columns
+from fairthesis.values import filled, is_empty, keys, labels, probabilities, text
 
 WHAT = "the predictions table"
 MAX_GROUPS = 50
@@ -57,14 +58,16 @@ def take_in(
     require_columns(frame, [label, score, *([patient] if patient else [])], WHAT)
     rule, rate = thresholds.parse(threshold)
     warnings: list[str] = []
-    frame, target = of_target(frame.reset_index(drop=True), target)
-    rows, split = of_split(frame, split)
+    own = ["image_id", *([patient] if patient else [])]
+    frame = with_keys(frame.reset_index(drop=True), own, told=warnings)
+    frame, target = of_target(frame, target, (label, score, patient))
+    rows, split = of_split(frame, split, (label, score, patient))
     if rows.empty:
         raise InputError(f"No rows in {WHAT} for the chosen split and target.")
     if patient and split is not None:
         _warn_of_shared(frame, rows, patient, warnings)
-    validation = frame[frame["split"] == "val"] if "split" in frame.columns else frame.iloc[:0]
-    rows = _stated(rows, label, score, warnings)
+    validation = part_of(frame, "val")
+    rows = _in_order(_stated(rows, label, score, warnings), label, score, groups, patient)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
     y, s = labels_of(rows, label), scores_of(rows, score)
     if s.min() == s.max():
@@ -101,12 +104,25 @@ def take_in(
     )
 
 
-def of_target(frame: pd.DataFrame, target: str | None) -> tuple[pd.DataFrame, str | None]:
-    """The rows of one target, and its name; refuses to choose among several."""
+def of_target(
+    frame: pd.DataFrame, target: str | None, used: Collection[str | None] = ()
+) -> tuple[pd.DataFrame, str | None]:
+    """The rows of one target, and its name; refuses to choose among several.
+
+    A column ``target`` that is among those ``used`` (as label, say) names no targets.
+    """
+    if "target" in used:
+        if target is not None:
+            raise InputError(
+                f"The column target is the label (or another column in use) of {WHAT}, so it names "
+                f"no targets: leave out --target (target=...), which is {target!r}."
+            )
+        return frame, None
     if target is None:
         if "target" not in frame.columns:
             return frame, None
-        found = sorted(map(str, frame["target"].dropna().unique()))
+        require_columns(frame, ["target"], WHAT)
+        found = sorted(text(frame["target"]).dropna().unique())
         if len(found) > 1:
             raise InputError(
                 f"The column target holds {len(found)} targets: {', '.join(found[:30])}. "
@@ -114,28 +130,73 @@ def of_target(frame: pd.DataFrame, target: str | None) -> tuple[pd.DataFrame, st
             )
         return frame, (found[0] if found else None)
     require_columns(frame, ["target"], WHAT)
-    names = frame["target"].astype("string")
+    names = text(frame["target"])
     if not (names == target).any():
         raise unknown("target", target, sorted(names.dropna().unique()))
     return frame[(names == target).fillna(False).to_numpy(bool)], target
 
 
-def of_split(frame: pd.DataFrame, split: str | None) -> tuple[pd.DataFrame, str | None]:
-    """The rows of one part and its name: ``test`` where the table has a ``split`` column."""
-    if "split" not in frame.columns:
+def of_split(
+    frame: pd.DataFrame, split: str | None, used: Collection[str | None] = ()
+) -> tuple[pd.DataFrame, str | None]:
+    """The rows of one part and its name: ``test`` where the table has a ``split`` column.
+
+    A column ``split`` that is among those ``used`` (as label, say) names no parts.
+    """
+    if "split" not in frame.columns or "split" in used:
         if split is not None:
             raise InputError(f"No column split in {WHAT}: cannot take the part {split!r}.")
         return frame, None
     wanted = "test" if split is None else split
-    names = frame["split"].astype("string")
+    require_columns(frame, ["split"], WHAT)
+    names = text(frame["split"])
     if not (names == wanted).any():
         hint = "An audit covers the test part; --split (split=...) chooses another."
         raise unknown("split", wanted, sorted(names.dropna().unique()), hint)
     return frame[(names == wanted).fillna(False).to_numpy(bool)], wanted
 
 
+def part_of(frame: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of one part; none where there is no ``split`` column, or no such part.
+
+    >>> part_of(pd.DataFrame({"split": ["val ", "test"], "x": [1, 2]}), "val")["x"].tolist()
+    [1]
+    """
+    if "split" not in frame.columns:
+        return frame.iloc[:0]
+    require_columns(frame, ["split"], WHAT)
+    return frame[(text(frame["split"]) == split).fillna(False).to_numpy(bool)]
+
+
+def with_keys(
+    frame: pd.DataFrame,
+    columns: Iterable[str],
+    what: str = WHAT,
+    told: list[str] | None = None,
+) -> pd.DataFrame:
+    """The frame with those of ``columns`` that it has as keys (``values.keys``)."""
+    own = [column for column in dict.fromkeys(columns) if column in frame.columns]
+    return frame.assign(**{column: keys(frame, column, what, told) for column in own})
+
+
+def _in_order(
+    rows: pd.DataFrame, label: str, score: str, groups: Sequence[str], patient: str | None
+) -> pd.DataFrame:
+    """The rows in an order of their own, so that resampling does not depend on the table's.
+
+    By patient, image, score and label; what is then still equal differs in groups at most.
+    """
+    own = [c for c in (patient, "image_id") if c is not None and c in rows.columns]
+    columns = [text(rows[c]) for c in dict.fromkeys(own)]
+    columns += [rows[score], rows[label]]
+    columns += [group_values(rows, name, WHAT) for name in sorted(set(groups))]
+    codes = [pd.factorize(column, sort=True)[0] for column in columns]  # a null comes first
+    return rows.iloc[np.lexsort(codes[::-1])]
+
+
 def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> pd.DataFrame:
-    no_label, no_score = rows[label].isna(), rows[score].isna()
+    """Rows with a label and a score, both as numbers; the others are counted."""
+    no_label, no_score = is_empty(rows[label]), is_empty(rows[score])
     for column, missing in ((label, no_label), (score, no_score & ~no_label)):
         if missing.any():
             warnings.append(
@@ -144,21 +205,17 @@ def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> 
     kept = rows[~(no_label | no_score)]
     if kept.empty:
         raise InputError(f"No row in {WHAT} has both {label} and {score}.")
-    return kept
+    made = {label: labels(kept, label, WHAT), score: probabilities(kept, score, WHAT)}
+    return kept.assign(**made)
 
 
 def labels_of(
     rows: pd.DataFrame, label: str, both: bool = True, what: str = WHAT
 ) -> NDArray[np.float64]:
     """Labels of 0 and 1 as numbers; ``both`` asks for both of them."""
-    values = pd.to_numeric(rows[label], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    wrong = ~np.isin(values, (0.0, 1.0))
-    if wrong.any():
-        bad = rows[label].iloc[[int(wrong.argmax())]].tolist()[0]  # 2 rather than np.int64(2)
-        raise InputError(
-            f"{label} is {bad!r} in {what}: expected 0 (absent), "
-            "1 (present) or empty (not stated). Map other codes to these first."
-        )
+    values = labels(rows, label, what)
+    if np.isnan(values).any():
+        raise InputError(f"{label} is empty in {what}: expected 0 (absent) or 1 (present).")
     if both and values.min() == values.max():
         raise InputError(
             f"All {len(values)} labels in {label} are {values[0]:g} in {what}: expected positive "
@@ -169,21 +226,9 @@ def labels_of(
 
 def scores_of(rows: pd.DataFrame, score: str, what: str = WHAT) -> NDArray[np.float64]:
     """Probabilities as numbers."""
-    values = pd.to_numeric(rows[score], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    values = probabilities(rows, score, what)
     if np.isnan(values).any():
-        bad = rows[score].iloc[int(np.isnan(values).argmax())]
-        raise InputError(f"{score} is {bad!r} in {what}: expected a probability from 0 to 1.")
-    outside = (values < 0) | (values > 1)
-    if outside.any():
-        percent = values.min() >= 0 and 10 < values.max() <= 100
-        raise InputError(
-            f"{score} is {values[outside][0]:g} in {what}: expected a probability from 0 to 1. "
-            + (
-                "If these are percentages, divide them by 100 first."
-                if percent
-                else "If these are logits, apply the logistic function 1 / (1 + exp(-x)) first."
-            )
-        )
+        raise InputError(f"{score} is empty in {what}: expected a probability from 0 to 1.")
     return values
 
 
@@ -196,18 +241,17 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
             f"patients have several rows, the intervals are too narrow.{seen}"
         )
         return np.arange(len(rows))
-    keys = rows[patient].astype("string")
-    if keys.isna().any():
-        count = int(keys.isna().sum())
+    who = rows[patient]
+    if who.isna().any():
+        count = int(who.isna().sum())
         warnings.append(f"{count} rows have no {patient}: each counts as a patient of its own.")
-        own = pd.Series([f"\0{i}" for i in range(len(rows))], index=keys.index, dtype="string")
-        keys = keys.fillna(own)
-    if keys.is_unique and keys.str.lower().str.endswith(FILE_ENDINGS).all():
+        who = filled(who)
+    if who.is_unique and who.str.lower().str.endswith(FILE_ENDINGS).all():
         warnings.append(
             f"{patient} looks like a file name, one per row: patients with several images are "
             "then resampled as if they were several patients. Name the patient's own key."
         )
-    return patient_index(keys)
+    return patient_index(who)
 
 
 def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:

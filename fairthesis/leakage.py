@@ -126,6 +126,8 @@ def measure(
     for key, number in (("n_boot", n_boot), ("n_shuffles", n_shuffles), ("seed", seed)):
         if number < 0:
             raise InputError(f"{key} is {number}: expected 0 or more.")
+    if not names:
+        raise InputError(f"No probe is given: expected at least one of {', '.join(probes.PROBES)}.")
     for name in names:
         if name not in probes.PROBES:
             raise unknown("probe", name, probes.PROBES)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from fairthesis import values
 from fairthesis.errors import InputError
 from fairthesis.images import decode
 from fairthesis.schema import require_columns
@@ -29,15 +30,33 @@ def shared_values(frame: pd.DataFrame, keys: Sequence[str], split: str = "split"
     >>> shared_values(table, ["patient_id"]).values.tolist()
     [['patient_id', 'a', 'test+train', 2]]
     """
-    require_columns(frame, [*keys, split], "the table to check")
+    what = "the table to check"
+    require_columns(frame, [*keys, split], what)
+    if not keys:
+        raise InputError(f"No key is given: expected a column of {what} that parts may not share.")
+    parts = parts_of(frame, split)
     found: list[tuple[str, str, str, int]] = []
     for key in keys:
-        known = frame.dropna(subset=[key, split])
-        parts = known.groupby(key)[split].nunique()
-        for value in parts.index[parts > 1]:
-            rows = known[known[key] == value]
-            found.append((key, str(value), "+".join(sorted(set(rows[split]))), len(rows)))
+        known = pd.DataFrame({"value": values.keys(frame, key, what), "part": parts}).dropna()
+        if known.empty:
+            raise InputError(f"{key} is empty in {what}: nothing can be compared by it.")
+        counts = known.groupby("value")["part"].agg(["nunique", "size", "unique"])
+        for value, row in counts[counts["nunique"] > 1].iterrows():
+            found.append((key, str(value), "+".join(sorted(row["unique"])), int(row["size"])))
     return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def parts_of(frame: pd.DataFrame, split: str) -> pd.Series:
+    """The part of each row as text; refuses a table of one part, in which nothing can be shared."""
+    parts = values.text(frame[split]).rename(split)
+    names = sorted(parts.dropna().unique())
+    if len(names) < 2:
+        only = f"only {names[0]!r}" if names else "no value"
+        raise InputError(
+            f"The column {split!r} has {only}: expected the parts of a split, train and test for "
+            "instance. With one part there is nothing to compare."
+        )
+    return parts
 
 
 def difference_hash(path: Path) -> NDArray[np.bool_] | None:
@@ -68,7 +87,10 @@ def near_duplicates(
     hashes = [difference_hash(path) for path in paths]
     usable = [i for i, bits in enumerate(hashes) if bits is not None]
     if not usable:
-        return pd.DataFrame(columns=list(COLUMNS)), len(paths)
+        raise InputError(
+            f"None of the {len(paths)} images could be compared: each is missing, unreadable or "
+            "flat. Is the folder of the images the right one?"
+        )
     signs = np.array([hashes[i] for i in usable], dtype=np.float32) * 2 - 1
     part = np.array([splits[i] for i in usable])
     found = []

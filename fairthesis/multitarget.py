@@ -11,7 +11,8 @@ import pandas as pd
 from fairthesis import metrics
 from fairthesis.errors import InputError, unknown
 from fairthesis.intake import group_of, of_split
-from fairthesis.schema import group_names, require_columns
+from fairthesis.schema import require_columns
+from fairthesis.values import is_empty, labels, numbers, probabilities, text
 
 WHAT = "the predictions table"
 COLUMNS = (
@@ -53,13 +54,15 @@ def multilabel_table(
     require_columns(frame, [target, label, score, *([weight] if weight else [])], WHAT)
     rows, _ = of_split(frame.reset_index(drop=True), split)
     named = _names(rows[target])
-    kept = rows[label].notna() & rows[score].notna() & named.notna()
+    kept = ~is_empty(rows[label]) & ~is_empty(rows[score]) & named.notna().to_numpy(bool)
     rows, names = rows[kept], named[kept].to_numpy(object)
     if rows.empty:
         raise InputError(f"No row in {WHAT} has {target}, {label} and {score}.")
-    y, s = (_numbers(rows, column) for column in (label, score))
-    _check_labels(y, label)
-    _check_scores(s, score)
+    try:
+        y = labels(rows, label, WHAT)
+    except InputError as error:
+        raise InputError(f"{error} For classes use multiclass_table.") from error
+    s = probabilities(rows, score, WHAT)
     w = _weights(rows, weight)
     kinds = sorted(set(names))
     cut = _thresholds(threshold, kinds)
@@ -107,18 +110,20 @@ def multiclass_table(
             f"Got {len(columns)} class: expected two or more columns of probabilities."
         )
     require_columns(frame, [label, *columns.values()], WHAT)
-    rows = frame[frame[label].notna() & frame[list(columns.values())].notna().all(axis=1)]
-    rows = rows.reset_index(drop=True)
+    empty = np.any([is_empty(frame[name]) for name in (label, *columns.values())], axis=0)
+    rows = frame[~empty].reset_index(drop=True)
+    if rows.empty:
+        raise InputError(f"No row in {WHAT} has {label} and all of {', '.join(columns.values())}.")
     truth = _names(rows[label])
     for name in truth.unique():
         if name not in columns:
             raise unknown(f"class in {label}", name, columns)
-    total = sum(_numbers(rows, column) for column in columns.values())
-    off = np.abs(np.asarray(total) - 1) > 1e-3
+    total = np.sum([numbers(rows, column, WHAT) for column in columns.values()], axis=0)
+    off = ~(np.abs(total - 1) <= 1e-3)
     if off.any():
         raise InputError(
             f"The class probabilities of row {int(off.argmax())} add up to "
-            f"{np.asarray(total)[off][0]:.4g}: expected 1. Apply softmax to logits; for labels "
+            f"{total[off][0]:.4g}: expected 1. Apply softmax to logits; for labels "
             "that can occur together use multilabel_table."
         )
     keep = [c for c in rows.columns if c not in ("target", "y_true", "y_score")]
@@ -188,39 +193,13 @@ def _thresholds(threshold: float | Mapping[Any, float], targets: Sequence[str]) 
 
 def _names(values: pd.Series) -> pd.Series:
     """Classes or targets as text: 0 and "0" are one, also where a null has made 0 a 0.0."""
-    return group_names(values.infer_objects())
-
-
-def _numbers(rows: pd.DataFrame, column: str) -> metrics.Array:
-    values = pd.to_numeric(rows[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    if np.isnan(values).any():
-        bad = rows[column].iloc[int(np.isnan(values).argmax())]
-        raise InputError(f"{column} is {bad!r} in {WHAT}: expected a number.")
-    return values
-
-
-def _check_labels(y: metrics.Array, label: str) -> None:
-    wrong = ~np.isin(y, (0.0, 1.0))
-    if wrong.any():
-        raise InputError(
-            f"{label} is {y[wrong][0]:g} in {WHAT}: expected 0 (absent) or 1 (present). For "
-            "classes use multiclass_table."
-        )
-
-
-def _check_scores(s: metrics.Array, score: str) -> None:
-    outside = (s < 0) | (s > 1)
-    if outside.any():
-        raise InputError(
-            f"{score} is {s[outside][0]:g} in {WHAT}: expected a probability from 0 to 1. If "
-            "these are logits, apply the logistic function 1 / (1 + exp(-x)) first."
-        )
+    return text(values.infer_objects())
 
 
 def _weights(rows: pd.DataFrame, weight: str | None) -> metrics.Array | None:
     if weight is None:
         return None
-    w = _numbers(rows, weight)
+    w: metrics.Array = numbers(rows, weight, WHAT, "a weight of 0 or more")
     if (w < 0).any() or not np.isfinite(w).all():
         bad = w[(w < 0) | ~np.isfinite(w)][0]
         raise InputError(f"{weight} is {bad:g} in {WHAT}: expected weights of 0 or more.")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fairthesis import comparison, disparity, metrics, resampling, thresholds
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import labels_of, of_split, of_target, scores_of
+from fairthesis.intake import labels_of, of_split, of_target, part_of, scores_of
 from fairthesis.schema import (
     attribute_parts,
     group_values,
@@ -21,6 +21,7 @@ from fairthesis.schema import (
     write_table,
     write_text,
 )
+from fairthesis.values import filled, is_empty, keys, labels, probabilities
 
 # What is tested, and corrected for together; everything else is in the table without a correction.
 TESTED = (
@@ -115,6 +116,8 @@ def compare_all(
         if number < 0:
             raise InputError(f"{name} is {number}: expected 0 or more.")
     known = [*metrics.METRICS, *disparity.DISPARITIES]
+    if not tested:
+        raise InputError("No metric is to be tested: expected at least one in `tested`.")
     for metric in tested:
         if metric not in known:
             raise unknown("metric", metric, known)
@@ -161,7 +164,7 @@ def compare_all(
         reference=reference,
         group=group,
         n_images=len(compared),
-        n_patients=first[patient].iloc[sorted(compared)].nunique(),
+        n_patients=filled(keys(first, patient, reference)).iloc[sorted(compared)].nunique(),
         thresholds={name: cut for name, (_, cut) in parts.items()},
         changes=changes,
         levelling=levelling,
@@ -186,28 +189,29 @@ def _prepare(
 ) -> tuple[pd.DataFrame, float]:
     """The rows of one model that are compared, and its threshold."""
     require_columns(frame, needed, name)
-    frame, _ = of_target(frame, target)
-    rows, _ = of_split(frame, split)
-    values = rows[score].dropna()
-    if values.empty:
+    used = (label, score)
+    frame, _ = of_target(frame, target, used)
+    rows, _ = of_split(frame, split, used)
+    if is_empty(rows[score]).all():
         raise InputError(
             f"{score} of {name} is empty in all {len(rows)} compared rows: expected probabilities "
             "from 0 to 1. Is this the right column?"
         )
-    scores_of(values.to_frame(), score, name)
-    if rows[label].isna().all():
+    if is_empty(rows[label]).all():
         raise InputError(f"{label} of {name} is empty in all {len(rows)} compared rows.")
-    labels_of(rows[rows[label].notna()], label, what=name)
-    rows = rows.assign(**{c: pd.to_numeric(rows[c]) for c in (label, score)})
+    y = labels(rows, label, name)
+    rows = rows.assign(**{label: y, score: probabilities(rows, score, name)})
+    labels_of(rows[~np.isnan(y)], label, what=name)
     rule, rate = thresholds.parse(threshold)
     if rule == "fixed":
         return rows, float(rate if rate is not None else 0.5)
-    if "split" not in frame.columns or not (frame["split"] == "val").any():
+    held = part_of(frame, "val")
+    if held.empty:
         raise InputError(
             f"The threshold rule {threshold!r} is applied to rows with split == 'val', and {name} "
             "has none: give a number such as 0.5."
         )
-    held = frame[frame["split"] == "val"].dropna(subset=[label, score])
+    held = held[~(is_empty(held[label]) | is_empty(held[score]))]
     y, s = labels_of(held, label, both=False, what=name), scores_of(held, score, name)
     return rows, thresholds.choose(y, s, rule, rate)
 

@@ -15,7 +15,7 @@ from sklearn.isotonic import IsotonicRegression
 from fairthesis import calibration
 from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import labels_of, of_target, scores_of
+from fairthesis.intake import WHAT, labels_of, of_target, scores_of
 from fairthesis.metrics import Array
 from fairthesis.schema import (
     embedding_columns,
@@ -23,6 +23,7 @@ from fairthesis.schema import (
     group_values,
     require_columns,
 )
+from fairthesis.values import as_text, is_empty, keys, text
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -136,6 +137,8 @@ def apply_thresholds(
     """
     rows = _stated(frame, group, target)
     test = rows[rows["split"] == "test"]
+    if test.empty:
+        raise InputError(f"No row of the test part has a label, a score and a {group}.")
     for name in test[group].unique():
         if name not in cut:
             raise unknown(f"{group} without a threshold", name, cut)
@@ -208,13 +211,14 @@ def erase(
     named = group_values(labels, group, "the table of labels")
     columns = embedding_columns(embeddings, prefix, what)
     x = embedding_values(embeddings, columns, what)
-    own = pd.DataFrame({"image_id": labels["image_id"].astype("string"), group: named})
-    own = own.drop_duplicates()
+    own = pd.DataFrame({"image_id": keys(labels, "image_id", "the table of labels"), group: named})
+    own = own.dropna(subset=["image_id"]).drop_duplicates()
     if own["image_id"].duplicated().any():
         twice = own.loc[own["image_id"].duplicated(), "image_id"].iloc[0]
         raise InputError(f"Image {twice!r} has two values of {group}: expected one.")
-    names = embeddings["image_id"].astype("string").map(own.set_index("image_id")[group])
-    fitted = ((embeddings["split"] != "test") & names.notna()).to_numpy(bool)
+    names = keys(embeddings, "image_id", what).map(own.set_index("image_id")[group])
+    outside = (text(embeddings["split"]) != "test").fillna(True)
+    fitted = (outside & names.notna()).to_numpy(bool)
     if not fitted.any():
         raise InputError(
             f"No row of {what} outside the test part has a known {group}: expected val or train "
@@ -222,20 +226,22 @@ def erase(
         )
     erased = fit_leace(x[fitted], names[fitted].to_numpy(str))(x)
     made = pd.DataFrame(erased, columns=columns, index=embeddings.index)
-    return embeddings.assign(**{c: made[c].astype(embeddings[c].dtype) for c in columns})
+    kinds = {c: embeddings[c].dtype for c in columns}
+    kept = {c: kind for c, kind in kinds.items() if pd.api.types.is_float_dtype(kind)}
+    return embeddings.assign(**{c: made[c].astype(kept.get(c, np.float64)) for c in columns})
 
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
     """Rows of the target with score, label and group known, as numbers that an audit takes."""
     require_columns(frame, ["split", "y_true", "y_score"], "the predictions table")
     rows, _ = of_target(frame.reset_index(drop=True), target)
-    names = group_values(rows, group, "the predictions table")
-    rows = rows.assign(**{group: names.astype(object)})
-    rows = rows[rows["split"].isin(["val", "test"])].dropna(subset=["y_true", "y_score", group])
-    labels_of(rows, "y_true", both=False)
-    scores_of(rows, "y_score")
-    # Checked above, and only read as numbers here: whole labels stay whole in what is written.
-    return rows.assign(**{name: pd.to_numeric(rows[name]) for name in ("y_true", "y_score")})
+    names = group_values(rows, group, WHAT)
+    rows = rows.assign(**{group: names.astype(object), "split": as_text(rows["split"])})
+    there = ~(is_empty(rows["y_true"]) | is_empty(rows["y_score"]))
+    rows = rows[rows["split"].isin(["val", "test"]) & there].dropna(subset=[group])
+    y = labels_of(rows, "y_true", both=False) if len(rows) else np.empty(0)
+    s = scores_of(rows, "y_score") if len(rows) else np.empty(0)
+    return rows.assign(y_true=y.astype(np.int64), y_score=s)
 
 
 def _parts(

@@ -1,12 +1,11 @@
 """The columns of every table on disk, and their checks.
 
-Tables are read from CSV or Parquet and written whole or not at all: a new file replaces the old
-one only after its last byte is on disk.
+Tables are written whole or not at all: a new file replaces the old one only after its last byte is
+on disk. They are read by ``fairthesis.tables``.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tempfile
@@ -18,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.values import labels, numbers, plain_column, probabilities, text
 
 SPLITS = ("train", "val", "test")
 PREDICTION_COLUMNS = ("image_id", "patient_id", "split", "target", "y_true", "y_score")
@@ -27,11 +27,14 @@ EMBEDDING_KEYS = ("image_id", "patient_id", "split")
 def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
     """Raise ``InputError`` naming the first of ``columns`` that ``frame`` lacks.
 
+    Also refused: a name that stands twice, and lists in place of values.
+
     >>> require_columns(pd.DataFrame({"a": [1]}), ["a"], "the table")
     """
     for column in columns:
         if column not in frame.columns:
             raise unknown(f"column in {what}", column, frame.columns)
+        plain_column(frame, column, what)
 
 
 def check_predictions(frame: pd.DataFrame, what: str = "the predictions table") -> pd.DataFrame:
@@ -49,17 +52,8 @@ def check_predictions(frame: pd.DataFrame, what: str = "the predictions table") 
         raise InputError(
             f"Unknown split {value[0]!r} in {what}: expected one of {', '.join(SPLITS)}."
         )
-    labels = frame["y_true"].dropna()
-    if not labels.isin([0, 1]).all():
-        bad = labels[~labels.isin([0, 1])].iloc[0]
-        raise InputError(f"y_true is {bad!r} in {what}: expected 0, 1 or null (not stated).")
-    scores = frame["y_score"].dropna().to_numpy(dtype=float)
-    if not ((scores >= 0) & (scores <= 1)).all():
-        bad = scores[~((scores >= 0) & (scores <= 1))][0]
-        raise InputError(
-            f"y_score is {bad:g} in {what}: expected a probability from 0 to 1. "
-            "If these are logits, apply the logistic function first."
-        )
+    labels(frame, "y_true", what)
+    probabilities(frame, "y_score", what)
     doubled = frame.duplicated(["image_id", "target"])
     if doubled.any():
         first = frame.loc[doubled, "image_id"].iloc[0]
@@ -100,17 +94,13 @@ def embedding_columns(frame: pd.DataFrame, prefix: str, what: str) -> list[str]:
 
 def embedding_values(frame: pd.DataFrame, columns: list[str], what: str) -> NDArray[np.float64]:
     """The ``columns`` of an embedding as numbers, shape (n, d); all of them finite."""
-    for column in columns:
-        known = frame[column].dropna()
-        if pd.api.types.is_numeric_dtype(known):
-            continue
-        wrong = pd.to_numeric(known, errors="coerce").isna()
-        if wrong.any():
-            raise InputError(
-                f"{column} is {known[wrong].iloc[0]!r} in {what}: expected a number. Is it a "
-                "column of the embedding?"
-            )
-    values = frame[columns].to_numpy(np.float64, na_value=np.nan)
+    ready = all(pd.api.types.is_numeric_dtype(frame[column].dtype) for column in columns)
+    if ready:
+        values = frame[columns].to_numpy(np.float64, na_value=np.nan)
+    else:
+        expected = "a number, as in every column of an embedding"
+        made = [numbers(frame, column, what, expected) for column in columns]
+        values = np.stack(made, axis=1)
     if not np.isfinite(values).all():
         raise InputError(f"{what.capitalize()} holds values that are not finite numbers.")
     return values
@@ -141,18 +131,10 @@ def group_values(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
     """
     parts = attribute_parts(frame, name)
     require_columns(frame, parts, what)
-    text = group_names(frame[parts[0]])
+    found = text(frame[parts[0]])
     for part in parts[1:]:
-        text = text + " * " + group_names(frame[part])
-    return text.rename(name)
-
-
-def group_names(column: pd.Series) -> pd.Series:
-    """Values as text; a float that is whole (as pandas reads integers beside nulls) without .0."""
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    text = column.astype("string").str.strip()
-    return text.mask(text == "")
+        found = found + " * " + text(frame[part])
+    return found.rename(name)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -188,32 +170,6 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 def write_text(text: str, path: str | Path) -> None:
     """Write ``text`` to a file as UTF-8, whole or not at all."""
     write_atomically(Path(path), lambda to: to.write_text(text, encoding="utf-8"))
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """The table in a ``.csv`` (also ``.csv.gz``) or ``.parquet`` file.
-
-    Raises ``InputError`` where the file is missing, empty or cannot be read as a table.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{str(path)!r} is a directory: expected a .csv or .parquet file.")
-    if not path.exists():
-        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        guess = difflib.get_close_matches(path.name, near, n=1)
-        hint = f" Did you mean {guess[0]!r}?" if guess else ""
-        raise InputError(f"No file {str(path)!r}: expected a .csv or .parquet file.{hint}")
-    if path.stat().st_size == 0:
-        raise InputError(f"{str(path)!r} is empty: expected a table with a header and rows.")
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        if path.name.lower().endswith((".csv", ".csv.gz")):
-            return pd.read_csv(path, low_memory=False)
-    except (OSError, ValueError) as error:  # parser and decoding errors are ValueErrors
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
-    raise InputError(f"Cannot read {path.name!r}: expected a name ending in .csv or .parquet.")
 
 
 def fold_floats(frame: pd.DataFrame) -> pd.DataFrame:

@@ -383,7 +383,7 @@ def test_bca_intervals():
 
 def test_bca_in_the_audit_is_that_of_every_patient_left_out():
     frame = table(120, effect=2.0)
-    frame = frame[frame["split"] == "test"]
+    frame = frame[frame["split"] == "test"].sort_values(["patient_id", "image_id"])
     y, s = frame["y_true"].to_numpy(), frame["y_score"].to_numpy()
     patient = resampling.patient_index(frame["patient_id"])
     part = replicates.prepare(y, s, patient, 0.5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from test_audit import run, table
 
-from fairthesis import metrics, reading
+from fairthesis import delimited, metrics, reading
 from fairthesis.errors import InputError
 
 COLUMNS = {"label": "y_true", "score": "y_score", "groups": ["sex"], "patient": "patient_id"}
@@ -200,7 +200,8 @@ def test_only_the_needed_columns_are_read(tmp_path):
         found = reading.read_predictions(file, **COLUMNS)
         wanted = ["image_id", "patient_id", "split", "target", "y_true", "y_score", "sex"]
         assert list(found.columns) == wanted
-        pd.testing.assert_frame_equal(found, frame[wanted], check_dtype=False)
+        numbers = dict.fromkeys(("y_true", "y_score"), float)
+        pd.testing.assert_frame_equal(found.astype(numbers), frame[wanted], check_dtype=False)
     for changed, words in (
         ({"groups": ["sx"]}, "Did you mean 'sex'"),
         ({"groups": ["sex*age_grup"]}, "Did you mean 'age_group'"),
@@ -211,15 +212,16 @@ def test_only_the_needed_columns_are_read(tmp_path):
 
 
 def test_pieces_are_the_table_read_at_once(tmp_path, monkeypatch):
-    frame = table().assign(skin=np.where(np.arange(900) % 3, 1.0, 2.0))
+    frame = pd.concat([table()] * 4, ignore_index=True)
+    frame["image_id"] = range(len(frame))
+    frame["skin"] = np.where(np.arange(len(frame)) % 3, 1.0, 2.0)
     frame.loc[5, "skin"] = np.nan
-    frame.loc[880, "patient_id"] = "text among numbers"
+    frame.loc[3580, "patient_id"] = "text among numbers"
     frame["patient_id"] = frame["patient_id"].str.removeprefix("p")
     frame.to_csv(tmp_path / "p.csv", index=False)
     asked = COLUMNS | {"groups": ["sex*skin"]}
     at_once = reading.read_predictions(tmp_path / "p.csv", **asked)
-    monkeypatch.setattr(reading, "LARGE", 0)
-    monkeypatch.setattr(reading, "ROWS", 100)
+    monkeypatch.setattr(delimited, "CELLS", 100)  # a piece has 1,000 rows at least
     in_pieces = reading.read_predictions(tmp_path / "p.csv", **asked)
     pd.testing.assert_frame_equal(at_once, in_pieces)
     options = {"groups": ["sex*skin"]}
@@ -238,8 +240,8 @@ def test_memory_follows_the_needed_columns_not_the_file(tmp_path):
     size = file.stat().st_size
     assert size > 200_000_000
     code = (
-        "import resource, sys, pandas, fairthesis.reading as r\n"
-        "r.LARGE, r.ROWS = 0, 2000\n"
+        "import resource, sys, pandas, fairthesis.delimited, fairthesis.reading as r\n"
+        "fairthesis.delimited.CELLS = 10_000\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
         "before = peak()\n"
         f"f = r.read_predictions({str(file)!r}, label='y_true', score='y_score', groups=['sex'])\n"

@@ -89,7 +89,7 @@ def test_bad_tables_end_with_one_message(tmp_path, capsys, case):
     [
         ("missing.csv", None, "No file"),
         ("empty.csv", b"", "is empty"),
-        ("picture.png", b"x", "ending in .csv or .parquet"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "no text"),
         ("broken.parquet", b"not parquet", "Cannot read"),
         ("binary.csv", b"\xff\xfe\x00a,b\n", "Cannot read"),
     ],

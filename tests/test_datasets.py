@@ -144,8 +144,8 @@ def test_a_table_without_a_column_or_images_is_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "HAM10000_metadata.csv", header, [row])
     with pytest.raises(InputError, match="expected JPEG"):
         datasets.load("ham10000", tmp_path)
-    (tmp_path / "HAM10000_metadata.csv").write_bytes(b"\xff\xfe\x00bad")
-    with pytest.raises(InputError, match="not a readable CSV"):
+    (tmp_path / "HAM10000_metadata.csv").write_bytes(b"\xff\xfe\x00ba")
+    with pytest.raises(InputError, match="Cannot read"):
         datasets.load("ham10000", tmp_path)
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fairthesis.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What columns of keys are called, in lower case and without blanks and signs.
+KEYS = {
+    "patient": ("patientid", "patient", "subjectid", "subject", "patientkey", "pid", "mrn"),
+    "lesion": ("lesionid", "lesion"),
+    "image": ("imageid", "imageindex", "dicomid", "image", "isicid"),
+}
 
 
 @click.command(name="check-leaks")
@@ -16,7 +28,8 @@ from fairthesis.errors import InputError
     "--key",
     "keys",
     multiple=True,
-    help="Column that parts may not share; repeatable.  [default: patient_id, lesion_id, image_id]",
+    help="Column that parts may not share; repeatable.  [default: patient_id or the like, "
+    "lesion_id, image_id]",
 )
 @click.option("--image", help="Column of image files: looks for near-duplicates as well.")
 @click.option("--image-root", type=click.Path(path_type=Path), help="[default: the table's folder]")
@@ -33,8 +46,9 @@ def check_leaks(
 ) -> None:
     """Patients, lesions and near-duplicate images that the parts of a split share.
 
-    FILE is a CSV or Parquet table with one row per image, of this package or any other. Ends with
-    exit code 1 where something is shared.
+    FILE is a table with one row per image (CSV, Parquet, .xlsx), of this package or any other.
+    Patients are looked for by the usual names of their column; --key names another. Ends with
+    exit code 1 where something is shared, and with 2 where nothing could be checked.
 
     \b
     fairthesis datasets check-leaks predictions.parquet
@@ -44,26 +58,29 @@ def check_leaks(
 
     from fairthesis import leaks
     from fairthesis.schema import require_columns, write_table
+    from fairthesis.tables import read_table
 
-    if not file.is_file():
-        raise InputError(f"No such file: {str(file)!r}. Expected a CSV or Parquet table.")
-    try:
-        frame = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, dtype=str)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{file} is not a readable CSV or Parquet table: {error}") from error
-    default = [key for key in ("patient_id", "lesion_id", "image_id") if key in frame.columns]
-    found = leaks.shared_values(frame, keys or default, split)
-    checked = ", ".join(keys or default)
+    frame = read_table(file)
+    require_columns(frame, [split, *keys, *([image] if image else [])], str(file))
+    chosen = list(keys) or known_keys(list(frame.columns), only_images=image is not None)
+    parts = leaks.parts_of(frame, split)
+    found = pd.DataFrame(columns=list(leaks.COLUMNS))
+    if chosen:
+        found = leaks.shared_values(frame, chosen, split)
+    checked = [_counted(frame, key) for key in chosen]
     if image is not None:
-        require_columns(frame, [image], str(file))
-        rows = frame.dropna(subset=[image, split]).drop_duplicates([image, split])
-        paths = [(image_root or file.parent) / str(name) for name in rows[image]]
-        pairs, skipped = leaks.near_duplicates(paths, list(rows[split]), distance)
+        rows = pd.DataFrame({"image": frame[image], "part": parts}).dropna().drop_duplicates()
+        paths = [(image_root or file.parent) / str(name) for name in rows["image"]]
+        pairs, skipped = leaks.near_duplicates(paths, list(rows["part"]), distance)
         found = pd.concat([found, pairs], ignore_index=True) if len(found) else pairs
-        checked += f", {len(paths) - skipped} images ({skipped} missing, unreadable or flat)"
+        checked.append(f"{len(paths) - skipped} images ({skipped} missing, unreadable or flat)")
     if out is not None:
         write_table(found, out)
-    click.echo(f"checked {len(frame)} rows: {checked}")
+    without = int(parts.isna().sum())
+    names = ", ".join(f"{name} ({n})" for name, n in parts.value_counts().sort_index().items())
+    click.echo(f"checked {len(frame) - without} rows, {names}: {', '.join(checked)}")
+    if without:
+        click.echo(f"{without} rows have no {split} and were not checked")
     for kind, number in found["kind"].str.replace(r" \(.*", "", regex=True).value_counts().items():
         click.echo(f"{number} shared: {kind}")
     for row in found.head(20).itertuples():
@@ -73,3 +90,28 @@ def check_leaks(
     if len(found):
         raise click.exceptions.Exit(1)
     click.echo("nothing is shared between the parts")
+
+
+def known_keys(columns: list[str], only_images: bool = False) -> list[str]:
+    """The columns of patients, lesions and images by their usual names.
+
+    Refused is a table without a column of patients: that no image is shared says nothing of them.
+
+    >>> known_keys(["Image Index", "Patient ID", "split"])
+    ['Patient ID', 'Image Index']
+    """
+    plain = {name: re.sub("[^a-z0-9]", "", str(name).lower()) for name in columns}
+    found = [name for kind in KEYS.values() for name in columns if plain[name] in kind]
+    if not only_images and not any(plain[name] in KEYS["patient"] for name in found):
+        raise InputError(
+            "No column of patients was found, so nothing would be checked: expected patient_id or "
+            f"the like among {', '.join(map(str, columns[:30]))}. Name it with --key."
+        )
+    return found
+
+
+def _counted(frame: pd.DataFrame, key: str) -> str:
+    from fairthesis.values import is_empty
+
+    empty = int(is_empty(frame[key]).sum())
+    return f"{key} ({empty} empty)" if empty else key

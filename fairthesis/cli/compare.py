@@ -64,7 +64,7 @@ def command(
           --group age_group --threshold fpr=0.2 --out comparison/
     """
     from fairthesis.paired import compare_all
-    from fairthesis.schema import read_table
+    from fairthesis.tables import read_table
 
     titles = model_names(files, names)
     found = compare_all(

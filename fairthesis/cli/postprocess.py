@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -58,11 +59,13 @@ def command(
           --method leace --out erased.parquet
     """
     from fairthesis import postprocess
-    from fairthesis.schema import read_table, write_table
+    from fairthesis.schema import write_table
+    from fairthesis.tables import read_table
 
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
-    frame = read_table(file)
+    numeric = re.escape(prefix) + "[0-9]+" if method == "leace" else None
+    frame = read_table(file, numeric=numeric)
     if method == "leace":
         given = frame if labels is None else read_table(labels)
         erased = postprocess.erase(frame, given, group=group, prefix=prefix)

@@ -162,16 +162,23 @@ def _from_table(
     target: str | None,
 ) -> tuple[dict[str, Size], float, float]:
     """Each group's cases, and the mean and the ``cluster_size`` of images per patient."""
+    import pandas as pd
+
     from fairthesis.intake import of_split, of_target
     from fairthesis.power import Size, cluster_size
-    from fairthesis.schema import group_values, read_table, require_columns
+    from fairthesis.schema import attribute_parts, group_values, require_columns
+    from fairthesis.tables import read_table, table_columns
+    from fairthesis.values import filled, keys, labels
 
-    frame = read_table(file)
-    require_columns(frame, [label, *([patient] if patient else [])], str(file))
-    rows, _ = of_split(of_target(frame, target)[0], split)
-    rows = rows[rows[label].notna()]
-    if not rows[label].isin([0, 1]).all():
-        raise InputError(f"{label} in {file}: expected 0, 1 or empty.")
+    names = table_columns(file)
+    header = pd.DataFrame(columns=list(dict.fromkeys(names)))
+    needed = [label, *attribute_parts(header, group), *([patient] if patient else [])]
+    require_columns(header, needed, str(file))
+    frame = read_table(file, {*needed, "target", "split"})
+    require_columns(frame, needed, str(file))
+    used = (label, patient)
+    rows, _ = of_split(of_target(frame, target, used)[0], split, used)
+    rows = rows.assign(**{label: labels(rows, label, str(file))}).dropna(subset=[label])
     rows = rows.assign(**{group: group_values(rows, group, str(file))}).dropna(subset=[group])
     sizes = {
         str(name): Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
@@ -182,5 +189,5 @@ def _from_table(
     if patient is None:
         return sizes, 1.0, 1.0
     # As in an audit, a row without a key counts as a patient of its own.
-    counts = rows[patient].value_counts().to_list() + [1] * int(rows[patient].isna().sum())
+    counts = filled(keys(rows, patient, str(file))).value_counts().to_list()
     return sizes, len(rows) / len(counts), cluster_size(counts)

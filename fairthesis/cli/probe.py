@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,15 +72,16 @@ def command(
           --prefix sensitive_ --probe logistic --probe mlp --out leakage/
     """
     from fairthesis.leakage import measure
-    from fairthesis.schema import read_table
+    from fairthesis.tables import read_table
 
+    numeric = re.escape(prefix) + "[0-9]+"
     found = measure(
-        read_table(file),
+        read_table(file, numeric=numeric),
         read_table(labels),
         attribute=attribute,
         target=target,
         prefix=prefix,
-        random=None if random is None else read_table(random),
+        random=None if random is None else read_table(random, numeric=numeric),
         names=names or NAMES,
         n_boot=n_boot,
         n_shuffles=n_shuffles,

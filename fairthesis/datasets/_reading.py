@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from fairthesis.errors import InputError
 from fairthesis.schema import require_columns
+from fairthesis.tables import read_table
+from fairthesis.values import as_text, keys
 
 AGE_CUTS = (20, 40, 60, 80)
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
@@ -34,47 +34,22 @@ def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
     return path
 
 
-def table(root: Path, names: Sequence[str], columns: Iterable[str], dataset: str) -> pd.DataFrame:
+def table(root: Path, names: Sequence[str], columns: Sequence[str], dataset: str) -> pd.DataFrame:
     """The first of the files ``names`` that is in ``root``, every value as text, empty as null.
 
-    CSV (or tabs between the columns), also gzipped, in UTF-8 or, where it is not, in Latin-1; a
-    name that ends with ``.xlsx`` is the first sheet of a workbook.
+    Any table that ``tables.read_table`` reads, also gzipped. The ``columns`` are as ``values.text``
+    has them, so that keys of two tables meet.
     """
     for name in names:
         for path in (root / name, root / f"{name}.gz"):
-            if path.is_file():
-                try:
-                    frame = _workbook(path) if path.suffix == ".xlsx" else _csv(path)
-                except (ValueError, OSError, KeyError, BadZipFile, EOFError) as error:
-                    kind = "workbook" if path.suffix == ".xlsx" else "CSV table"
-                    raise InputError(f"{path} is not a readable {kind}: {error}") from error
+            if path.exists():
+                frame = read_table(path)
                 require_columns(frame, columns, str(path))
                 if len(frame) == 0:
                     raise InputError(f"{path} has a header and no rows: expected one per image.")
-                return frame
+                return frame.assign(**{column: as_text(frame[column]) for column in columns})
     listed = " or ".join(names)
     raise InputError(f"No {listed} in {str(root)!r}: expected the release of {dataset}.")
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """Text in UTF-8, with or without a mark of byte order; else Latin-1, if it is text at all."""
-    try:
-        frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", index_col=False)
-        if len(frame.columns) == 1 and "\t" in str(frame.columns[0]):  # as Dataverse gives tables
-            frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", sep="\t", index_col=False)
-        return frame
-    except UnicodeDecodeError:
-        frame = pd.read_csv(path, dtype=str, encoding="latin-1", index_col=False)
-        if any("\0" in str(name) or "\xff\xfe" in str(name) for name in frame.columns):
-            raise ValueError("neither UTF-8 nor Latin-1 text") from None
-        return frame
-
-
-def _workbook(path: Path) -> pd.DataFrame:
-    """The first sheet of an Excel workbook, every value as text."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # styles that openpyxl does not know
-        return pd.read_excel(path, dtype=str, engine="openpyxl")
 
 
 def images_in(root: Path, folders: Iterable[str], suffixes: Iterable[str]) -> dict[str, str]:
@@ -178,6 +153,8 @@ def usable(
     source: pd.DataFrame, left_out: Counter[str], image: str, patient: str | None = None
 ) -> pd.DataFrame:
     """The rows with an image name (and a patient, where there are numbers), each image once."""
+    for column in (image, *([patient] if patient is not None else [])):
+        keys(source, column, "the table of images")  # warns where digits were lost
     source = drop(source, source[image].isna(), "row without an image name", left_out)
     if patient is not None:
         source = drop(source, source[patient].isna(), "row without a patient", left_out)
