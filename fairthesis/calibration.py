@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from fairthesis import cases
+
 Array = NDArray[np.float64]
 
 N_BINS = 15
@@ -25,7 +27,7 @@ def bin_index(y_score: ArrayLike, n_bins: int = N_BINS) -> NDArray[np.intp]:
     array([0, 1, 1])
     """
     edges = np.linspace(0, 1, n_bins + 1)
-    found = np.searchsorted(edges, np.asarray(y_score, np.float64), side="right") - 1
+    found = np.searchsorted(edges, cases.probabilities(y_score), side="right") - 1
     return np.clip(found, 0, n_bins - 1)
 
 
@@ -33,8 +35,8 @@ def bin_sums(
     y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None, n_bins: int = N_BINS
 ) -> tuple[Array, Array, Array]:
     """Per bin: weight, sum of scores, sum of labels, each of shape (..., n_bins)."""
-    y, s = np.asarray(y_true, np.float64), np.asarray(y_score, np.float64)
-    w = np.ones(y.shape) if weight is None else np.asarray(weight, np.float64)
+    y, s = cases.pair(y_true, y_score, probability=True)
+    w = np.asarray(cases.weights(weight, len(y)), np.float64)
     member = np.eye(n_bins)[bin_index(s, n_bins)]
     return w @ member, w @ (member * s[:, None]), w @ (member * y[:, None])
 
@@ -105,7 +107,7 @@ def ece_debiased(
 
 def logit(y_score: ArrayLike) -> Array:
     """log(s / (1 - s)), with s clipped to [1e-6, 1 - 1e-6]."""
-    s = np.clip(np.asarray(y_score, np.float64), LOGIT_EPS, 1 - LOGIT_EPS)
+    s = np.clip(cases.probabilities(y_score), LOGIT_EPS, 1 - LOGIT_EPS)
     return np.log(s) - np.log1p(-s)
 
 
@@ -212,9 +214,9 @@ def calibration_line(
     >>> round(float(a), 6) + 0.0, round(float(b), 6)
     (0.0, 1.0)
     """
-    y = np.asarray(y_true, np.float64)
-    w = np.ones(y.shape) if weight is None else np.asarray(weight, np.float64)
-    return recalibration_line(logit(y_score), w, w * y)
+    y, s = cases.pair(y_true, y_score, probability=True)
+    w = np.asarray(cases.weights(weight, len(y)), np.float64)
+    return recalibration_line(logit(s), w, w * y)
 
 
 def calibration_intercept(
@@ -261,7 +263,7 @@ def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float
     >>> round(smooth_ece([1, 0] * 500, [0.6] * 1000), 2)
     0.1
     """
-    y, s = np.asarray(y_true, np.float64), np.asarray(y_score, np.float64)
+    y, s = cases.pair(y_true, y_score, probability=True)
     if not len(y):
         return float("nan")
     return smooth_error(np.bincount(grid_cell(s, grid), y - s, minlength=grid) / len(y))

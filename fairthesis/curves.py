@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from fairthesis import calibration
+from fairthesis import calibration, cases
 
 THRESHOLDS = np.round(np.linspace(0, 1, 101), 2)
 
@@ -17,7 +17,7 @@ def roc_curve(y_true: ArrayLike, y_score: ArrayLike, points: int = 200) -> pd.Da
     >>> roc_curve([0, 1], [0.2, 0.7])["tpr"].tolist()
     [0.0, 1.0, 1.0]
     """
-    y, s = np.asarray(y_true) > 0, np.asarray(y_score, np.float64)
+    y, s = cases.pair(y_true, y_score)
     cut = np.unique(s)[::-1]
     if len(cut) > points:
         cut = cut[np.unique(np.linspace(0, len(cut) - 1, points).astype(np.intp))]
@@ -53,7 +53,7 @@ def threshold_counts(y_true: ArrayLike, y_score: ArrayLike) -> pd.DataFrame:
     >>> threshold_counts([0, 1], [0.2, 0.7]).iloc[50].tolist()
     [0.5, 1.0, 0.0]
     """
-    y, s = np.asarray(y_true) > 0, np.asarray(y_score, np.float64)
+    y, s = cases.pair(y_true, y_score)
     table = {"threshold": THRESHOLDS.astype(np.float64)}
     for name, part in (("tp", np.sort(s[y])), ("fp", np.sort(s[~y]))):
         table[name] = (len(part) - np.searchsorted(part, THRESHOLDS, "left")).astype(np.float64)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
+from fairthesis import cases
 from fairthesis.errors import InputError
 from fairthesis.metrics import Array
 from fairthesis.resampling import patient_index
@@ -54,13 +55,19 @@ def _estimate(value: float, variance: float, null: float, level: float) -> Norma
 
 
 def _both(y_true: ArrayLike) -> NDArray[np.bool_]:
-    y = np.asarray(y_true) > 0
+    y = cases.binary(y_true)
     if min(y.sum(), (~y).sum()) < 2:
         raise InputError(
             "The variance of an AUROC needs two positive and two negative cases, but got "
             f"{int(y.sum())} and {int((~y).sum())}."
         )
     return y
+
+
+def _scores(y: NDArray[np.bool_], values: ArrayLike, name: str = "y_score") -> Array:
+    s = cases.scores(values, name)
+    cases.same_length(y, s, name)
+    return s
 
 
 def delong(y_true: ArrayLike, y_score: ArrayLike, level: float = 0.95) -> Normal:
@@ -72,7 +79,7 @@ def delong(y_true: ArrayLike, y_score: ArrayLike, level: float = 0.95) -> Normal
     0.75
     """
     y = _both(y_true)
-    v10, v01 = _placements(y, np.asarray(y_score, np.float64))
+    v10, v01 = _placements(y, _scores(y, y_score))
     variance = v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01)
     return _estimate(float(v10.mean()), float(variance), 0.5, level)
 
@@ -86,8 +93,8 @@ def delong_paired(
     0.25
     """
     y = _both(y_true)
-    a = _placements(y, np.asarray(first, np.float64))
-    b = _placements(y, np.asarray(second, np.float64))
+    a = _placements(y, _scores(y, first, "first"))
+    b = _placements(y, _scores(y, second, "second"))
     # The variance of the difference of placements carries the covariance of the two AUROCs.
     parts = [(v - u).var(ddof=1) / len(u) for u, v in zip(a, b, strict=True)]
     return _estimate(float(b[0].mean() - a[0].mean()), float(sum(parts)), 0.0, level)
@@ -136,7 +143,7 @@ def obuchowski(
     True
     """
     y = _both(y_true)
-    placements = _placements(y, np.asarray(y_score, np.float64))
+    placements = _placements(y, _scores(y, y_score))
     value = float(placements[0].mean())
     variance = _clustered_variance(y, patients, placements, value)
     return _estimate(value, variance, 0.5, level)
@@ -160,8 +167,8 @@ def obuchowski_paired(
     0.25
     """
     y = _both(y_true)
-    a = _placements(y, np.asarray(first, np.float64))
-    b = _placements(y, np.asarray(second, np.float64))
+    a = _placements(y, _scores(y, first, "first"))
+    b = _placements(y, _scores(y, second, "second"))
     placements = (b[0] - a[0], b[1] - a[1])
     value = float(placements[0].mean())
     variance = _clustered_variance(y, patients, placements, value)

@@ -14,10 +14,9 @@ import pandas as pd
 from fairthesis import report
 from fairthesis.errors import InputError
 from fairthesis.intake import Intake
-from fairthesis.schema import write_table, write_text
+from fairthesis.schema import without_formulas, write_table, write_text
 
 SCHEMA = "fairthesis.audit/1"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -179,44 +178,28 @@ class FairnessReport:
             ]
         return {name: pd.DataFrame(rows) for name, rows in made.items()}
 
-    def to_html(self) -> str:
-        """One self-contained page."""
+    def to_html(self, *, explorer: bool = True) -> str:
+        """One self-contained page, with or without the threshold ``explorer``.
+
+        From the explorer the group, label and score (to 0.01) of single rows can be read back.
+        """
         chance = {
             a: {g: m.chance for g, m in members.items()} for a, members in self.groups.items()
         }
-        return report.render(self.to_dict(), self.settings, chance, self.data)
+        return report.render(self.to_dict(), self.settings, chance, self.data, explorer)
 
-    def write(self, directory: str | Path) -> list[Path]:
+    def write(self, directory: str | Path, *, explorer: bool = True) -> list[Path]:
         """Write ``audit.json``, ``audit.html`` and the tidy CSVs; each file whole or not at all."""
         directory = Path(directory)
         if directory.exists() and not directory.is_dir():
             raise InputError(f"{str(directory)!r} is a file: expected a directory to write into.")
-        texts = {"audit.json": self.to_json(), "audit.html": self.to_html()}
+        texts = {"audit.json": self.to_json(), "audit.html": self.to_html(explorer=explorer)}
         tables = self.tables()
         for name, text in texts.items():
             write_text(text, directory / name)
         for name, table in tables.items():
-            write_table(_no_formulas(table), directory / f"{name}.csv")
+            write_table(without_formulas(table), directory / f"{name}.csv")
         return [directory / name for name in (*texts, *(f"{t}.csv" for t in tables))]
-
-
-def _no_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Names that a spreadsheet would run as a formula, with an apostrophe before them.
-
-    As OWASP advises against CSV injection; ``audit.json`` keeps the names as they are.
-    """
-    names = [column for column in ("attribute", "group") if column in table.columns]
-    return table.assign(**{name: [_as_text(v) for v in table[name]] for name in names})
-
-
-def _as_text(name: str) -> str:
-    if not name.startswith(FORMULA):
-        return name
-    try:
-        float(name)  # -1 is a number for a spreadsheet as well
-    except ValueError:
-        return f"'{name}"
-    return name
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:

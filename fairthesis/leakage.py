@@ -21,7 +21,7 @@ from fairthesis import probes, resampling
 from fairthesis.embeddings import Part
 from fairthesis.errors import InputError, unknown
 from fairthesis.probes import Array, Code, Codes
-from fairthesis.schema import write_table, write_text
+from fairthesis.schema import without_formulas, write_table, write_text
 
 SCOPES = ("marginal", "given the target")
 FLOOR = 10  # of each group in a target class of the fitting part, for a probe given the target
@@ -78,7 +78,7 @@ class Leakage:
         """Write ``leakage.json`` and ``leakage.csv`` into ``out``, and return their paths."""
         paths = [Path(out) / name for name in ("leakage.json", "leakage.csv")]
         write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", paths[0])
-        write_table(self.table(), paths[1])
+        write_table(without_formulas(self.table()), paths[1])
         return paths
 
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fairthesis import calibration
-from fairthesis.errors import InputError
+from fairthesis import calibration, cases
 
 Array = NDArray[np.float64]
 
@@ -40,8 +39,9 @@ def counts(
     >>> [int(c) for c in counts([1, 0, 0, 1], [1, 1, 0, 0])]
     [1, 1, 1, 1]
     """
-    y, p = np.asarray(y_true) > 0, np.asarray(y_pred) > 0
-    w = np.ones(y.shape) if weight is None else np.asarray(weight, np.float64)
+    y, p = cases.binary(y_true), cases.binary(y_pred, "y_pred")
+    cases.same_length(y, p, "y_pred")
+    w = np.asarray(cases.weights(weight, len(y)), np.float64)
     cells = np.stack([y & p, ~y & p, ~y & ~p, y & ~p], axis=-1).astype(np.float64)
     totals = w @ cells
     return totals[..., 0], totals[..., 1], totals[..., 2], totals[..., 3]
@@ -163,8 +163,8 @@ def ranking(
     step-wise area under precision and recall, without interpolation (as scikit-learn's).
     NaN where there is no positive or, for AUROC, no negative.
     """
-    y, s = np.asarray(y_true) > 0, np.asarray(y_score)
-    w = np.ones(y.shape, np.float64) if weight is None else np.asarray(weight, np.float64)
+    y, s = cases.pair(y_true, y_score)
+    w = np.asarray(cases.weights(weight, len(y)), np.float64)
     order = np.argsort(-s, kind="stable")
     positives, negatives = order[y[order]], order[~y[order]]
     w_pos, w_neg = np.take(w, positives, axis=-1), np.take(w, negatives, axis=-1)
@@ -198,7 +198,8 @@ def brier(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
     >>> float(brier([0, 1], [0.5, 1.0]))
     0.125
     """
-    return _mean((np.asarray(y_score, np.float64) - np.asarray(y_true)) ** 2, weight)
+    y, s = cases.pair(y_true, y_score, probability=True)
+    return _mean((s - y) ** 2, weight)
 
 
 def log_loss(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None) -> Array:
@@ -215,14 +216,15 @@ def log_loss(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = N
 def log_losses(y_true: ArrayLike, y_score: ArrayLike) -> Array:
     """The log loss of each case, shape (n,)."""
     eps = np.finfo(np.float64).eps
-    p = np.clip(np.asarray(y_score, np.float64), eps, 1 - eps)
-    return -np.where(np.asarray(y_true) > 0, np.log(p), np.log1p(-p))
+    y, s = cases.pair(y_true, y_score, probability=True)
+    p = np.clip(s, eps, 1 - eps)
+    return -np.where(y, np.log(p), np.log1p(-p))
 
 
 def _mean(values: Array, weight: ArrayLike | None) -> Array:
     if weight is None:
         return np.asarray(values.mean() if len(values) else np.nan)
-    w = np.asarray(weight)
+    w = cases.weights(weight, len(values))
     return ratio(w @ values.astype(w.dtype), w.sum(-1))
 
 
@@ -271,11 +273,7 @@ def evaluate(
     >>> round(evaluate([0, 1, 0, 1], [0.2, 0.9, 0.6, 0.7])["accuracy"], 2)
     0.75
     """
-    y, s = np.asarray(y_true, np.float64), np.asarray(y_score, np.float64)
-    if y.shape != s.shape or y.ndim != 1:
-        raise InputError(
-            f"Expected labels and scores of one length, but got shapes {y.shape} and {s.shape}."
-        )
+    y, s = cases.pair(y_true, y_score, probability=True)
     cells = counts(y, s >= threshold, weight)
     rates = {name: float(f(*cells)) for name, f in RATES.items()}
     scores = {name: float(f(y, s, weight)) for name, f in SCORES.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fairthesis import cases
 from fairthesis.errors import InputError
 from fairthesis.metrics import Array, auroc, fnr, fpr, ratio
 
@@ -34,7 +35,7 @@ def overdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLik
 
 def _rates(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Array, Array]:
     """TPR and FPR at every threshold that occurs, from "nothing is positive" downwards."""
-    y, s = np.asarray(y_true) > 0, np.asarray(y_score, np.float64)
+    y, s = cases.pair(y_true, y_score)
     cut = np.concatenate([[np.inf], np.unique(s)[::-1]])
     above = [len(part) - np.searchsorted(np.sort(part), cut, "left") for part in (s[y], s[~y])]
     return ratio(above[0], y.sum()), ratio(above[1], (~y).sum())
@@ -85,9 +86,9 @@ def net_benefit(y_true: ArrayLike, y_score: ArrayLike, thresholds: ArrayLike) ->
     >>> net_benefit([0, 1], [0.3, 0.9], [0.5, 0.2]).tolist()
     [0.5, 0.375]
     """
-    y, s = np.asarray(y_true) > 0, np.asarray(y_score, np.float64)
+    y, s = cases.pair(y_true, y_score, probability=True)
     t = np.asarray(thresholds, np.float64)
-    if ((t < 0) | (t >= 1)).any():
+    if not ((t >= 0) & (t < 1)).all():
         raise InputError("A threshold of net benefit lies outside [0, 1): expected a risk.")
     tp, fp = ((np.sort(part) >= t[..., None]).sum(-1) for part in (s[y], s[~y]))
     return ratio(tp - fp * t / (1 - t), len(y))
@@ -102,6 +103,6 @@ def cross_auroc(positives: ArrayLike, negatives: ArrayLike) -> float:
     >>> cross_auroc([0.9, 0.4], [0.4, 0.1])
     0.875
     """
-    p, n = np.asarray(positives, np.float64), np.asarray(negatives, np.float64)
+    p, n = cases.scores(positives, "positives"), cases.scores(negatives, "negatives")
     labels = np.concatenate([np.ones(len(p)), np.zeros(len(n))])
     return float(auroc(labels, np.concatenate([p, n])))

@@ -18,6 +18,7 @@ from fairthesis.schema import (
     attribute_parts,
     group_values,
     require_columns,
+    without_formulas,
     write_table,
     write_text,
 )
@@ -58,8 +59,8 @@ class Comparison:
         names = ("comparison.json", "changes.csv", "levelling.csv")
         paths = [Path(out) / name for name in names]
         write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", paths[0])
-        write_table(self.changes, paths[1])
-        write_table(self.levelling, paths[2])
+        write_table(without_formulas(self.changes), paths[1])
+        write_table(without_formulas(self.levelling), paths[2])
         return paths
 
     def to_dict(self) -> dict[str, Any]:

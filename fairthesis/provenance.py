@@ -28,11 +28,14 @@ TRAINING = (
     *("datasets", "methods"),
 )
 AUDITING = (
-    *("audit.py", "calibration.py", "cells.py", "disparity.py", "estimates.py", "findings.py"),
-    *("further.py", "intake.py", "inversion.py", "metrics.py", "operating.py", "replicates.py"),
-    *("resampling.py", "thresholds.py"),
+    *("audit.py", "calibration.py", "cases.py", "cells.py", "disparity.py", "estimates.py"),
+    *("findings.py", "further.py", "intake.py", "inversion.py", "metrics.py", "operating.py"),
+    *("replicates.py", "resampling.py", "thresholds.py", "values.py"),
 )
-PROBING = ("embeddings.py", "leakage.py", "metrics.py", "probes.py", "resampling.py")
+PROBING = (
+    *("cases.py", "embeddings.py", "leakage.py", "metrics.py", "probes.py", "resampling.py"),
+    "values.py",
+)
 
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from fairthesis import __version__, curves, wording
-from fairthesis.intake import Intake
+from fairthesis.intake import FEW, Intake
 
 FOREST = ("auroc", "tpr", "fpr", "ece_debiased")
 TABLE = ("auroc", "average_precision", "tpr", "fpr", "ppv", "npv", "accuracy", "selection_rate")
@@ -41,10 +41,13 @@ def render(
     settings: Mapping[str, Any] | None = None,
     chance: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]] | None = None,
     data: Intake | None = None,
+    explorer: bool = True,
 ) -> str:
     """The page for an audit's dictionary (``FairnessReport.to_dict()``, or a read audit.json).
 
     ``chance`` holds the range of each group's metrics under permutation; ``data`` the rows.
+    From the threshold ``explorer`` a row's group, label and score (to 0.01) can be read back: it
+    and the curves leave out groups of fewer than ``intake.FEW`` patients, and it can be left out.
     """
     settings = settings or {}
     environment = jinja2.Environment(
@@ -76,7 +79,8 @@ def render(
         number=wording.number,
         interval=wording.interval,
         p_value=wording.p_value,
-        explorer={a["id"]: a["counts"] for a in attributes if a["counts"]},
+        explorer={a["id"]: a["counts"] for a in attributes if a["counts"]} if explorer else {},
+        few=FEW,
         start=round(min(max(found["threshold"]["value"], 0), 1), 2),
         versions={
             "fairthesis": __version__,
@@ -113,6 +117,7 @@ def _attribute(
             "colour": COLOURS[k % len(COLOURS)],
             "dash": DASHES[k // len(COLOURS) % len(DASHES)],
             "small": min(group["n_positive"], group["n_negative"]) < floor,
+            "few": (group["n_patients"] or group["n"]) < FEW,
             **{key: group[key] for key in ("n", "n_patients", "n_positive", "n_negative")},
             "cells": _cells(group["metrics"], [*TABLE, *CALIBRATION]),
         }
@@ -135,12 +140,18 @@ def _attribute(
         "counts": [],
     }
     if data is not None and attribute in data.groups:
-        for k in range(len(groups)):
+        for k, group in enumerate(groups):
+            if group["few"]:
+                made["roc"].append("")
+                made["reliability"].append({"line": "", "dots": []})
+                made["counts"].append({name: [0] * len(curves.THRESHOLDS) for name in ("tp", "fp")})
+                continue
             rows = data.groups[attribute].codes == k
             y, s = data.y[rows], data.s[rows]
             roc = curves.roc_curve(y, s)
             made["roc"].append("" if roc.isna().any(axis=None) else _points(roc["fpr"], roc["tpr"]))
             reliability = curves.reliability_curve(y, s)
+            reliability = reliability[reliability["n"] >= FEW]
             made["reliability"].append(
                 {
                     "line": _points(reliability["score"], reliability["rate"]),

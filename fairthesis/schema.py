@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fairthesis.errors import InputError, unknown
 from fairthesis.values import labels, numbers, plain_column, probabilities, text
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for a formula
 SPLITS = ("train", "val", "test")
 PREDICTION_COLUMNS = ("image_id", "patient_id", "split", "target", "y_true", "y_score")
 EMBEDDING_KEYS = ("image_id", "patient_id", "split")
@@ -165,6 +166,32 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         write_atomically(path, lambda to: frame.to_csv(to, index=False, lineterminator="\n"))
     else:
         raise InputError(f"Cannot write {path.name!r}: expected a name ending in .csv or .parquet.")
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """A report's table whose text no spreadsheet runs: an apostrophe before what is a formula.
+
+    As OWASP advises against CSV injection. For tables that people open, not for data that are read
+    again: a key must stay as it is.
+
+    >>> without_formulas(pd.DataFrame({"group": ["=1+1", "-1", "F"]}))["group"].tolist()
+    ["'=1+1", '-1', 'F']
+    """
+    found = table.copy()
+    for name in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[name].dtype):
+            found[name] = table[name].map(_quoted)
+    return found
+
+
+def _quoted(value: object) -> object:
+    if not (isinstance(value, str) and value.startswith(FORMULA)):
+        return value
+    try:
+        float(value)  # -1 is a number for a spreadsheet as well
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def write_text(text: str, path: str | Path) -> None:

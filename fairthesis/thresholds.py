@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fairthesis import cases
 from fairthesis.errors import InputError, unknown
 
 RULES = ("youden", "fpr=0.2", "tnr=0.8")
@@ -48,7 +49,7 @@ def choose(y_true: ArrayLike, y_score: ArrayLike, rule: str, rate: float | None 
     >>> choose([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], "fpr", 0.5)
     0.35
     """
-    y, s = np.asarray(y_true) > 0, np.asarray(y_score, np.float64)
+    y, s = cases.pair(y_true, y_score)
     candidates: NDArray[np.float64] = np.unique(s)[::-1]
     negatives, positives = np.sort(s[~y]), np.sort(s[y])
     if not len(negatives) or not len(positives):

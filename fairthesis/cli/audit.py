@@ -45,6 +45,11 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @_options.seed("Same seed, same report.")
 @_options.split("to audit where there is a split column")
 @_options.target("The target to audit, where the table has several.")
+@click.option(
+    "--no-explorer",
+    is_flag=True,
+    help="Leave the threshold explorer out of the page: single rows can be read back from it.",
+)
 @_options.quiet()
 def command(
     file: Path,
@@ -60,6 +65,7 @@ def command(
     seed: int,
     split: str | None,
     target: str | None,
+    no_explorer: bool,
     quiet: bool,
 ) -> None:
     """Audit the predictions in FILE (CSV or Parquet) for differences between groups.
@@ -93,7 +99,7 @@ def command(
         interval=interval,
         seed=seed,
     )
-    _options.tell(lambda: summary(report), report.write(out), quiet)
+    _options.tell(lambda: summary(report), report.write(out, explorer=not no_explorer), quiet)
 
 
 def summary(report: FairnessReport) -> str:

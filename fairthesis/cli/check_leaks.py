@@ -57,7 +57,7 @@ def check_leaks(
     import pandas as pd
 
     from fairthesis import leaks
-    from fairthesis.schema import require_columns, write_table
+    from fairthesis.schema import require_columns, without_formulas, write_table
     from fairthesis.tables import read_table
 
     frame = read_table(file)
@@ -75,7 +75,7 @@ def check_leaks(
         found = pd.concat([found, pairs], ignore_index=True) if len(found) else pairs
         checked.append(f"{len(paths) - skipped} images ({skipped} missing, unreadable or flat)")
     if out is not None:
-        write_table(found, out)
+        write_table(without_formulas(found), out)
     without = int(parts.isna().sum())
     names = ", ".join(f"{name} ({n})" for name, n in parts.value_counts().sort_index().items())
     click.echo(f"checked {len(frame) - without} rows, {names}: {', '.join(checked)}")

@@ -128,9 +128,9 @@ def command(
             )
             lines.append(f"A gap of {gap:g} in {metric} between {a} and {b} needs {n:,} patients.")
     if out is not None:
-        from fairthesis.schema import write_table
+        from fairthesis.schema import without_formulas, write_table
 
-        write_table(table, out)
+        write_table(without_formulas(table), out)
         lines += ["", f"Written: {out}"]
     click.echo("\n".join(lines))
 
