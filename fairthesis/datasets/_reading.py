@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis.datasets._values import KEPT, count_values, describe_by
+from fairthesis.datasets._values import KEPT, count_values, describe_by, text
 from fairthesis.errors import InputError
 from fairthesis.schema import require_columns
 
@@ -98,7 +98,7 @@ def images_in(root: Path, folders: Iterable[str], suffixes: Iterable[str]) -> di
 
 
 def years(
-    text: pd.Series, left_out: Counter[str], here: NDArray[np.bool_] | None = None
+    given: pd.Series, left_out: Counter[str], here: NDArray[np.bool_] | None = None
 ) -> pd.Series:
     """Ages in years from ``058Y``, ``006M``, ``030D``, ``58`` or ``58.0``; null where unknown.
 
@@ -106,7 +106,7 @@ def years(
     ``left_out`` (the image stays in the cohort), among the rows ``here``. An empty cell is unknown
     and is not counted.
     """
-    clean = text.astype("string").str.strip().str.upper()
+    clean = given.astype("string").str.strip().str.upper()
     parts = clean.str.extract(r"^([+-]?\d+(?:\.\d*)?)([YMWD]?)$")
     number = pd.to_numeric(parts[0], errors="coerce").astype(float)
     per_year = parts[1].map({"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.0, "D": 365.25}).astype(float)
@@ -118,7 +118,7 @@ def years(
             (impossible & counted).sum()
         )
     words = number.isna() & clean.notna() & clean.ne("").fillna(False) & counted
-    count_values(text[words.astype(bool)], "age", KEPT, left_out)
+    count_values(given[words.astype(bool)], "age", KEPT, left_out)
     return age.mask(impossible)
 
 
@@ -132,7 +132,7 @@ def age_group(age: pd.Series, cuts: Sequence[int] = AGE_CUTS) -> pd.Series:
     values = age.to_numpy(dtype=float)
     code = np.searchsorted(edges, np.nan_to_num(values), side="right")
     named = pd.Series(np.array(names, dtype=object)[code], index=age.index, dtype="object")
-    return named.mask(np.isnan(values), None).astype("str")
+    return text(named.mask(np.isnan(values), None))
 
 
 def by_stem(found: Mapping[str, str]) -> dict[str, str]:

@@ -43,6 +43,7 @@ from fairthesis.datasets._values import (
     most_frequent,
     spelled,
     stated,
+    text,
 )
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
@@ -125,6 +126,6 @@ def _join(
 ) -> None:
     """Write an attribute of the patients, by the published values of the workbook's ``column``."""
     group = people[["PATIENT"]].assign(group=meaning(people[column], "chexpert", column))
-    frame[name] = frame["patient_id"].map(most_frequent(group, "PATIENT", "group")).astype("str")
+    frame[name] = text(frame["patient_id"].map(most_frequent(group, "PATIENT", "group")))
     given = people.drop_duplicates("PATIENT").set_index("PATIENT")[column]
     count_unknown(frame, name, frame["patient_id"].map(given), left_out)
