@@ -95,7 +95,7 @@ def test_every_finding_and_diagnosis_counts_for_what_stands_above_it(term: str) 
     [
         *([], [""], ["", " "], None, "", " ", "nan", ["exclude"], ["suboptimal study"]),
         *(["unchanged"], ["unchanged", "suboptimal study", ""], ["loc left"]),
-        ["normal", "exclude"],
+        *(["normal", "exclude"], ["normal", "suboptimal study"]),
         *(["neumonia"], ["pneumonias"], ["no pneumonia"], "pneumonia", "[pneumonia]", "['normal'"),
         *("[['pneumonia']]", "['pneumonia'] x", "{'pneumonia'}", ["loc pneumonia"]),
     ],

@@ -20,6 +20,7 @@ from fairthesis.datasets._values import count_values, name_most, rows, spelling
 FINDING_TREES = ("finding", "diagnosis")
 # The film or the report is said to be no full reading: what is not named may be there all the same.
 NO_READING = frozenset({"exclude", "suboptimal study", "unchanged"})
+NO_FILM = frozenset({"exclude", "suboptimal study"})  # nothing normal is read from these
 NORMAL = "normal"
 _ITEM = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|nan|None"""
 # commas, or blanks alone, as numpy prints an array
@@ -81,7 +82,8 @@ def read_labels(
 
     - a term of the tree is present, with all that stand above it;
     - the others are absent where the list names a finding or is ``normal``; not where it says
-      ``exclude``, ``suboptimal study`` or ``unchanged``: those are no full reading;
+      ``exclude`` or ``suboptimal study`` (no full reading), or ``unchanged`` beside a finding (others
+      may be unchanged as well);
     - ``normal`` beside a finding contradicts it: not stated, and counted;
     - an empty list, one of places (``loc left``) or of unknown words alone states nothing.
 
@@ -128,7 +130,7 @@ def _sorted_out(labels: list[str]) -> tuple[set[str], set[str], list[str]]:
 
 def _stated(present: set[str], marks: set[str], targets: dict[str, str]) -> dict[str, float]:
     """The targets that a study states, by the rules of ``read_labels``."""
-    normal = NORMAL in marks and "exclude" not in marks
+    normal = NORMAL in marks and not marks & NO_FILM
     full = normal or (bool(present) and not marks & NO_READING)
     values = {
         name: float(term in present)
