@@ -82,8 +82,8 @@ def read_labels(
 
     - a term of the tree is present, with all that stand above it;
     - the others are absent where the list names a finding or is ``normal``; not where it says
-      ``exclude`` or ``suboptimal study`` (no full reading), or ``unchanged`` beside a finding (others
-      may be unchanged as well);
+      ``exclude`` or ``suboptimal study`` (no full reading), or ``unchanged`` beside a finding
+      (others may be unchanged as well);
     - ``normal`` beside a finding contradicts it: not stated, and counted;
     - an empty list, one of places (``loc left``) or of unknown words alone states nothing.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -161,6 +162,8 @@ def _unpack(
         if name.name.lower().endswith(".zip") and not name.name.startswith("._"):
             inner = folder / name
             _unpack(inner, inner.parent, budget, depth + 1)
+    if hasattr(os, "sync"):
+        os.sync()  # all of the files before the mark: after a power cut it would vouch for blanks
     write_text(f"{size}\n", done)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fairthesis.datasets._filekinds import mismatch
@@ -206,6 +207,8 @@ class _Resuming:
             with bar, self.part.open("ab" if goes_on else "wb") as to:
                 for chunk in answer.iter_content(1 << 20):
                     bar.update(to.write(chunk))
+                to.flush()
+                os.fsync(to.fileno())  # it gets its name after its last byte is on the disk
         got = self.part.stat().st_size
         if size and got < size:
             raise OSError(f"{got} of {size} bytes came; give the command again to go on")
