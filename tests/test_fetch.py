@@ -339,3 +339,16 @@ def test_an_archive_replaces_no_other_download(
     with pytest.raises(InputError, match="replace a downloaded file"):
         fetch("made", tmp_path, sources=sources)
     assert (tmp_path / "a.csv").read_bytes() == GOOD["a.csv"]
+
+
+def test_an_archive_that_is_fetched_anew_is_unpacked_anew(
+    answering: Callable[..., str], tmp_path: Path
+) -> None:
+    """Of the same length, so that its mark looks right."""
+    address = answering((archive({"x": b"old"}), None), (archive({"x": b"new"}), None))
+    sources = {"made": {"a.zip": (f"{address}/a.zip", None)}}
+    fetch("made", tmp_path, sources=sources)
+    for name in ("a.zip", "a.zip.sha256"):
+        (tmp_path / name).unlink()
+    fetch("made", tmp_path, sources=sources)
+    assert (tmp_path / "x").read_bytes() == b"new"

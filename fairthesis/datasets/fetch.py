@@ -114,7 +114,10 @@ def fetch(
     for file, (address, published) in known[name].items():
         note = folder / f"{file}.sha256"
         _drop_other_kind(folder / file, note)
-        laid = (folder / file).is_file() and not note.is_file()  # by the user
+        there = (folder / file).is_file()
+        laid = there and not note.is_file()  # by the user
+        if not there:  # another archive may come than the one that was unpacked
+            (folder / f"{file}.unpacked").unlink(missing_ok=True)
         expected = published or (note.read_text().strip() if note.is_file() else None)
         try:
             path = Path(
