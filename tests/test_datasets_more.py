@@ -112,6 +112,8 @@ def test_chexpert_leaves_out_lateral_views_and_reads_race(tmp_path: Path) -> Non
     assert cohort.left_out == {
         "not a frontal view": 1,
         "sex is 'unknown' (set to unknown, image kept)": 3,
+        "race is 'unknown' (set to unknown, image kept)": 2,
+        "race is empty (set to unknown, image kept)": 1,
     }
     race = cohort.frame.drop_duplicates("patient_id").set_index("patient_id")["race"]
     assert race["patient00000"] == "White"
@@ -129,7 +131,11 @@ def test_mimic_joins_demographics(tmp_path: Path) -> None:
         **{"10000000": "White", "10000001": "Black", "10000002": "Hispanic", "10000003": None}
     }
     assert people.loc["10000000", "insurance"] == "Medicare"
-    assert cohort.left_out == {"not a frontal view": 1}
+    assert cohort.left_out == {
+        "not a frontal view": 1,
+        "race is empty (set to unknown, image kept)": 2,
+        "insurance is empty (set to unknown, image kept)": 2,
+    }
     (tmp_path / "patients.csv").write_text("subject_id,gender,anchor_age\n7,F,50\n")
     with pytest.raises(InputError, match="shares no subject_id"):
         datasets.load("mimic-cxr-jpg", tmp_path)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -211,3 +212,143 @@ def test_a_part_that_is_too_long_is_fetched_anew(
         server.server_close()
         thread.join()
     assert path.read_bytes() == b"0123456789"
+
+
+class Answers(Quiet):
+    """Gives the next of ``answers`` (bytes, type or None) at each request; the last one again."""
+
+    answers: ClassVar[list[tuple[bytes, str | None]]] = []
+    asked = 0
+
+    def do_GET(self) -> None:
+        body, kind = self.answers[min(type(self).asked, len(self.answers) - 1)]
+        type(self).asked += 1
+        self.send_response(200)
+        if kind:
+            self.send_header("Content-Type", kind)
+        self.end_headers()  # no length: a cut is not told by it
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Start a server with these answers; gives its address."""
+    servers = []
+
+    def start(*answers: tuple[bytes, str | None]) -> str:
+        monkeypatch.setattr(Answers, "answers", list(answers))
+        monkeypatch.setattr(Answers, "asked", 0)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def tarred(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as made:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+SIGN_IN = b"\n <!DOCTYPE html><html><body>Please sign in</body></html>"
+NOISE = bytes(range(256)) * 400
+GOOD = {
+    "a.zip": archive({"x.png": NOISE}),
+    "a.tar.gz": tarred({"x.png": NOISE}),
+    "a.tgz": tarred({"x.png": NOISE}),
+    "a.csv": b"a,b\n1,2\n",
+    "a.tab": "\ufeffa\tb\n1\t2\n".encode("utf-16"),
+}
+BAD: list[tuple[str, bytes, str | None]] = [
+    *((name, SIGN_IN, kind) for name in GOOD for kind in (None, "text/html", "application/zip")),
+    *((name, b"", None) for name in GOOD),
+    *((name, b"Please sign in", "text/html; charset=utf-8") for name in GOOD),
+    *((name, GOOD["a.csv"], None) for name in ("a.zip", "a.tar.gz", "a.tgz")),
+    *((name, GOOD["a.zip"], None) for name in ("a.csv", "a.tar.gz")),
+    *((name, GOOD[name][: len(GOOD[name]) // 2], None) for name in ("a.zip", "a.tar.gz", "a.tgz")),
+    ("a.csv", b'{"status":"ERROR","message":"login"}', "application/json"),
+    ("a.csv", b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", None),
+    ("a.csv", SIGN_IN.decode().encode("utf-16"), None),
+]
+
+
+@pytest.mark.parametrize(("name", "body", "kind"), BAD)
+def test_what_is_not_what_its_name_says_is_not_kept(
+    name: str,
+    body: bytes,
+    kind: str | None,
+    answering: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    """A sign-in page was kept for ever, with its checksum."""
+    address = answering((body, kind), (GOOD[name], None))
+    sources = {"made": {name: (f"{address}/{name}", None)}}
+    out = tmp_path / "out"
+    with pytest.raises(InputError):
+        fetch("made", out, sources=sources)
+    assert [p.name for p in out.iterdir() if p.suffix != ".png"] == []
+    [path] = fetch("made", out, sources=sources)
+    assert path.read_bytes() == GOOD[name]
+    if not name.endswith((".csv", ".tab")):
+        assert (out / "x.png").read_bytes() == NOISE
+    assert Answers.asked == 2
+    assert fetch("made", out, sources=sources) == [path]
+    assert Answers.asked == 2
+
+
+def test_a_page_that_an_earlier_release_kept_is_fetched_again(
+    answering: Callable[..., str], tmp_path: Path
+) -> None:
+    address = answering((GOOD["a.zip"], None))
+    (tmp_path / "a.zip").write_bytes(SIGN_IN)
+    (tmp_path / "a.zip.sha256").write_text(hashlib.sha256(SIGN_IN).hexdigest() + "\n")
+    sources = {"made": {"a.zip": (f"{address}/a.zip", None)}}
+    [path] = fetch("made", tmp_path, sources=sources)
+    assert path.read_bytes() == GOOD["a.zip"]
+
+
+def test_a_file_that_was_laid_there_is_never_removed(
+    answering: Callable[..., str], tmp_path: Path
+) -> None:
+    address = answering((GOOD["a.tar.gz"], None))
+    sources = {"made": {"a.tar.gz": (f"{address}/a.tar.gz", None)}}
+    for mine in (SIGN_IN, GOOD["a.tar.gz"][:200]):
+        (tmp_path / "a.tar.gz").write_bytes(mine)
+        for _ in range(2):
+            with pytest.raises(InputError):
+                fetch("made", tmp_path, sources=sources)
+        assert (tmp_path / "a.tar.gz").read_bytes() == mine
+    assert Answers.asked == 0
+
+
+def test_an_archive_replaces_no_other_download(
+    answering: Callable[..., str], tmp_path: Path
+) -> None:
+    address = answering((GOOD["a.csv"], None), (archive({"A.csv": b"evil"}), None))
+    names = ("a.csv", "i.zip")
+    sources = {"made": {name: (f"{address}/{name}", None) for name in names}}
+    with pytest.raises(InputError, match="replace a downloaded file"):
+        fetch("made", tmp_path, sources=sources)
+    assert (tmp_path / "a.csv").read_bytes() == GOOD["a.csv"]
+
+
+def test_an_archive_that_is_fetched_anew_is_unpacked_anew(
+    answering: Callable[..., str], tmp_path: Path
+) -> None:
+    """Of the same length, so that its mark looks right."""
+    address = answering((archive({"x": b"old"}), None), (archive({"x": b"new"}), None))
+    sources = {"made": {"a.zip": (f"{address}/a.zip", None)}}
+    fetch("made", tmp_path, sources=sources)
+    for name in ("a.zip", "a.zip.sha256"):
+        (tmp_path / name).unlink()
+    fetch("made", tmp_path, sources=sources)
+    assert (tmp_path / "x").read_bytes() == b"new"

@@ -1,4 +1,4 @@
-"""The last steps of every loader: labels with uncertainty, images at hand, split, cohort."""
+"""The last steps of every loader: skin types, images at hand, links, split, cohort."""
 
 from __future__ import annotations
 
@@ -8,38 +8,31 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fairthesis.cohort import Cohort
+from fairthesis.datasets._links import count_links_out
+from fairthesis.datasets._values import text
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import by_patient
 
-UNCERTAIN = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
-FITZPATRICK = {1: "I-II", 2: "I-II", 3: "III-IV", 4: "III-IV", 5: "V-VI", 6: "V-VI"}
+FITZPATRICK = {
+    **{"1": "I-II", "2": "I-II", "3": "III-IV"},
+    **{"4": "III-IV", "5": "V-VI", "6": "V-VI"},
+}
 SKIN_TYPES = {
     "grouped": FITZPATRICK,
-    "single": {1: "I", 2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI"},
+    "single": {"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"},
 }
 
 
-def stated(labels: pd.Series, uncertain: str = "ignore") -> NDArray[np.float64]:
-    """1, 0 and -1 (uncertain, by policy) as text -> 1, 0, NaN; empty is not stated, never 0."""
-    if uncertain not in UNCERTAIN:
-        raise unknown("policy for uncertain labels", uncertain, UNCERTAIN)
-    values = pd.to_numeric(labels, errors="coerce").astype(float)
-    values = values.mask(values == -1, UNCERTAIN[uncertain])
-    plain = values.to_numpy(dtype=float)
-    return np.where(np.isin(plain, (0.0, 1.0)), plain, np.nan)
-
-
-def skin_type(values: pd.Series, skin_types: str = "grouped") -> pd.Series:
+def skin_type(types: pd.Series, skin_types: str = "grouped") -> pd.Series:
     """Fitzpatrick types 1 to 6 as I-II, III-IV, V-VI, or each by itself as I to VI (``single``).
 
-    Anything else is null.
+    ``types`` are the published values by their meaning, ``"1"`` to ``"6"``; null stays null.
     """
     if skin_types not in SKIN_TYPES:
         raise unknown("choice of skin_types", skin_types, SKIN_TYPES)
-    return pd.to_numeric(values, errors="coerce").map(SKIN_TYPES[skin_types]).astype("str")
+    return text(types.map(SKIN_TYPES[skin_types]))
 
 
 def chosen(dataset: str, target: str, targets: Sequence[str]) -> tuple[str, ...]:
@@ -83,6 +76,7 @@ def finish(
             f"None of the images of {name} in the table is in {str(home)!r} "
             f"({dict(left_out)}): expected {expected}."
         )
+    count_links_out(home, frame["path"], left_out)
     strata = [targets[0], *attributes[:1]]
     frame["split"] = by_patient(frame, keys, strata, seed=seed, fractions=fractions)
     return Cohort(name, frame, targets, attributes, channels, home, left_out=dict(left_out))

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from fairthesis.datasets._values import KEPT, count_values, describe_by, text
 from fairthesis.errors import InputError
 from fairthesis.schema import require_columns
 from fairthesis.tables import read_table
 from fairthesis.values import as_text, keys
 
 AGE_CUTS = (20, 40, 60, 80)
-SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 
 
 def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
@@ -71,20 +72,28 @@ def images_in(root: Path, folders: Iterable[str], suffixes: Iterable[str]) -> di
     return found
 
 
-def years(text: pd.Series, left_out: Counter[str]) -> pd.Series:
+def years(
+    given: pd.Series, left_out: Counter[str], here: NDArray[np.bool_] | None = None
+) -> pd.Series:
     """Ages in years from ``058Y``, ``006M``, ``030D``, ``58`` or ``58.0``; null where unknown.
 
-    Ages above 120 or below 0 are typing errors: null, and counted in ``left_out`` as an age (the
-    image stays in the cohort).
+    Ages above 120 or below 0 are typing errors, and other words are no ages: null, and counted in
+    ``left_out`` (the image stays in the cohort), among the rows ``here``. An empty cell is unknown
+    and is not counted.
     """
-    clean = text.astype("string").str.strip().str.upper()
-    unit = clean.str.extract(r"([YMWD])$", expand=False).fillna("Y")
-    number = pd.to_numeric(clean.str.replace(r"[YMWD]$", "", regex=True), errors="coerce")
-    per_year = unit.map({"Y": 1.0, "M": 12.0, "W": 52.0, "D": 365.25}).astype(float)
-    age = number.astype(float) / per_year
+    clean = given.astype("string").str.strip().str.upper()
+    parts = clean.str.extract(r"^([+-]?\d+(?:\.\d*)?)([YMWD]?)$")
+    number = pd.to_numeric(parts[0], errors="coerce").astype(float)
+    per_year = parts[1].map({"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.0, "D": 365.25}).astype(float)
+    age = number / per_year
+    counted = np.ones(len(age), dtype=bool) if here is None else here
     impossible = (age > 120) | (age < 0)
-    if impossible.any():
-        left_out["age not possible (set to unknown, image kept)"] += int(impossible.sum())
+    if (impossible & counted).any():
+        left_out["age not possible (set to unknown, image kept)"] += int(
+            (impossible & counted).sum()
+        )
+    words = number.isna() & clean.notna() & clean.ne("").fillna(False) & counted
+    count_values(given[words.astype(bool)], "age", KEPT, left_out)
     return age.mask(impossible)
 
 
@@ -98,30 +107,12 @@ def age_group(age: pd.Series, cuts: Sequence[int] = AGE_CUTS) -> pd.Series:
     values = age.to_numpy(dtype=float)
     code = np.searchsorted(edges, np.nan_to_num(values), side="right")
     named = pd.Series(np.array(names, dtype=object)[code], index=age.index, dtype="object")
-    return named.mask(np.isnan(values), None).astype("str")
+    return text(named.mask(np.isnan(values), None))
 
 
 def by_stem(found: Mapping[str, str]) -> dict[str, str]:
     """``images_in`` by names without their ending, as tables of the ISIC archive give them."""
     return {name.rpartition(".")[0]: path for name, path in found.items()}
-
-
-def named(values: pd.Series, names: Mapping[str, str]) -> pd.Series:
-    """Values by their new names; what ``names`` does not list is null."""
-    return values.astype("string").str.strip().str.lower().map(dict(names)).astype("str")
-
-
-def count_unknown(
-    frame: pd.DataFrame, attribute: str, given: pd.Series, left_out: Counter[str]
-) -> None:
-    """Count why an attribute is null in images at hand: by the value that the source gives.
-
-    ``sex is 'unknown'``, ``skin_type is '-1'`` and ``skin_type is empty`` are reasons of their own.
-    """
-    lost = given[frame[attribute].isna() & frame["path"].notna()].astype("string").str.strip()
-    reason = ("'" + lost.str.lower() + "'").mask(lost.eq("")).fillna("empty")
-    for value, count in reason.value_counts().items():
-        left_out[f"{attribute} is {value} (set to unknown, image kept)"] += int(count)
 
 
 def describe(
@@ -130,11 +121,15 @@ def describe(
     age: pd.Series,
     left_out: Counter[str],
     age_cuts: Sequence[int] = AGE_CUTS,
+    *,
+    published: tuple[str, str],
 ) -> None:
-    """Write ``sex``, ``age`` (years) and ``age_group`` into the frame; the unknown are counted."""
-    frame["sex"] = named(sex, SEXES)
-    count_unknown(frame, "sex", sex, left_out)
-    frame["age"] = years(age, left_out)
+    """Write ``sex``, ``age`` (years) and ``age_group`` into the frame; the unknown are counted.
+
+    ``published`` names the list of values of sex: the data set and the column.
+    """
+    describe_by(frame, "sex", sex, *published, left_out)
+    frame["age"] = years(age, left_out, frame["path"].notna().to_numpy())
     frame["age_group"] = age_group(frame["age"], age_cuts)
 
 

@@ -1,8 +1,10 @@
 """CheXpert: 224,316 chest X-rays of 65,240 patients. Columns verified, release not run.
 
 Images: JPEG, grey, from Stanford Hospital, 2002 to 2017. Labels: 14 observations mined from the
-reports: 1 present, 0 absent, -1 uncertain, empty not mentioned. Groups: sex, age, view, and race
-where the demographics workbook ``CHEXPERT DEMO.xlsx``, or its copy as CSV, lies beside the table.
+reports: 1 present, 0 absent, -1 uncertain, empty not mentioned. Groups: sex, age, view, and, where
+the demographics workbook ``CHEXPERT DEMO.xlsx`` or its copy as CSV lies beside the table, race and
+ethnicity. Race is the workbook's PRIMARY_RACE alone ("White, Hispanic" is Hispanic), ethnicity its
+ETHNICITY; the values are those of ``values/chexpert.csv``, others are unknown and counted.
 
 Pitfalls: uncertain labels are up to 15 % of a finding, so the policy (``uncertain``) changes
 results; empty is NOT absent, though many papers count it so (``not_mentioned="zeros"`` does);
@@ -24,15 +26,24 @@ from pathlib import Path
 import pandas as pd
 
 from fairthesis.cohort import Cohort
-from fairthesis.datasets._finish import chosen, finish, present, stated
+from fairthesis.datasets._finish import chosen, finish, present
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     describe,
     drop,
     folder,
-    named,
     table,
     usable,
+)
+from fairthesis.datasets._values import (
+    count_unknown,
+    describe_by,
+    frontal,
+    meaning,
+    most_frequent,
+    spelled,
+    stated,
+    text,
 )
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
@@ -44,13 +55,6 @@ FINDINGS = (
 )
 TARGETS = {name.lower().replace(" ", "_"): name for name in FINDINGS}
 COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA")
-# later entries win: "White, non-Hispanic" is White, "White - Brazilian Hispanic" is Hispanic
-RACES = {
-    "white": "White",
-    "black|african": "Black",
-    "asian": "Asian",
-    r"(?<!non-)(?<!non )(?:hispanic|latino)": "Hispanic",
-}
 PEOPLE = ("CHEXPERT DEMO.xlsx", "CHEXPERT DEMO.csv")  # the first that is there
 EMPTY = ("ignore", "zeros")
 
@@ -81,25 +85,28 @@ def load(
     source = source.reset_index(drop=True)
     left_out: Counter[str] = Counter()
     source = usable(source, left_out, "Path")
-    lateral = source["Frontal/Lateral"].str.strip().str.lower() != "frontal"
-    source = drop(source, lateral, "not a frontal view", left_out)
-    patient = source["Path"].str.extract(r"(patient\d+)/", expand=False)
-    source, patient = source[patient.notna()], patient[patient.notna()]
+    side = "Frontal/Lateral"
+    source = source[frontal(source[side], "chexpert", side, left_out)].reset_index(drop=True)
+    patient = source["Path"].str.extract(r"(?:^|/)(patient\d+)/", expand=False)
+    source = drop(source.assign(patient=patient), patient.isna(), "row without a patient", left_out)
+    patient = source["patient"]
     # CheXpert-v1.0-small/train/patient00001/...: the first folder is the root itself
     path = source["Path"].str.replace(r"^CheXpert-v1\.0[^/]*/", "", regex=True)
     frame = pd.DataFrame({"image_id": path, "patient_id": patient, "path": present(home, path)})
     for name, column in TARGETS.items():
-        frame[name] = stated(source[column], uncertain)
+        frame[name] = stated(frame, name, source[column], "chexpert", left_out, uncertain=uncertain)
         if not_mentioned == "zeros":
-            frame[name] = frame[name].mask(source[column].isna(), 0.0)
-    describe(frame, source["Sex"], source["Age"], left_out, age_cuts)
-    frame["view"] = named(source["AP/PA"], {"ap": "AP", "pa": "PA"})
+            frame[name] = frame[name].mask(spelled(source[column]).isna(), 0.0)
+    sex = ("chexpert", "Sex")
+    describe(frame, source["Sex"], source["Age"], left_out, age_cuts, published=sex)
+    describe_by(frame, "view", source["AP/PA"], "chexpert", "AP/PA", left_out)
     attributes: tuple[str, ...] = ("sex", "age_group", "view")
     if any((home / name).is_file() for name in PEOPLE):
         people = table(home, PEOPLE, ["PATIENT", "PRIMARY_RACE"], "chexpert")
-        race = people.drop_duplicates("PATIENT").set_index("PATIENT")["PRIMARY_RACE"]
-        frame["race"] = race_group(patient.map(race))
-        attributes = (*attributes, "race")
+        for name, column in (("race", "PRIMARY_RACE"), ("ethnicity", "ETHNICITY")):
+            if column in people.columns and spelled(people[column]).notna().any():
+                _join(frame, name, people, column, left_out)
+                attributes = (*attributes, name)
     return finish(
         "chexpert",
         home,
@@ -114,12 +121,11 @@ def load(
     )
 
 
-def race_group(values: pd.Series) -> pd.Series:
-    """Recorded race or ethnicity as Asian, Black, Hispanic, Other, White; unknown is null."""
-    text = values.astype("string").str.strip().str.lower()
-    group = pd.Series(pd.NA, index=values.index, dtype="string")
-    unknown_words = r"^$|unknown|unable|declined|refused|not obtained"
-    group = group.mask(text.notna() & ~text.str.contains(unknown_words).fillna(True), "Other")
-    for word, name in RACES.items():
-        group = group.mask(text.str.contains(word).fillna(False), name)
-    return group.astype("str")
+def _join(
+    frame: pd.DataFrame, name: str, people: pd.DataFrame, column: str, left_out: Counter[str]
+) -> None:
+    """Write an attribute of the patients, by the published values of the workbook's ``column``."""
+    group = people[["PATIENT"]].assign(group=meaning(people[column], "chexpert", column))
+    frame[name] = text(frame["patient_id"].map(most_frequent(group, "PATIENT", "group")))
+    given = people.drop_duplicates("PATIENT").set_index("PATIENT")[column]
+    count_unknown(frame, name, frame["patient_id"].map(given), left_out)

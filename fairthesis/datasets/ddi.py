@@ -20,11 +20,10 @@ from collections import Counter
 from pathlib import Path
 
 from fairthesis.cohort import Cohort
-from fairthesis.datasets._finish import finish, stated
-from fairthesis.datasets._reading import count_unknown, folder, images_in, named, table, usable
+from fairthesis.datasets._finish import finish
+from fairthesis.datasets._reading import folder, images_in, table, usable
+from fairthesis.datasets._values import describe_by, stated
 from fairthesis.splits import FRACTIONS
-
-TONES = {"12": "I-II", "34": "III-IV", "56": "V-VI"}
 
 
 def load(
@@ -41,10 +40,10 @@ def load(
     frame = source[["DDI_file"]].rename(columns={"DDI_file": "image_id"})
     frame["patient_id"] = source["DDI_file"]
     frame["path"] = source["DDI_file"].map(images_in(home, ("images", "."), [".png", ".jpg"]))
-    answers = {"true": "1", "false": "0", "1": "1", "0": "0"}
-    frame["malignant"] = stated(named(source["malignant"], answers))
-    frame["skin_type"] = named(source["skin_tone"].str.replace(r"\.0$", "", regex=True), TONES)
-    count_unknown(frame, "skin_type", source["skin_tone"], left_out)
+    frame["malignant"] = stated(
+        frame, "malignant", source["malignant"], "ddi", left_out, column="malignant"
+    )
+    describe_by(frame, "skin_type", source["skin_tone"], "ddi", "skin_tone", left_out)
     return finish(
         "ddi",
         home,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
-from pathlib import Path, PurePosixPath
+import os
+from pathlib import Path
 
+from fairthesis.datasets._filekinds import mismatch
+from fairthesis.datasets._unpacking import ENDINGS, BrokenArchiveError, unpack
 from fairthesis.errors import InputError, unknown
+from fairthesis.schema import write_text
 
 # file name -> (address, sha256 or None where the source publishes none); only sources that ask for
 # neither account nor application. The addresses are as published and may have moved since: a
@@ -91,7 +93,9 @@ def fetch(
     A file that is there with the right checksum is not fetched again; one without a published
     checksum is kept as it is, and its SHA-256 is written beside it (``<name>.sha256``), so that a
     later call notices a change. A download that breaks off leaves ``.<name>.part`` and goes on from
-    there at the next call, where the server can and still has the same file.
+    there at the next call, where the server can and still has the same file. What is not what its
+    name says (a sign-in page, a damaged archive) is refused and not kept: the next call fetches it
+    again.
     """
     import pooch
 
@@ -101,9 +105,19 @@ def fetch(
         raise unknown("data set to fetch", name, known, f"{hint}`fairthesis datasets describe`.")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
+    kept = frozenset(
+        f"{file}{ending}".casefold()
+        for file in known[name]
+        for ending in ("", ".sha256", ".unpacked")
+    )
     files: list[Path] = []
     for file, (address, published) in known[name].items():
         note = folder / f"{file}.sha256"
+        _drop_other_kind(folder / file, note)
+        there = (folder / file).is_file()
+        laid = there and not note.is_file()  # by the user
+        if not there:  # another archive may come than the one that was unpacked
+            (folder / f"{file}.unpacked").unlink(missing_ok=True)
         expected = published or (note.read_text().strip() if note.is_file() else None)
         try:
             path = Path(
@@ -112,9 +126,11 @@ def fetch(
                     known_hash=f"sha256:{expected}" if expected else None,
                     fname=file,
                     path=folder,
-                    downloader=_Resuming(folder / f".{file}.part", progress),
+                    downloader=_Resuming(folder / f".{file}.part", file, progress),
                 )
             )
+        except InputError:
+            raise
         except ValueError as error:  # pooch: the checksum differs
             raise InputError(
                 f"{address} is not the file that was expected (SHA-256 {expected}): {error}"
@@ -122,18 +138,44 @@ def fetch(
         except OSError as error:  # requests' errors are OSErrors as well
             raise InputError(f"Cannot download {address}: {error}") from error
         if published is None:
-            note.write_text(pooch.file_hash(str(path)) + "\n")
+            write_text(pooch.file_hash(str(path)) + "\n", note)
         files.append(path)
-        if path.suffix == ".zip" or path.name.endswith((".tar.gz", ".tgz")):
-            _unpack(path, folder)
+        if path.name.lower().endswith(ENDINGS):
+            try:
+                unpack(path, folder, kept)
+            except BrokenArchiveError as error:
+                if published is not None:
+                    raise
+                note.unlink()
+                if laid:
+                    raise
+                path.unlink()
+                raise InputError(
+                    f"{error}. The download is removed: give the command again to fetch it anew."
+                ) from error
     return files
+
+
+def _drop_other_kind(path: Path, note: Path) -> None:
+    """Remove a download that is not what its name says; a file that was laid there is refused."""
+    wrong = mismatch(path, path.name) if path.is_file() else None
+    if wrong and not note.is_file():
+        raise InputError(f"{str(path)!r} is {wrong}. Remove it, and give the command again.")
+    if wrong:
+        path.unlink()
+        note.unlink()
 
 
 class _Resuming:
     """pooch's downloader for one file, that goes on where an earlier call broke off."""
 
-    def __init__(self, part: Path, progress: bool) -> None:
-        self.part, self.tag, self.progress = part, part.with_suffix(".tag"), progress
+    def __init__(self, part: Path, name: str, progress: bool) -> None:
+        self.part, self.tag, self.name, self.progress = (
+            part,
+            part.with_suffix(".tag"),
+            name,
+            progress,
+        )
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
         """Fetch ``url``; ``output_file`` appears when it is whole."""
@@ -168,36 +210,18 @@ class _Resuming:
             with bar, self.part.open("ab" if goes_on else "wb") as to:
                 for chunk in answer.iter_content(1 << 20):
                     bar.update(to.write(chunk))
+                to.flush()
+                os.fsync(to.fileno())  # it gets its name after its last byte is on the disk
         got = self.part.stat().st_size
         if size and got < size:
             raise OSError(f"{got} of {size} bytes came; give the command again to go on")
+        wrong = mismatch(self.part, self.name, answer.headers.get("Content-Type", ""))
+        if wrong:
+            self.part.unlink()
+            self.tag.unlink(missing_ok=True)
+            raise InputError(
+                f"{url} is {wrong}. It is not kept: open the address in a browser, or give the "
+                "command again later."
+            )
         self.part.replace(output_file)
         self.tag.unlink(missing_ok=True)
-
-
-def _unpack(path: Path, folder: Path) -> None:
-    """Unpack an archive once, and the zip files in it; what would leave the folder is refused."""
-    done = path.parent / f"{path.name}.unpacked"
-    if done.is_file():
-        return
-    if path.suffix == ".zip":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-                for name in names:
-                    parts = PurePosixPath(name.replace("\\", "/"))
-                    if parts.is_absolute() or ".." in parts.parts:
-                        raise InputError(f"{path.name} holds {name!r}, which leaves the folder.")
-                archive.extractall(folder)
-        except zipfile.BadZipFile as error:
-            raise InputError(f"{path.name} is no zip file: {error}") from error
-        for name in names:
-            if name.endswith(".zip"):
-                _unpack(folder / name, (folder / name).parent)
-    else:
-        try:
-            with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
-        except tarfile.TarError as error:
-            raise InputError(f"{path.name} cannot be unpacked safely: {error}") from error
-    done.touch()

@@ -21,22 +21,20 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, skin_type
 from fairthesis.datasets._reading import (
     by_stem,
-    count_unknown,
     folder,
     images_in,
     table,
     usable,
 )
+from fairthesis.datasets._values import any_of, count_unknown, diagnosis, meaning, published
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
 
-CLASSES = {"malignant": "malignant", "benign": "benign", "non_neoplastic": "non-neoplastic"}
+CLASSES = tuple(published("fitzpatrick17k", "three_partition_label").values())
 FOLDERS = ("images", "data/finalfitz17k", "finalfitz17k", ".")
 
 
@@ -53,7 +51,7 @@ def load(
     ``skin_types`` is ``grouped`` (I-II, III-IV, V-VI) or ``single`` (I to VI).
     """
     home = folder(root, "fitzpatrick17k", "fitzpatrick17k.csv and images/")
-    targets = chosen("fitzpatrick17k", target, tuple(CLASSES))
+    targets = chosen("fitzpatrick17k", target, CLASSES)
     columns = ("md5hash", "label", "three_partition_label")
     source = table(home, ["fitzpatrick17k.csv"], columns, "fitzpatrick17k")
     scales = [name for name in ("fitzpatrick_scale", "fitzpatrick") if name in source.columns]
@@ -65,10 +63,12 @@ def load(
     frame = source[["md5hash", "label"]].rename(columns={"md5hash": "image_id"})
     frame["patient_id"] = source["md5hash"]
     frame["path"] = source["md5hash"].map(by_stem(found))
-    value = source["three_partition_label"]
-    for name, label in CLASSES.items():
-        frame[name] = np.where(value.notna(), (value == label).astype(float), np.nan)
-    frame["skin_type"] = skin_type(source[scales[0]], skin_types)
+    column = "three_partition_label"
+    means = diagnosis(frame, source[column], "fitzpatrick17k", column, left_out)
+    for name in CLASSES:
+        frame[name] = any_of(means, (name,))
+    types = meaning(source[scales[0]], "fitzpatrick17k", "fitzpatrick_scale")
+    frame["skin_type"] = skin_type(types, skin_types)
     count_unknown(frame, "skin_type", source[scales[0]], left_out)
     return finish(
         "fitzpatrick17k",

@@ -24,9 +24,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from fairthesis.cohort import Cohort
+from fairthesis.datasets._links import count_links_out
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     by_stem,
@@ -37,10 +36,11 @@ from fairthesis.datasets._reading import (
     keep_present,
     table,
 )
+from fairthesis.datasets._values import any_of, diagnosis, published
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import FRACTIONS, by_patient
 
-DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+DIAGNOSES = tuple(published("ham10000", "dx"))
 MALIGNANT = ("akiec", "bcc", "mel")
 FOLDERS = ("HAM10000_images_part_1", "HAM10000_images_part_2", "HAM10000_images", "images", ".")
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
@@ -79,11 +79,13 @@ def load(
             f"None of the {left_out.total()} images of the table is in {str(home)!r}: expected "
             "JPEG files in HAM10000_images_part_1 and HAM10000_images_part_2."
         )
-    stated = source["dx"].isin(DIAGNOSES).to_numpy()
-    frame["malignant"] = np.where(stated, source["dx"].isin(MALIGNANT).astype(float), np.nan)
+    count_links_out(home, frame["path"], left_out)
+    means = diagnosis(frame, source["dx"], "ham10000", "dx", left_out)
+    frame["malignant"] = any_of(means, MALIGNANT)
     for name in DIAGNOSES:
-        frame[name] = np.where(stated, (source["dx"] == name).astype(float), np.nan)
-    describe(frame, source["sex"], source["age"], left_out, age_cuts)
+        frame[name] = any_of(means, (name,))
+    sex = ("ham10000", "sex")
+    describe(frame, source["sex"], source["age"], left_out, age_cuts, published=sex)
     frame["split"] = by_patient(
         frame, ("lesion_id",), (target, "sex"), seed=seed, fractions=fractions
     )

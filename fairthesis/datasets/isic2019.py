@@ -23,9 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fairthesis.cohort import Cohort
-from fairthesis.datasets._finish import chosen, finish, stated
+from fairthesis.datasets._finish import chosen, finish
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     by_stem,
@@ -35,10 +36,12 @@ from fairthesis.datasets._reading import (
     table,
     usable,
 )
+from fairthesis.datasets._values import published, stated
 from fairthesis.splits import FRACTIONS
 
-DIAGNOSES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC")
-MALIGNANT = ["MEL", "BCC", "SCC"]
+NAMES = {code: name for code, name in published("isic2019", "diagnosis").items() if name}
+DIAGNOSES = tuple(NAMES)
+MALIGNANT = ["mel", "bcc", "scc"]
 INPUT = "ISIC_2019_Training_Input"
 FOLDERS = (INPUT, f"{INPUT}/{INPUT}", "images", ".")
 
@@ -53,7 +56,7 @@ def load(
 ) -> Cohort:
     """The images of the training part that are at hand, ``target`` first."""
     home = folder(root, "isic2019", "ISIC_2019_Training_GroundTruth.csv and ..._Metadata.csv")
-    targets = chosen("isic2019", target, ("malignant", *(d.lower() for d in DIAGNOSES)))
+    targets = chosen("isic2019", target, ("malignant", *NAMES.values()))
     truth = table(home, ["ISIC_2019_Training_GroundTruth.csv"], ["image", *DIAGNOSES], "isic2019")
     about = table(
         home,
@@ -69,13 +72,13 @@ def load(
     frame["lesion_id"] = source["lesion_id"]
     frame["patient_id"] = source["lesion_id"].fillna(source["image"])
     frame["path"] = source["image"].map(by_stem(found))
-    for name in DIAGNOSES:
-        frame[name.lower()] = stated(source[name])
+    for code, name in NAMES.items():
+        frame[name] = stated(frame, name, source[code], "isic2019", left_out)
+    _one_each(frame, left_out)
     # one diagnosis for each image: malignant is the sum of three, NaN where one is not stated
-    frame["malignant"] = np.minimum(
-        frame[[d.lower() for d in MALIGNANT]].sum(axis=1, skipna=False), 1
-    )
-    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts)
+    frame["malignant"] = frame[MALIGNANT].sum(axis=1, skipna=False)
+    sex = ("isic2019", "sex")
+    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts, published=sex)
     return finish(
         "isic2019",
         home,
@@ -88,3 +91,18 @@ def load(
         seed=seed,
         fractions=fractions,
     )
+
+
+def _one_each(frame: pd.DataFrame, left_out: Counter[str]) -> None:
+    """Labels of images with no diagnosis (``UNK``, the ninth column) or with several are NaN."""
+    names = list(NAMES.values())
+    marked = frame[names].sum(axis=1)
+    whole = frame[names].notna().all(axis=1)
+    for bad, reason in (
+        (whole & (marked == 0), "no diagnosis is marked"),
+        (marked > 1, "several diagnoses are marked"),
+    ):
+        if bad.any():
+            frame.loc[bad, names] = np.nan
+            count = int((bad & frame["path"].notna()).sum())
+            left_out[f"{reason} (labels set to not stated, image kept)"] += count

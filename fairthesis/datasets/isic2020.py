@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairthesis.cohort import Cohort
-from fairthesis.datasets._finish import finish, stated
+from fairthesis.datasets._finish import finish
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     by_stem,
@@ -31,6 +31,7 @@ from fairthesis.datasets._reading import (
     table,
     usable,
 )
+from fairthesis.datasets._values import stated
 from fairthesis.splits import FRACTIONS
 
 TABLES = (
@@ -58,8 +59,11 @@ def load(
     frame = source[["patient_id"]].copy()
     frame.insert(0, "image_id", source["image_name"])
     frame["path"] = source["image_name"].map(by_stem(found))
-    frame["malignant"] = stated(source["target"])
-    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts)
+    frame["malignant"] = stated(
+        frame, "malignant", source["target"], "isic2020", left_out, column="target"
+    )
+    sex = ("isic2020", "sex")
+    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts, published=sex)
     return finish(
         "isic2020",
         home,

@@ -6,9 +6,9 @@ by the CheXpert labeller: 1, 0, -1 (uncertain), empty (not mentioned). Groups: s
 insurance, from MIMIC-IV's ``patients.csv`` and ``admissions.csv`` laid beside the tables.
 
 Pitfalls: most patients have many studies, so the split is by patient; the official split has 500
-validation patients only; the age is that of MIMIC-IV's anchor year, not of the image; race is
-as the hospital recorded it and differs between admissions (the most frequent known one is taken);
-labels of a study go to each of its images.
+validation patients only; the age is that of MIMIC-IV's anchor year, not of the image, and 91
+means over 89; race is as the hospital recorded it and differs between admissions (the most
+frequent known one is taken); labels of a study go to each of its images.
 
 Access: https://physionet.org/content/mimic-cxr-jpg, with PhysioNet credentialing and training.
 Licence: PhysioNet Credentialed Health Data License; no redistribution.
@@ -26,20 +26,29 @@ from pathlib import Path
 import pandas as pd
 
 from fairthesis.cohort import Cohort
-from fairthesis.datasets._finish import chosen, finish, present, stated
+from fairthesis.datasets._finish import chosen, finish, present
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     describe,
-    drop,
     folder,
     table,
     usable,
 )
-from fairthesis.datasets.chexpert import TARGETS, race_group
+from fairthesis.datasets._values import (
+    count_unknown,
+    describe_by,
+    frontal,
+    meaning,
+    most_frequent,
+    stated,
+    text,
+)
+from fairthesis.datasets.chexpert import TARGETS
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import FRACTIONS
 
 LABELLERS = ("chexpert", "negbio")
+TOP_AGE = 90  # MIMIC-IV writes every age over 89 as 91: older groups cannot be told apart
 
 
 def load(
@@ -57,6 +66,11 @@ def load(
     targets = chosen("mimic-cxr-jpg", target, tuple(TARGETS))
     if labeller not in LABELLERS:
         raise unknown("labeller of mimic-cxr-jpg", labeller, LABELLERS)
+    if any(cut > TOP_AGE for cut in age_cuts):
+        raise InputError(
+            f"Expected age_cuts of mimic-cxr-jpg up to {TOP_AGE}, but got {tuple(age_cuts)!r}: "
+            "MIMIC-IV writes every age over 89 as 91."
+        )
     keys = ["subject_id", "study_id"]
     source = table(
         home,
@@ -69,9 +83,9 @@ def load(
     )
     people = table(home, ["patients.csv"], ["subject_id", "gender", "anchor_age"], "mimic-cxr-jpg")
     left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "dicom_id")
-    frontal = source["ViewPosition"].isin(["AP", "PA"])
-    source = drop(source, ~frontal, "not a frontal view", left_out)
+    source = usable(source, left_out, "dicom_id", "subject_id")
+    view = "ViewPosition"
+    source = source[frontal(source[view], "mimic-cxr-jpg", view, left_out)]
     source = source[["dicom_id", *keys, "ViewPosition"]].merge(
         labels.drop_duplicates(keys), on=keys, how="left"
     )
@@ -87,21 +101,27 @@ def load(
         {"image_id": source["dicom_id"], "patient_id": subject, "path": present(home, path)}
     )
     for name, column in TARGETS.items():
-        frame[name] = stated(source[column], uncertain)
+        frame[name] = stated(
+            frame, name, source[column], "mimic-cxr-jpg", left_out, uncertain=uncertain
+        )
     about = people.drop_duplicates("subject_id").set_index("subject_id")
     describe(
-        frame, subject.map(about["gender"]), subject.map(about["anchor_age"]), left_out, age_cuts
+        frame,
+        subject.map(about["gender"]),
+        subject.map(about["anchor_age"]),
+        left_out,
+        age_cuts,
+        published=("mimic-cxr-jpg", "gender"),
     )
-    frame["view"] = source["ViewPosition"]
+    describe_by(frame, "view", source[view], "mimic-cxr-jpg", view, left_out)
     attributes: tuple[str, ...] = ("sex", "age_group", "view")
     if any((home / name).is_file() for name in ("admissions.csv", "admissions.csv.gz")):
         stays = table(home, ["admissions.csv"], ["subject_id", "insurance"], "mimic-cxr-jpg")
         column = "race" if "race" in stays.columns else "ethnicity"
         if column not in stays.columns:
             raise unknown("column in admissions.csv", "race", stays.columns)
-        stays["race"] = race_group(stays[column])
-        for name in ("race", "insurance"):
-            frame[name] = subject.map(_most_frequent(stays, name))
+        for name, source_column in (("race", column), ("insurance", "insurance")):
+            _join(frame, name, stays, source_column, left_out)
         attributes = (*attributes, "race", "insurance")
     return finish(
         "mimic-cxr-jpg",
@@ -117,10 +137,14 @@ def load(
     )
 
 
-def _most_frequent(stays: pd.DataFrame, column: str) -> pd.Series:
-    """The most frequent known value of each patient; the first in the alphabet at a tie."""
-    counts = (
-        stays.dropna(subset=[column]).groupby(["subject_id", column]).size().reset_index(name="n")
-    )
-    counts = counts.sort_values(["n", column], ascending=[False, True], kind="stable")
-    return counts.drop_duplicates("subject_id").set_index("subject_id")[column]
+def _join(
+    frame: pd.DataFrame, name: str, stays: pd.DataFrame, column: str, left_out: Counter[str]
+) -> None:
+    """Write an attribute by the most frequent known value among a patient's admissions.
+
+    Images whose patient has none are counted by the value of the first admission.
+    """
+    group = stays[["subject_id"]].assign(group=meaning(stays[column], "mimic-cxr-jpg", name))
+    frame[name] = text(frame["patient_id"].map(most_frequent(group, "subject_id", "group")))
+    first = stays.drop_duplicates("subject_id").set_index("subject_id")[column]
+    count_unknown(frame, name, frame["patient_id"].map(first), left_out)

@@ -28,26 +28,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.cohort import Cohort
+from fairthesis.datasets._links import count_links_out
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     describe,
     folder,
     images_in,
     keep_present,
-    named,
     table,
     usable,
 )
+from fairthesis.datasets._values import describe_by, meaning, name_most, published, spelled
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import FRACTIONS, by_patient
 
 TABLES = {"2017": "Data_Entry_2017.csv", "2020": "Data_Entry_2017_v2020.csv"}
-_NAMES = (
-    *("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis"),
-    *("Hernia", "Infiltration", "Mass", "Nodule", "Pleural_Thickening", "Pneumonia"),
-    "Pneumothorax",
-)
-FINDINGS = {name.lower(): name for name in _NAMES}
+NO_FINDING = "no_finding"
+FINDINGS = {
+    means: label
+    for label, means in published("nih-cxr14", "Finding Labels").items()
+    if means != NO_FINDING
+}
 FOLDERS = ("images", *(f"images_{i:03d}/images" for i in range(1, 13)))
 COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender")
 
@@ -72,7 +73,7 @@ def load(
     home = folder(root, "nih-cxr14", f"{TABLES['2020']} or {TABLES['2017']} and images/")
     if edition is not None and str(edition) not in TABLES:
         raise unknown("edition of nih-cxr14", edition, TABLES)
-    targets = [*FINDINGS, "no_finding"]
+    targets = [*FINDINGS, NO_FINDING]
     if target not in targets:
         raise unknown("target of nih-cxr14", target, targets)
     names = [TABLES[str(edition)]] if edition else [TABLES["2020"], TABLES["2017"]]
@@ -83,7 +84,6 @@ def load(
     source = keep_present(
         source, source["Image Index"], images_in(home, FOLDERS, [".png"]), left_out
     )
-    listed = source["Finding Labels"].str.split("|")
     frame = pd.DataFrame(
         {
             "image_id": source["Image Index"],
@@ -92,18 +92,24 @@ def load(
             "path": source["path"],
         }
     )
-    stated = listed.notna().to_numpy()
-    marks = source["Finding Labels"].fillna("")
-    for name, label in {**FINDINGS, "no_finding": "No Finding"}.items():
-        here = ("|" + marks + "|").str.contains(f"|{label}|", regex=False)
-        frame[name] = np.where(stated, here.astype(float), np.nan)
-    describe(frame, source["Patient Gender"], source["Patient Age"], left_out, age_cuts)
-    frame["view"] = named(source["View Position"], {"pa": "PA", "ap": "AP"})
+    for name, values in _labels(source["Finding Labels"], targets, left_out).items():
+        frame[name] = values
+    describe(
+        frame,
+        source["Patient Gender"],
+        source["Patient Age"],
+        left_out,
+        age_cuts,
+        published=("nih-cxr14", "Patient Gender"),
+    )
+    view = "View Position"
+    describe_by(frame, "view", source[view], "nih-cxr14", view, left_out)
     if len(frame) == 0:
         raise InputError(
             f"None of the {left_out.total()} images of the table is in {str(home)!r}: expected PNG "
             "files in images/ or images_001/images to images_012/images."
         )
+    count_links_out(home, frame["path"], left_out)
     frame["split"] = _split(home, frame, target, seed, official_split, fractions)
     return Cohort(
         name="nih-cxr14",
@@ -114,6 +120,34 @@ def load(
         root=home,
         left_out=dict(left_out),
     )
+
+
+def _labels(
+    given: pd.Series, targets: Sequence[str], left_out: Counter[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Findings joined by ``|`` as 1 and 0; NaN where no word of the list is a published one.
+
+    Words that are not published are counted by name and passed over. ``No Finding`` beside a
+    finding contradicts it: not stated, and counted.
+    """
+    words = given.str.split("|").explode()
+    means = meaning(words, "nih-cxr14", "Finding Labels")
+    blank = words.isna() | words.str.strip().eq("")
+    strange = spelled(words[means.isna() & ~blank])
+    name_most(Counter(strange), "finding '{}' is not in the published list (ignored)", left_out)
+    known = means.dropna()
+    stated = given.index.isin(known.index)
+    values = {}
+    for name in targets:
+        here = given.index.isin(known.index[known == name])
+        values[name] = np.where(stated, here.astype(float), np.nan)
+    findings = np.any([values[name] == 1 for name in targets if name != NO_FINDING], axis=0)
+    both = findings & (values[NO_FINDING] == 1)
+    if both.any():
+        reason = "'No Finding' stands beside a finding (no_finding set to not stated, image kept)"
+        left_out[reason] += int(both.sum())
+        values[NO_FINDING] = np.where(both, np.nan, values[NO_FINDING])
+    return values
 
 
 def _split(

@@ -4,7 +4,8 @@ Images: whatever Pillow reads, in files below the folder that holds the table. L
 the columns you name; labels are 0 or 1 (true/false, yes/no), empty is not stated, never 0.
 
 Pitfalls: name the column of patients, or the split will share them between its parts; check the
-table with ``fairthesis datasets check-leaks``. Access: yours. Licence: that of your data.
+table with ``fairthesis datasets check-leaks``; links that lead out of the folder are followed, and
+counted. Access: yours. Licence: that of your data.
 Citation: that of your data.
 
     fairthesis datasets describe csv --data-root mine --option table=images.csv \\

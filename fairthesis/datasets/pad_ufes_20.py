@@ -21,24 +21,22 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish, skin_type
 from fairthesis.datasets._reading import (
     AGE_CUTS,
-    count_unknown,
     describe,
     folder,
     images_in,
     table,
     usable,
 )
+from fairthesis.datasets._values import any_of, count_unknown, diagnosis, meaning, published
 from fairthesis.splits import FRACTIONS
 
-DIAGNOSES = ("BCC", "SCC", "MEL", "ACK", "NEV", "SEK")
-MALIGNANT = ("BCC", "SCC", "MEL")
-TARGETS = ("malignant", *(name.lower() for name in DIAGNOSES))
+DIAGNOSES = tuple(published("pad-ufes-20", "diagnostic").values())
+MALIGNANT = ("bcc", "scc", "mel")
+TARGETS = ("malignant", *DIAGNOSES)
 PARTS = ("imgs_part_1", "imgs_part_2", "imgs_part_3")
 FOLDERS = ("images", *PARTS, *(f"images/{name}" for name in PARTS), ".")
 COLUMNS = ("patient_id", "lesion_id", "img_id", "diagnostic", "gender", "age", "fitspatrick")
@@ -65,13 +63,15 @@ def load(
     frame = source[["patient_id", "lesion_id"]].copy()
     frame.insert(0, "image_id", source["img_id"])
     frame["path"] = source["img_id"].map(images_in(home, FOLDERS, [".png"]))
-    diagnosis = source["diagnostic"].str.upper()
-    stated = diagnosis.isin(DIAGNOSES)
-    for name, label in zip(TARGETS, [MALIGNANT, *((d,) for d in DIAGNOSES)], strict=True):
-        frame[name] = np.where(stated, diagnosis.isin(label).astype(float), np.nan)
-    frame["skin_type"] = skin_type(source["fitspatrick"], skin_types)
+    means = diagnosis(frame, source["diagnostic"], "pad-ufes-20", "diagnostic", left_out)
+    frame["malignant"] = any_of(means, MALIGNANT)
+    for name in DIAGNOSES:
+        frame[name] = any_of(means, (name,))
+    types = meaning(source["fitspatrick"], "pad-ufes-20", "fitspatrick")
+    frame["skin_type"] = skin_type(types, skin_types)
     count_unknown(frame, "skin_type", source["fitspatrick"], left_out)
-    describe(frame, source["gender"], source["age"], left_out, age_cuts)
+    sex = ("pad-ufes-20", "gender")
+    describe(frame, source["gender"], source["age"], left_out, age_cuts, published=sex)
     return finish(
         "pad-ufes-20",
         home,

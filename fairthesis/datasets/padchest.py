@@ -1,12 +1,14 @@
 """PadChest: 160,868 chest X-rays of 67,625 patients. Columns partly verified, release not run.
 
 Images: PNG, 16-bit grey, from San Juan Hospital (Alicante, Spain), 2009 to 2017. Labels: 174
-findings, 27 % of the reports labelled by physicians, the others by a model trained on those.
-Groups: sex, age (year of the study less year of birth), view.
+findings and 19 diagnoses in a tree, where a child counts for its parents; 27 % of the reports
+labelled by physicians, the others by a model trained on those. Groups: sex, age (year of the study
+less year of birth), view.
 
-Pitfalls: a study without labels is not a healthy one (its label list is empty: not stated); a few
-PNG files of the release are truncated (they are named and left out by ``prepare``); patients
-have several studies, so the split is by patient; bedside images (AP_horizontal) go with disease.
+Pitfalls: a study without labels is not a healthy one (its label list is empty: not stated), and
+``exclude``, ``suboptimal study`` and ``unchanged`` deny nothing; a few PNG files of the release are
+truncated (they are named and left out by ``prepare``); patients have several studies, so the split
+is by patient; bedside images (AP_horizontal) go with disease.
 
 Access: https://bimcv.cipf.es/bimcv-projects/padchest, by a form. Licence: the PadChest dataset
 research use agreement; no redistribution.
@@ -22,21 +24,20 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._finish import chosen, finish
+from fairthesis.datasets._padchest_tree import read_labels
 from fairthesis.datasets._reading import (
     AGE_CUTS,
     describe,
-    drop,
     folder,
     images_in,
-    named,
     table,
     usable,
 )
+from fairthesis.datasets._values import count_values, frontal, meaning, spelled
 from fairthesis.splits import FRACTIONS
 
 TABLES = (
@@ -50,7 +51,6 @@ FINDINGS = (
 TARGETS = {name.replace(" ", "_"): name for name in FINDINGS}
 FOLDERS = ("images", *(str(i) for i in range(55)), *(f"images/{i}" for i in range(55)), ".")
 COLUMNS = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "Projection")
-VIEWS = {"pa": "PA", "ap": "AP", "ap_horizontal": "AP_horizontal"}
 
 
 def load(
@@ -67,21 +67,22 @@ def load(
     source = table(home, TABLES, [*COLUMNS, "Labels"], "padchest")
     left_out: Counter[str] = Counter()
     source = usable(source, left_out, "ImageID", "PatientID")
-    view = named(source["Projection"], VIEWS)
-    source = drop(source.assign(view=view), view.isna(), "not a frontal view", left_out)
+    seen = frontal(source["Projection"], "padchest", "Projection", left_out)
+    source = source[seen].reset_index(drop=True)
     frame = pd.DataFrame({"image_id": source["ImageID"], "patient_id": source["PatientID"]})
     frame["path"] = source["ImageID"].map(images_in(home, FOLDERS, [".png"]))
-    # a list as text: "['pneumonia', 'pleural effusion']"
-    listed = source["Labels"].str.lower().str.findall(r"'\s*([^']+?)\s*'")
-    known = np.array([isinstance(x, list) and len(x) > 0 for x in listed], dtype=bool)
-    for name, label in TARGETS.items():
-        here = np.array([isinstance(x, list) and label in x for x in listed], dtype=float)
-        frame[name] = np.where(known, here, np.nan)
-    date = source.get("StudyDate_DICOM", pd.Series(pd.NA, index=source.index))
-    year = pd.to_numeric(date.astype("string").str[:4], errors="coerce")
-    born = pd.to_numeric(source["PatientBirth"], errors="coerce")
-    describe(frame, source["PatientSex_DICOM"], (year - born).astype("string"), left_out, age_cuts)
-    frame["view"] = source["view"]
+    here = frame["path"].notna()
+    for name, values in read_labels(source["Labels"], TARGETS, here, left_out).items():
+        frame[name] = values
+    describe(
+        frame,
+        source["PatientSex_DICOM"],
+        _age(source, here, left_out),
+        left_out,
+        age_cuts,
+        published=("padchest", "PatientSex_DICOM"),
+    )
+    frame["view"] = meaning(source["Projection"], "padchest", "Projection")
     return finish(
         "padchest",
         home,
@@ -94,3 +95,20 @@ def load(
         seed=seed,
         fractions=fractions,
     )
+
+
+def _age(source: pd.DataFrame, here: pd.Series, left_out: Counter[str]) -> pd.Series:
+    """Year of the study less year of birth, as text; what is no date or year is counted by value.
+
+    The date is written as DICOM does (``20140305``) or with dashes, the birth as a year.
+    """
+    years = []
+    for column, form in (("StudyDate_DICOM", r"(\d{4})-?\d\d-?\d\d"), ("PatientBirth", r"(\d{4})")):
+        given = source.get(column, pd.Series(pd.NA, index=source.index, dtype="object"))
+        text = spelled(given).astype("string")
+        year = text.str.extract(f"^{form}$", expand=False)
+        count_values(
+            given[year.isna() & here], column, "(age set to unknown, image kept)", left_out
+        )
+        years.append(pd.to_numeric(year, errors="coerce").astype(float))
+    return (years[0] - years[1]).astype("string")
