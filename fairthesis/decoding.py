@@ -19,12 +19,17 @@ Pixels = NDArray[np.uint8]
 # starts another program. These are what images are kept in, and none of them does.
 FORMATS = ("PNG", "JPEG", "JPEG2000", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
-MAX_BYTES = 600_000_000  # that one image may take while it is decoded, and all workers' together
+MAX_BYTES = 600_000_000  # that one image may take while it is decoded
+TOGETHER = 500_000_000  # that all workers' images may take, unless one alone takes more
 PIECE = 1_000_000  # pixels of a larger image that are converted at a time
 EXIF_ORIENTATION = 0x0112
 # Bytes a pixel that a decoder takes for itself, beside the image that it gives.
 _DECODERS = {"JPEG2000": 16, "WEBP": 4}
 _PROGRESSIVE = 6  # of JPEG: all coefficients are held until the last scan
+# What a thread frees in blocks of up to 32 MB glibc keeps for that thread, so each worker would
+# hold the memory of its largest image for ever. Larger blocks go back to the system at once.
+if "PILLOW_BLOCK_SIZE" not in os.environ:
+    Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 
 
 def decode(path: Path, size: int, channels: int) -> Pixels | str:
@@ -57,7 +62,7 @@ def words(error: OSError) -> str:
 
 
 def decode_open(handle: BinaryIO, size: int, channels: int) -> Pixels | str:
-    """As ``decode``, for an open file at its start. It stays open."""
+    """As ``decode``, for an open file at its start."""
     try:
         with Image.open(handle, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -65,7 +70,7 @@ def decode_open(handle: BinaryIO, size: int, channels: int) -> Pixels | str:
             full = image.width * image.height
             # JPEG can be decoded at a half, quarter or eighth: much faster, and enough for 2x size.
             image.draft(None, (2 * size, 2 * size))
-            mode = "L" if channels == 1 else "RGB"
+            mode = "L" if channels == 1 or image.mode in ("1", "L") or _is_deep(image) else "RGB"
             needed = _bytes(image, full, mode)
             if needed > MAX_BYTES:
                 return (
@@ -74,8 +79,9 @@ def decode_open(handle: BinaryIO, size: int, channels: int) -> Pixels | str:
                 )
             with _room(needed):
                 ImageOps.exif_transpose(image, in_place=True)  # no copy of what is upright
-                plain = _plain(image, mode)
-                fitted = ImageOps.fit(plain, (size, size), Image.Resampling.BICUBIC)
+                edges = (size, size)
+                fitted = ImageOps.fit(_plain(image, mode), edges, Image.Resampling.BICUBIC)
+                image.close()  # frees its pixels, before another takes their room
     except UnidentifiedImageError:
         return f"cannot identify image file: it is none of {', '.join(FORMATS)}"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -83,6 +89,7 @@ def decode_open(handle: BinaryIO, size: int, channels: int) -> Pixels | str:
     except Exception as error:  # decoders and EXIF readers end in errors of any kind
         said = str(error).replace(str(Path(getattr(handle, "name", "")).parent), "")
         return f"{type(error).__name__}: {said}".strip()
+    fitted = fitted.convert("L" if channels == 1 else "RGB")
     return np.asarray(fitted, dtype=np.uint8).reshape(size, size, channels)
 
 
@@ -96,7 +103,9 @@ def _bytes(image: Image.Image, full: int, mode: str) -> int:
     if full > PIECE:
         if image.info.get("progressive"):
             taken += full * _PROGRESSIVE
-        if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
+        # Asked for it, PNG decodes all pixels where it has none at its head.
+        told = image.format != "PNG" or "exif" in image.info
+        if told and image.getexif().get(EXIF_ORIENTATION, 1) != 1:
             taken += pixels * each  # the turned copy
     return taken
 
@@ -110,7 +119,7 @@ def _room(needed: int) -> Iterator[None]:
     """Wait until the images in hand leave ``needed`` bytes: large ones are decoded in turn."""
     global _taken
     with _freed:
-        _freed.wait_for(lambda: _taken == 0 or _taken + needed <= MAX_BYTES)
+        _freed.wait_for(lambda: _taken == 0 or _taken + needed <= TOGETHER)
         _taken += needed
     try:
         yield

@@ -184,7 +184,7 @@ def test_empty_and_endless_names_are_drawn(name: str) -> None:
 def test_no_name_is_too_odd_to_be_drawn(odd: str) -> None:
     axes = figures.roc({odd: CURVE, f"{odd}{odd}": CURVE})
     axes.set(title=figures.literal(odd), xlabel=figures.literal(odd))
-    axes.set_yticks([0], [figures.literal(odd)])
+    axes.set_xticks([0], [figures.literal(odd)])
     legend = axes.get_legend()
     assert legend is not None and len(legend.get_texts()) == len({odd, odd * 2})
     assert "Traceback" not in drawn(axes)

@@ -1,4 +1,4 @@
-"""`make reproduce`: an empty plan says so, and what a caller gives never reaches a shell as code."""
+"""`make reproduce`: an empty plan says so, and what a caller gives is never a shell's code."""
 
 from __future__ import annotations
 

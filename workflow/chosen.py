@@ -56,7 +56,7 @@ def chosen(profile: str, only: str, data_root: str) -> list[tuple[str, str]]:
             if asked:
                 raise InputError(
                     f"{name} cannot be rebuilt, since {why}: give DATA_ROOT, the folder that holds "
-                    f"one for each data set. `fairthesis datasets describe {dataset}` says how to get it."
+                    f"one for each data set. `fairthesis datasets describe {dataset}` says how."
                 )
             print(f"left out: {name}, since {why}", file=sys.stderr)
             continue
