@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
@@ -29,6 +30,10 @@ from fairthesis.preparing import (
 
 LAYOUT = "2"  # of the cache; another where decoding gives other pixels, or a file another layout
 _verified: dict[Path, tuple[int, ...]] = {}  # whose checksums were compared in this process
+
+
+class OutsideFolderWarning(UserWarning):
+    """Images of a data set that links lead out of its folder."""
 
 
 class DamagedCacheWarning(UserWarning):
@@ -68,6 +73,21 @@ def _paths(cohort: Cohort) -> list[str]:
                 "relative to it."
             )
     return [str(root / str(name)) for name in cohort.frame["path"]]
+
+
+def led_outside(root: Path, paths: Sequence[str]) -> list[str]:
+    """Those of the files that links lead to a place outside of the data set's folder."""
+    home = os.path.realpath(root).rstrip(os.sep) + os.sep
+    folders: dict[str, str] = {}  # of a path -> where it really is
+    outside = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        real = os.path.join(folders.setdefault(folder, os.path.realpath(folder)), name)  # noqa: PTH118
+        if os.path.islink(real):  # noqa: PTH114
+            real = os.path.realpath(real)
+        if not real.startswith(home):
+            outside.append(path)
+    return outside
 
 
 class Cache:
@@ -188,6 +208,14 @@ class Cache:
     def _built(self) -> tuple[PixelFile, Records]:
         """Fill a new file of pixels, from where a killed call left it, and give it its name."""
         store = PixelFile(self.home / "partial.npy", self.shape)
+        root = self.cohort.root or Path()
+        if self.files is not None and (outside := led_outside(root, self.files.paths)):
+            warnings.warn(
+                f"Links lead {len(outside)} images of {self.cohort.name} out of {str(root)!r}: "
+                f"{outside[0]!r} is in {os.path.realpath(outside[0])!r}. They are read there.",
+                OutsideFolderWarning,
+                stacklevel=4,
+            )
         store.check_room(f"The images of {self.cohort.name} at size {self.shape[1]}")
         with store.open_to_write():
             done = done_before(store, self.files, self.workers)

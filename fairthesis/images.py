@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from fairthesis.cohort import Cohort
 from fairthesis.decoding import Pixels, decode
 from fairthesis.errors import InputError
-from fairthesis.image_cache import Cache, DamagedCacheWarning, cache_folder
+from fairthesis.image_cache import Cache, DamagedCacheWarning, OutsideFolderWarning, cache_folder
 from fairthesis.image_files import READY
 from fairthesis.preparing import read_reasons, reasons_beside
 
 __all__ = [
     "DamagedCacheWarning",
+    "OutsideFolderWarning",
     "UnreadableImageWarning",
     "cache_folder",
     "decode",

@@ -298,3 +298,22 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pixel_file.alone(tmp_path):
         assert time.monotonic() - begun < 5
+
+
+def test_links_out_of_the_folder_are_told_and_those_within_are_not(tmp_path: Path) -> None:
+    folder_of(tmp_path / "away")
+    root = tmp_path / "root"
+    (root / "own").mkdir(parents=True)
+    shutil.copy(tmp_path / "away" / "0.bmp", root / "own")
+    (root / "inside").symlink_to("own")
+    (root / "1.bmp").symlink_to("own/0.bmp")
+    (root / "other").symlink_to(tmp_path / "root")
+    within = files(root, ["own/0.bmp", "inside/0.bmp", "1.bmp", "other/own/0.bmp"], channels=3)
+    pixels(within, tmp_path / "cache")  # warnings are errors
+    (root / "2.bmp").symlink_to(tmp_path / "away" / "2.bmp")
+    (root / "folder").symlink_to(tmp_path / "away")
+    led = files(root, ["own/0.bmp", "2.bmp", "folder/3.bmp"], channels=3)
+    with pytest.warns(
+        images.OutsideFolderWarning, match=r"2 images of made .*2\.bmp' is in .*away"
+    ):
+        pixels(led, tmp_path / "cache")
