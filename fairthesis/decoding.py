@@ -89,7 +89,8 @@ def decode_open(handle: BinaryIO, size: int, channels: int) -> Pixels | str:
     except Exception as error:  # decoders and EXIF readers end in errors of any kind
         said = str(error).replace(str(Path(getattr(handle, "name", "")).parent), "")
         return f"{type(error).__name__}: {said}".strip()
-    fitted = fitted.convert("L" if channels == 1 else "RGB")
+    if channels == 3 and fitted.mode == "L":
+        fitted = fitted.convert("RGB")
     return np.asarray(fitted, dtype=np.uint8).reshape(size, size, channels)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fairthesis.decoding import Pixels, decode_open, open_file, words
+from fairthesis.errors import InputError
 from fairthesis.schema import write_atomically
 
 # What is known of one image. It carries a checksum of itself and of its place in the array, so
@@ -182,7 +183,7 @@ class Files:
                 bar.update()
         self.records[rows] = records_of(told)
         self.known[:] = True
-        with contextlib.suppress(OSError):  # of a cache that may only be read
+        with contextlib.suppress(OSError, InputError):  # of a cache that may only be read
             self.save()
 
     def save(self) -> None:
