@@ -59,7 +59,15 @@ def _cache_root(cache_dir: str | Path | None) -> Path:
         return Path(cache_dir)
     if os.environ.get("FAIRTHESIS_CACHE"):
         return Path(os.environ["FAIRTHESIS_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fairthesis"
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "fairthesis"
+    try:
+        return Path.home() / ".cache" / "fairthesis"
+    except RuntimeError as error:  # of a user without one, as in some containers
+        raise InputError(
+            "There is no home folder to keep decoded images in: give cache_dir (--cache-dir) or "
+            "set $FAIRTHESIS_CACHE."
+        ) from error
 
 
 def _paths(cohort: Cohort) -> list[str]:

@@ -317,3 +317,16 @@ def test_links_out_of_the_folder_are_told_and_those_within_are_not(tmp_path: Pat
         images.OutsideFolderWarning, match=r"2 images of made .*2\.bmp' is in .*away"
     ):
         pixels(led, tmp_path / "cache")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("FAIRTHESIS_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(InputError, match="FAIRTHESIS_CACHE"):
+        images.prepared(folder_of(tmp_path / "a"), 16)
