@@ -23,8 +23,9 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvisio
 _ROOT = Path(__file__).parent
 # The modules that decide what a training run computes, and what an audit does.
 TRAINING = (
-    *("averaging.py", "batches.py", "cohort.py", "config.py", "encoder.py", "images.py"),
-    *("inference.py", "metrics.py", "selection.py", "splits.py", "train.py", "validation.py"),
+    *("averaging.py", "batches.py", "cohort.py", "config.py", "decoding.py", "encoder.py"),
+    *("image_cache.py", "image_files.py", "images.py", "inference.py", "metrics.py"),
+    *("pixel_file.py", "preparing.py", "selection.py", "splits.py", "train.py", "validation.py"),
     *("datasets", "methods"),
 )
 AUDITING = (

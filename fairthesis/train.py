@@ -60,7 +60,8 @@ def train(
         cohort.labels(target)
     for attribute in attributes:
         cohort.groups(attribute)
-    origin = provenance(seed=config.seed, data_fingerprint=cohort.fingerprint(), device=str(device))
+    data = images.fingerprint(cohort, config.size, progress=progress)
+    origin = provenance(seed=config.seed, data_fingerprint=data, device=str(device))
     if claim(config.to_dict(), out, origin, overwrite):
         return out
     pixels, readable = images.prepared(cohort, config.size, progress=progress)
