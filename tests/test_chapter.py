@@ -66,8 +66,8 @@ def test_two_runs_give_the_same_bytes(tmp_path):
     ("given", "words"),
     [
         ({"y": 1}, "Unknown parameter of n.ipynb 'y': expected one of x, name"),
-        ({"x": "many"}, "Expected x to be of type int, but got 'many'"),
-        ({"x": True}, "Expected x to be of type int, but got True"),
+        ({"x": "many"}, "Expected x to be a whole number, but got 'many'"),
+        ({"x": True}, "Expected x to be a whole number, but got True"),
     ],
 )
 def test_wrong_parameters_are_refused(given, words, tmp_path):

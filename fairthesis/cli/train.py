@@ -4,46 +4,60 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.kinds import kinds
+from fairthesis.options import fit, pairs
 
-
-def settings(pairs: tuple[str, ...], option: str) -> dict[str, Any]:
-    """``("a=1", "b=x")`` as ``{"a": 1, "b": "x"}``; values are read as YAML scalars."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise InputError(f"Cannot read {option} {pair!r}: expected NAME=VALUE.")
-        found[name.replace("-", "_")] = yaml.safe_load(value)
-    return found
-
-
-def read_config(file: str) -> dict[str, Any]:
-    """A configuration file (YAML or JSON) as a dict of ``TrainConfig`` fields."""
-    import dataclasses
-
+if TYPE_CHECKING:
     from fairthesis.config import TrainConfig
 
-    path = Path(file)
-    if not path.is_file():
-        raise InputError(f"No configuration file at {file!r}: expected a YAML or JSON file.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read {file!r} as YAML or JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"Expected NAME: VALUE lines in {file!r}, but got {values!r:.60}")
-    names = [item.name for item in dataclasses.fields(TrainConfig)]
+
+def configured(
+    file: str | None,
+    given: Mapping[str, Any],
+    dataset_options: Iterable[str] = (),
+    method_options: Iterable[str] = (),
+    adversary_weight: float | None = None,
+) -> TrainConfig:
+    """The configuration of a file, changed by what was ``given`` beside it; all of it checked.
+
+    The options ``NAME=VALUE`` are typed by the data set and the method that are chosen in the end.
+    """
+    from fairthesis import datasets
+    from fairthesis.config import TrainConfig, from_text
+    from fairthesis.config import method_options as typed_options
+    from fairthesis.documents import read
+
+    values, text = read(Path(file)) if file else ({}, False)
+    values = from_text(values, str(file)) if text else values
     for name in values:
-        if name not in names:
-            raise unknown(f"parameter in {file}", name, names)
-    return values
+        if name not in kinds(TrainConfig):
+            raise unknown(f"parameter in {file}", name, kinds(TrainConfig))
+    values |= {name: value for name, value in given.items() if value not in (None, ())}
+    typing = {
+        "dataset_options": partial(
+            datasets.typed_options, values.get("dataset", TrainConfig.dataset)
+        ),
+        "method_options": partial(typed_options, values.get("method", TrainConfig.method)),
+    }
+    beside = {
+        "dataset_options": pairs(dataset_options, "--dataset-option"),
+        "method_options": pairs(method_options, "--method-option"),
+    }
+    for name, typed in typing.items():
+        held = fit(name, Mapping[str, Any], values.get(name, {}))
+        values[name] = typed(held, text=text) | typed(beside[name], text=True)
+    if adversary_weight is not None:
+        name = _strength(values.get("method", TrainConfig.method))
+        values["method_options"][name] = adversary_weight
+    return TrainConfig(**values)
 
 
 def _strength(method: str) -> str:
@@ -124,22 +138,10 @@ def command(
           --attribute sex --method adversarial --adversary-weight 1 --out runs/nih
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
-    from fairthesis.config import TrainConfig
     from fairthesis.provenance import used_test_labels
     from fairthesis.train import train
 
-    values = read_config(config_file) if config_file else {}
-    values |= {name: value for name, value in given.items() if value not in (None, ())}
-    method_options = dict(values.get("method_options", {})) | settings(
-        method_option, "--method-option"
-    )
-    if adversary_weight is not None:
-        method_options[_strength(values.get("method", "erm"))] = adversary_weight
-    values["method_options"] = method_options
-    values["dataset_options"] = dict(values.get("dataset_options", {})) | settings(
-        dataset_option, "--dataset-option"
-    )
-    config = TrainConfig(**values)
+    config = configured(config_file, given, dataset_option, method_option, adversary_weight)
     folder = train(config, out, overwrite=overwrite, progress=not quiet)
     origin = json.loads((folder / "provenance.json").read_text())
     used_test_labels(folder)
