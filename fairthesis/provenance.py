@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parent
 TRAINING = (
     *("averaging.py", "batches.py", "cohort.py", "config.py", "encoder.py", "images.py"),
     *("inference.py", "metrics.py", "selection.py", "splits.py", "train.py", "validation.py"),
-    *("datasets", "methods"),
+    *("weights.py", "datasets", "methods"),
 )
 AUDITING = (
     *("audit.py", "calibration.py", "cells.py", "disparity.py", "estimates.py", "findings.py"),

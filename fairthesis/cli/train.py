@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def configured(
 
     The options ``NAME=VALUE`` are typed by the data set and the method that are chosen in the end.
     """
-    from fairthesis import datasets
+    from fairthesis import datasets, weights
     from fairthesis.config import TrainConfig, from_text
     from fairthesis.config import method_options as typed_options
     from fairthesis.documents import read
@@ -41,23 +42,21 @@ def configured(
         if name not in kinds(TrainConfig):
             raise unknown(f"parameter in {file}", name, kinds(TrainConfig))
     values |= {name: value for name, value in given.items() if value not in (None, ())}
-    typing = {
-        "dataset_options": partial(
-            datasets.typed_options, values.get("dataset", TrainConfig.dataset)
-        ),
-        "method_options": partial(typed_options, values.get("method", TrainConfig.method)),
-    }
-    beside = {
-        "dataset_options": pairs(dataset_options, "--dataset-option"),
-        "method_options": pairs(method_options, "--method-option"),
-    }
-    for name, typed in typing.items():
-        held = fit(name, Mapping[str, Any], values.get(name, {}))
-        values[name] = typed(held, text=text) | typed(beside[name], text=True)
+    held = {name: values.pop(name, {}) for name in ("dataset_options", "method_options")}
+    held = {name: fit(name, Mapping[str, Any], value) for name, value in held.items()}
+    config = TrainConfig(**values)
+    of_dataset = partial(datasets.typed_options, config.dataset)
+    own = of_dataset(held["dataset_options"], text=text)
+    own |= of_dataset(pairs(dataset_options, "--dataset-option"), text=True)
+    of_method = partial(typed_options, config.method)
+    strength = of_method(held["method_options"], text=text)
+    strength |= of_method(pairs(method_options, "--method-option"), text=True)
     if adversary_weight is not None:
-        name = _strength(values.get("method", TrainConfig.method))
-        values["method_options"][name] = adversary_weight
-    return TrainConfig(**values)
+        strength[_strength(config.method)] = adversary_weight
+    config = replace(config, dataset_options=own, method_options=strength)
+    if config.weights is not None:  # before the images are read; not where a run is read again
+        weights.check(config.backbone, config.weights)
+    return config
 
 
 def _strength(method: str) -> str:
