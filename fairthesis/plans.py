@@ -76,8 +76,6 @@ class Plan:
         """The ``TrainConfig`` of one run; that of its parent for a post-hoc variant."""
         from fairthesis.config import TrainConfig
 
-        if variant not in self.variants:
-            raise unknown("variant", variant, self.variants)
         trained = self.parent(variant) or variant
         known = kinds(TrainConfig)
         for name in (name for name in {**self.base, **self.variants[trained]} if name not in known):
@@ -86,6 +84,8 @@ class Plan:
 
     def parent(self, variant: str) -> str | None:
         """The variant whose runs a post-hoc variant starts from; None for a trained one."""
+        if variant not in self.variants:
+            raise unknown("variant", variant, self.variants)
         changes = self.variants[variant]
         if "posthoc" not in changes:
             return None

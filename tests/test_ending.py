@@ -117,3 +117,9 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 def test_the_public_names_are_listed() -> None:
     assert set(fairthesis.__all__) <= set(dir(fairthesis))
+
+
+def test_a_verification_of_nothing_is_refused(tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["verify", "--results", str(tmp_path)])
+    assert end.value.code == 2 and "nothing was verified" in capsys.readouterr().err

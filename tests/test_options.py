@@ -321,11 +321,13 @@ def test_a_wrong_configuration_file_ends_with_one_message(
         ("channels=three", "channels to be a whole number, but got 'three'"),
         ("fractions=1,2", "fractions to be 3 numbers, but got '1,2'"),
         ("config=none.yml", "No such file"),
+        ("config=mine.yml", "mine.yml is not readable as YAML: the name 'table' stands there"),
     ],
 )
 def test_wrong_options_of_a_data_set_end_with_one_message(
     option: str, words: str, tmp_path: Path, capsys: Any
 ) -> None:
+    (tmp_path / "mine.yml").write_text("table: a.csv\ntable: b.csv")
     base = ["datasets", "describe", "csv", "--data-root", str(tmp_path)]
     base += ["--option", "patient=pid", "--option", "targets=no"]
     assert words in command([*base, "--option", option], capsys)
@@ -371,3 +373,22 @@ def test_an_experiment_is_checked_whole_before_its_first_run() -> None:
         with pytest.raises(InputError) as error:
             Plan("x", "quick", base, **(known | changes))
         assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["experiment", "train", "synthetic-cxr", "emr", "--out", "x"], "Did you mean 'erm'?"),
+        (["experiment", "run", "synthetic-cxr", "--seed", "-1", "--out", "x"], "seeds to be"),
+        (["datasets", "describe", "synthetic-cxr", "--option", "n_val=1e30"], "smaller than 2**32"),
+        (["datasets", "describe", "synthetic-cxr", "--seed", "-1"], "seed to be a whole number"),
+        (
+            ["power", "--size", "a=9,9", "--size", "b=9,9", "--images-per-patient", "nan"],
+            "1 or more",
+        ),
+    ],
+)
+def test_values_out_of_range_end_with_one_message(
+    words: list[str], message: str, capsys: Any
+) -> None:
+    assert message in command(words, capsys)

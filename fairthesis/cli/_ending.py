@@ -120,7 +120,7 @@ def _of_the_system(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{what} Raise the limit of open files (ulimit -n), or take fewer workers."
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
-        return f"{what} Expected another kind of path there: look at the paths of the command."
+        return f"{what} A path is missing or of another kind: look at those of the command."
     return f"{what} The system refused it: look at the disk, the network and the paths given."
 
 
