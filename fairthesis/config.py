@@ -83,6 +83,7 @@ class TrainConfig:
         object.__setattr__(self, "dataset_options", accepted)
         accepted = method_options(self.method, self.method_options)
         object.__setattr__(self, "method_options", accepted)
+        METHODS[self.method].check_epochs(self.options(), self.epochs)
 
     def options(self) -> MethodOptions:
         """The method's own options, checked."""

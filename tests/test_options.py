@@ -136,6 +136,10 @@ def test_values_of_python_come_through(kind: Any, given: Any, value: Any) -> Non
         ({"dataset_options": {"oracle": 1}}, "oracle to be true or false, but got 1"),
         ({"dataset_options": {"shortcut": math.nan}}, "shortcut to be a number, but got nan"),
         ({"dataset_options": {"shortcutt": 1}}, "Did you mean 'shortcut'?"),
+        ({"method": "adversarial", "epochs": 8}, "expected more epochs than that"),
+        ({"method": "dann", "epochs": 8}, "expected more epochs than that"),
+        ({"method": "jtt", "epochs": 3}, "expected more epochs than that"),
+        ({"method": "last_layer", "epochs": 3}, "expected more epochs than that"),
         ({"method": "dann", "method_options": {"weight": math.nan}}, "weight to be a number"),
         ({"method": "dann", "method_options": {"weight": True}}, "weight to be a number"),
         ({"method": "dann", "method_options": {"weight": math.inf}}, "weight to be a number"),
@@ -275,7 +279,11 @@ def test_a_file_and_options_become_one_typed_configuration(tmp_path: Path) -> No
         "dataset_options: {age_cuts: [40, 60], target: 1e3}\n"
     )
     config = configured(
-        str(tmp_path / "a.yml"), {"seed": 7}, ["fractions=.6,.2,.2"], ["hsic_weight=3e-1"], 0.5
+        str(tmp_path / "a.yml"),
+        {"seed": 7},
+        ["fractions=.6,.2,.2"],
+        ["hsic_weight=3e-1", "warmup_epochs=0", "ramp_epochs=2"],
+        0.5,
     )
     assert (config.data_root, config.targets, config.weights) == ("/data/no", ("no",), None)
     assert (config.learning_rate, config.seed) == (0.001, 7)
@@ -283,7 +291,8 @@ def test_a_file_and_options_become_one_typed_configuration(tmp_path: Path) -> No
         **{"age_cuts": [40, 60], "target": "1e3", "fractions": (0.6, 0.2, 0.2)}
     }
     assert config.method_options == {
-        **{"critic_steps": 2, "hsic_weight": 0.3, "adversary_weight": 0.5}
+        **{"critic_steps": 2, "hsic_weight": 0.3, "adversary_weight": 0.5},
+        **{"warmup_epochs": 0, "ramp_epochs": 2},
     }
     (tmp_path / "b.json").write_text(json.dumps(config.to_dict()))
     assert configured(str(tmp_path / "b.json"), {}).to_dict() == config.to_dict()
@@ -301,6 +310,8 @@ def test_a_file_and_options_become_one_typed_configuration(tmp_path: Path) -> No
         ("a.yml", "method_options: 3", "method_options to be names and values, but got '3'"),
         ("a.json", '{"method_options": {"weight": "1"}, "method": "dann"}', "but got '1'"),
         ("a.yml", "dataset_options: {n_train: many}", "n_train to be a whole number"),
+        ("a.yml", "method: adversarial\nepochs: 2", "expected more epochs than that"),
+        ("a.json", '{"method": ["erm"]}', "method to be text, but got ['erm']"),
         ("a.yml", "weights: nowhere.pth", "No weights file at 'nowhere.pth'"),
     ],
 )

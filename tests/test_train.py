@@ -270,7 +270,8 @@ def test_bad_configuration_is_named(changes, words):
 
 
 def test_a_whole_number_may_be_written_with_a_point():
-    options = replace(SMALL, method="adversarial", method_options={"critic_steps": 3.0}).options()
+    more = {"epochs": 9, "method_options": {"critic_steps": 3.0}}
+    options = replace(SMALL, method="adversarial", **more).options()
     assert options.critic_steps == 3 and isinstance(options.critic_steps, int)
 
 

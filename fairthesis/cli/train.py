@@ -44,16 +44,17 @@ def configured(
     values |= {name: value for name, value in given.items() if value not in (None, ())}
     held = {name: values.pop(name, {}) for name in ("dataset_options", "method_options")}
     held = {name: fit(name, Mapping[str, Any], value) for name, value in held.items()}
+    method = fit("method", str, values.pop("method", TrainConfig.method))
     config = TrainConfig(**values)
     of_dataset = partial(datasets.typed_options, config.dataset)
     own = of_dataset(held["dataset_options"], text=text)
     own |= of_dataset(pairs(dataset_options, "--dataset-option"), text=True)
-    of_method = partial(typed_options, config.method)
+    of_method = partial(typed_options, method)
     strength = of_method(held["method_options"], text=text)
     strength |= of_method(pairs(method_options, "--method-option"), text=True)
     if adversary_weight is not None:
-        strength[_strength(config.method)] = adversary_weight
-    config = replace(config, dataset_options=own, method_options=strength)
+        strength[_strength(method)] = adversary_weight
+    config = replace(config, dataset_options=own, method=method, method_options=strength)
     if config.weights is not None:  # before the images are read; not where a run is read again
         weights.check(config.backbone, config.weights)
     return config
@@ -63,8 +64,6 @@ def _strength(method: str) -> str:
     """The option that --adversary-weight sets: each method's name for its strength."""
     from fairthesis.methods import METHODS
 
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
     name = METHODS[method].strength
     if name is None:
         given = [known for known, kind in METHODS.items() if kind.strength]
