@@ -264,6 +264,7 @@ def run(
 ) -> Results:
     """Train and audit what is not finished, then gather the tables. Can be killed and resumed."""
     out = Path(out)
+    plan.check()
     for number, (variant, seed) in enumerate(plan.runs, 1):
         if say:
             say(

@@ -23,10 +23,10 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvisio
 _ROOT = Path(__file__).parent
 # The modules that decide what a training run computes, and what an audit does.
 TRAINING = (
-    *("averaging.py", "batches.py", "cohort.py", "config.py", "decoding.py", "encoder.py"),
-    *("image_cache.py", "image_files.py", "images.py", "inference.py", "metrics.py"),
-    *("pixel_file.py", "preparing.py", "selection.py", "splits.py", "train.py", "validation.py"),
-    *("datasets", "methods"),
+    *("averaging.py", "batches.py", "cases.py", "cohort.py", "config.py", "decoding.py"),
+    *("encoder.py", "image_cache.py", "image_files.py", "images.py", "inference.py"),
+    *("metrics.py", "pixel_file.py", "preparing.py", "selection.py", "splits.py", "train.py"),
+    *("validation.py", "weights.py", "datasets", "methods"),
 )
 AUDITING = (
     *("audit.py", "calibration.py", "cases.py", "cells.py", "disparity.py", "estimates.py"),

@@ -49,9 +49,10 @@ def _chosen(function: click.decorators.FC) -> click.decorators.FC:
 
 def _load(name: str, data_root: str | None, options: tuple[str, ...], seed: int) -> Cohort:
     from fairthesis import datasets
-    from fairthesis.cli.train import settings
+    from fairthesis.options import pairs
 
-    return datasets.load(name, data_root, seed=seed, **settings(options, "--option"))
+    typed = datasets.typed_options(name, pairs(options, "--option"), text=True)
+    return datasets.load(name, data_root, seed=seed, **typed)
 
 
 @command.command(name="list")

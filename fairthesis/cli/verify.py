@@ -29,7 +29,7 @@ def command(
       fairthesis verify synthetic-cxr-quick --out build/verify
     """
     from fairthesis.archive import archive, compare, load_results
-    from fairthesis.errors import unknown
+    from fairthesis.errors import InputError, unknown
     from fairthesis.experiment import plan, run
     from fairthesis.schema import write_table
 
@@ -38,6 +38,11 @@ def command(
     for name in names:
         if name not in found:
             raise unknown("archived quick experiment", name, found, f"Looked in {root}/.")
+    if not found:
+        raise InputError(
+            f"No archived quick experiment in {root}/: nothing was verified. Expected folders "
+            "NAME-quick with a provenance.json; name the archive with --results."
+        )
     failed = 0
     for name in names or [name for name in found if name.startswith("synthetic")]:
         old = load_results(root / name)
