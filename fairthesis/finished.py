@@ -85,7 +85,7 @@ def apply(name: str, parent: str | Path, out: str | Path, *, overwrite: bool = F
         posthoc=name,
         parent=parent.name,
         wall_seconds=round(time.perf_counter() - started, 1),
-        peak_memory_mb=round(peak_memory_mb()),
+        peak_memory_mb=peak_memory_mb(),
     )
     write_json(config, out / "config.json")
     _write(made, predictions, embeddings, out)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import warnings
@@ -18,6 +18,11 @@ from typing import Any
 
 from fairthesis import __version__
 from fairthesis.schema import write_atomically
+
+try:
+    resource: Any = importlib.import_module("resource")
+except ImportError:  # Windows
+    resource = None
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvision", "pillow")
 _ROOT = Path(__file__).parent
@@ -116,10 +121,12 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def peak_memory_mb() -> float:
-    """The largest resident memory of this process so far, in MB."""
+def peak_memory_mb() -> int | None:
+    """The largest resident memory of this process so far, in MB; None where it is not told."""
+    if resource is None:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def provenance(**more: Any) -> dict[str, Any]:

@@ -7,10 +7,8 @@ one only after its last byte is on disk.
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.storage import write_atomically as write_atomically
 
 SPLITS = ("train", "val", "test")
 PREDICTION_COLUMNS = ("image_id", "patient_id", "split", "target", "y_true", "y_score")
@@ -153,25 +152,6 @@ def group_names(column: pd.Series) -> pd.Series:
         column = column.astype("Int64")
     text = column.astype("string").str.strip()
     return text.mask(text == "")
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call ``write`` with a temporary path beside ``path``, then move it into place.
-
-    A reader never sees a half-written file, and a killed process leaves the old one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:

@@ -119,7 +119,7 @@ def train(
     write_results(out, method, cohort, table, targets, attributes, 4 * config.batch_size, device)
     origin |= {
         "wall_seconds": round(state.seconds, 1),
-        "peak_memory_mb": round(peak_memory_mb()),
+        "peak_memory_mb": peak_memory_mb(),
         "selected_epoch": state.chosen,
         "selection": config.selection,
         "uses_test_labels": "test" in rule.needs,
