@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from fairthesis import __version__
-from fairthesis.schema import write_atomically
+from fairthesis.schema import text_writer
+from fairthesis.storage import write_atomically
 
 try:
     resource: Any = importlib.import_module("resource")
@@ -40,10 +41,14 @@ AUDITING = (
 PROBING = ("embeddings.py", "leakage.py", "metrics.py", "probes.py", "resampling.py")
 
 
-def write_json(value: Mapping[str, Any], path: Path) -> None:
+def json_text(value: Mapping[str, Any]) -> str:
+    """A mapping as indented JSON. NaN is refused."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(value: Mapping[str, Any], path: Path, *, make_folder: bool = True) -> None:
     """Write a mapping as indented JSON, whole or not at all. NaN is refused."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda to: to.write_text(text, encoding="utf-8"))
+    write_atomically(path, text_writer(json_text(value)), make_folder=make_folder)
 
 
 def used_test_labels(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -154,20 +154,29 @@ def group_names(column: pd.Series) -> pd.Series:
     return text.mask(text == "")
 
 
-def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+def write_table(frame: pd.DataFrame, path: str | Path, *, make_folder: bool = True) -> None:
     """Write ``frame`` to a ``.csv`` or ``.parquet`` file, whole or not at all."""
     path = Path(path)
-    if path.suffix == ".parquet":
-        write_atomically(path, lambda to: frame.to_parquet(to, index=False))
-    elif path.suffix == ".csv":
-        write_atomically(path, lambda to: frame.to_csv(to, index=False, lineterminator="\n"))
-    else:
-        raise InputError(f"Cannot write {path.name!r}: expected a name ending in .csv or .parquet.")
+    write_atomically(path, table_writer(frame, path.name), make_folder=make_folder)
+
+
+def table_writer(frame: pd.DataFrame, name: str) -> Callable[[Path], object]:
+    """What writes ``frame`` to a path, by the ending of ``name``: ``.csv`` or ``.parquet``."""
+    if name.endswith(".parquet"):
+        return lambda to: frame.to_parquet(to, index=False)
+    if name.endswith(".csv"):
+        return lambda to: frame.to_csv(to, index=False, lineterminator="\n")
+    raise InputError(f"Cannot write {name!r}: expected a name ending in .csv or .parquet.")
+
+
+def text_writer(text: str) -> Callable[[Path], object]:
+    """What writes ``text`` to a path, as UTF-8."""
+    return lambda to: to.write_text(text, encoding="utf-8")
 
 
 def write_text(text: str, path: str | Path) -> None:
     """Write ``text`` to a file as UTF-8, whole or not at all."""
-    write_atomically(Path(path), lambda to: to.write_text(text, encoding="utf-8"))
+    write_atomically(Path(path), text_writer(text))
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

@@ -10,22 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from fairthesis.errors import InputError
-
-try:
-    fcntl: Any = importlib.import_module("fcntl")
-except ImportError:  # Windows
-    fcntl = None
+from fairthesis.locks import alone, lock
 
 Write = Callable[[Path], object]
 
@@ -59,21 +53,25 @@ def write_atomically(path: Path, write: Write, *, make_folder: bool = True) -> N
     clear_partials(path.parent, path)
 
 
-def write_together(folder: Path, files: Mapping[str, Write], last: str, stale: str = "") -> None:
+def write_together(
+    folder: Path, files: Mapping[str, Write], last: str, stale: Iterable[str] = ()
+) -> None:
     """Write ``files`` (name: what writes it) into ``folder``, never mixed with older ones.
 
     All are written under temporary names first, so that a full disk costs nothing. Then the old
     ones go, ``last`` before the others, and the new ones get their names, ``last`` after them:
     where ``last`` exists all files are of one writing, at every moment. Older files that the
-    pattern ``stale`` finds go as well.
+    patterns of ``stale`` find go as well.
     """
     with told(folder), contextlib.ExitStack() as staged:
+        make_folders(folder)
+        staged.enter_context(alone(folder, wait=10.0))
         names = [name for name in files if name != last]
         temporary = {}
         for name in (*names, last):
             make_folders((folder / name).parent)
             temporary[name] = staged.enter_context(_staged(folder / name, files[name]))
-        old = sorted(folder.glob(stale)) if stale else []
+        old = sorted({path for pattern in stale for path in folder.glob(pattern)})
         for path in (folder / last, *(folder / name for name in names), *old):
             path.unlink(missing_ok=True)
         for parent in {(folder / name).parent for name in files}:
@@ -91,18 +89,18 @@ def _staged(path: Path, write: Write) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         raise InputError(f"{str(path)!r} is no regular file: choose another name for the output.")
     handle, temporary = _created(path)
+    if os.name == "nt":  # an open file can be neither renamed nor removed there
+        os.close(handle)
     try:
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        if fcntl is None:
-            os.close(handle)  # an open file cannot be renamed there
         yield temporary
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
-        if fcntl is not None:
+        if os.name != "nt":
             os.close(handle)
 
 
@@ -117,21 +115,10 @@ def _created(path: Path) -> tuple[int, Path]:
         temporary = partial_name(path)
         # Not mkstemp: the user's own umask and access lists are to decide who may read it.
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if _lock(handle) is not False and os.fstat(handle).st_nlink:
+        if lock(handle) is not False and os.fstat(handle).st_nlink:
             return handle, temporary
         os.close(handle)  # taken for a dead process's between the two calls
         temporary.unlink(missing_ok=True)
-
-
-def _lock(handle: int) -> bool | None:
-    """Whether an open file could be locked for this process alone; None where nothing can be."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
-    return True
 
 
 def clear_partials(folder: Path, of: Path | None = None) -> None:
@@ -154,7 +141,7 @@ def _remove_if_dead(path: Path) -> None:
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDWR)
         try:
-            free = _lock(handle)
+            free = lock(handle)
             if free or (free is None and time.time() - os.fstat(handle).st_mtime > _DAY):
                 path.unlink()
         finally:
@@ -206,7 +193,7 @@ def check_writable(path: str | Path, *, a_file: bool = False) -> None:
     made: list[Path] = []
     with told(path):
         if folder.exists() and not folder.is_dir():
-            raise InputError(f"{str(folder)!r} is a file: expected a folder to write into.")
+            raise InputError(f"{str(folder)!r} is a file: expected a directory to write into.")
         if a_file and os.path.lexists(path) and path.exists() and not path.is_file():
             kind = "folder" if path.is_dir() else "device or the like"
             raise InputError(f"{str(path)!r} is a {kind}: expected the name of a file to write.")
