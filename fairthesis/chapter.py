@@ -13,7 +13,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.schema import write_atomically
+from fairthesis.storage import check_writable, write_atomically
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
 
@@ -65,6 +65,7 @@ def execute(
     notebook, out = Path(notebook), Path(out)
     given = dict(given or {})
     check(parameters(notebook), given, notebook.name)
+    check_writable(out, a_file=True)
     # Warnings of the machinery (kernels, event loops) are nothing that a reader can act on.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")

@@ -18,9 +18,10 @@ from fairthesis.schema import (
     attribute_parts,
     group_values,
     require_columns,
-    write_table,
-    write_text,
+    table_writer,
+    text_writer,
 )
+from fairthesis.storage import write_together
 
 # What is tested, and corrected for together; everything else is in the table without a correction.
 TESTED = (
@@ -54,12 +55,14 @@ class Comparison:
 
     def write(self, out: str | Path) -> list[Path]:
         """Write ``comparison.json``, ``changes.csv``, ``levelling.csv``; return their paths."""
-        names = ("comparison.json", "changes.csv", "levelling.csv")
-        paths = [Path(out) / name for name in names]
-        write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", paths[0])
-        write_table(self.changes, paths[1])
-        write_table(self.levelling, paths[2])
-        return paths
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        files = {
+            "comparison.json": text_writer(text),
+            "changes.csv": table_writer(self.changes, "changes.csv"),
+            "levelling.csv": table_writer(self.levelling, "levelling.csv"),
+        }
+        write_together(Path(out), files, last="comparison.json")
+        return [Path(out) / name for name in files]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes null."""

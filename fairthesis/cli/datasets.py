@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairthesis.cli import _options
 from fairthesis.cli.check_leaks import check_leaks
 from fairthesis.errors import InputError, unknown
 
@@ -66,7 +67,12 @@ def list_() -> None:
 
 @command.command()
 @_chosen
-@click.option("--plot", type=click.Path(path_type=Path), help="Figure of the counts to write.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    callback=_options.writable_file,
+    help="Figure of the counts to write.",
+)
 @click.option(
     "--attribute",
     "attributes",
@@ -217,7 +223,13 @@ def prepare(
 
 @command.command()
 @click.argument("name")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to fill.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    callback=_options.writable_folder,
+    help="Folder to fill.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def fetch(name: str, out: Path, quiet: bool) -> None:
     """Download a data set that needs neither account nor application.

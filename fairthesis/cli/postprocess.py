@@ -17,7 +17,11 @@ METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isot
 @click.option("--group", required=True, help="Column of the attribute; sex*age_group works.")
 @click.option("--method", required=True, type=click.Choice(METHODS), help="What is done.")
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="A .csv or .parquet file."
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    callback=_options.writable_file,
+    help="A .csv or .parquet file.",
 )
 @_options.target()
 @click.option(
