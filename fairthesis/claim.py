@@ -145,6 +145,8 @@ class RunFolder:
             config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
             other = differences(config, self.config)
         except (OSError, ValueError, AttributeError):
+            if {file.name for file in self.path.iterdir()} <= {"config.json", "log.jsonl"}:
+                return "resume"  # nothing is lost: a power cut can empty a file of older versions
             other = ["config.json, which cannot be read"]
         done = (self.path / DONE).exists()
         if done and not other:

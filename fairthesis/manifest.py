@@ -77,14 +77,15 @@ def damage(folder: Path, only: Collection[str] = (), marker: str = DONE) -> str 
     ``DONE`` has no checksums, is whole where no file is missing or empty.
     """
     try:
-        lines = (folder / marker).read_bytes().decode().splitlines()
+        text, end, rest = (folder / marker).read_bytes().decode().rpartition("\n")
+        lines = text.split("\n")  # not ``splitlines``, which parts at other signs too
     except (OSError, UnicodeDecodeError) as error:
         return f"{marker} cannot be read ({error})"
-    if marker == DONE and len(lines) == 1 and len(lines[0]) > 8:
+    if end and not rest and marker == DONE and len(lines) == 1 and _older(folder):
         checksums = dict.fromkeys(RUN, "")
     else:
-        *above, last = lines or [""]
-        if last != _own(above, marker):
+        *above, last = lines
+        if rest or not end or last != _own(above, marker):
             return f"{marker} was cut or changed"
         checksums = {name: value for value, _, name in (ln.partition("  ") for ln in above[1:])}
     for name, value in checksums.items():
@@ -94,6 +95,14 @@ def damage(folder: Path, only: Collection[str] = (), marker: str = DONE) -> str 
         if wrong:
             return f"{name} {wrong}"
     return None
+
+
+def _older(folder: Path) -> bool:
+    """Whether a run is of a version that wrote no checksums: it told no threads either."""
+    try:
+        return "threads" not in json.loads((folder / "provenance.json").read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _wrong(path: Path, checksum: str) -> str | None:

@@ -54,7 +54,11 @@ def save_state(place: RunFolder, method: Method, state: Progress) -> None:
         "progress": {f.name: getattr(state, f.name) for f in dataclasses.fields(state)},
     }
     place.file(lambda to: _write_sealed(saved, to), STATE)
-    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in state.log)
+    _write_log(place, state.log)
+
+
+def _write_log(place: RunFolder, log: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in log)
     place.file(lambda to: to.write_text(text), "log.jsonl")
 
 
@@ -84,12 +88,16 @@ def load_state(place: RunFolder, method: Method) -> Progress:
         )
         torch.set_num_threads(saved["threads"])
         place.origin["threads"] = saved["threads"]
+    if json.loads((place.path / "config.json").read_text(encoding="utf-8")) != saved["config"]:
+        place.json(saved["config"], "config.json")
     method.load_training_state(saved["method"])
     torch.set_rng_state(saved["rng"].cpu())
     device = next(method.parameters()).device  # which need not be the one it was saved on
     if device.type == "cuda" and saved["cuda_rng"] is not None:
         torch.cuda.set_rng_state(saved["cuda_rng"].cpu())
-    return Progress(**saved["progress"])
+    progress = Progress(**saved["progress"])
+    _write_log(place, progress.log)  # it may have been killed between the state and its log
+    return progress
 
 
 class _Hashing(io.RawIOBase):
