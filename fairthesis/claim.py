@@ -88,7 +88,7 @@ class RunFolder:
                     (self.path / name).unlink(missing_ok=True)
                     sync_folder(self.path)
             clear_partials(self.path)
-            clear_partials(self.path.parent, self.path)
+            self._clear_aside()
             if not (self.path / STATE).exists():
                 self.json(self.config, "config.json")
 
@@ -192,7 +192,11 @@ class RunFolder:
             with contextlib.suppress(BusyError, OSError), alone(self.path):
                 (self.path / STATE).unlink(missing_ok=True)
                 clear_partials(self.path)
-        clear_partials(self.path.parent, self.path)
+        self._clear_aside()
+
+    def _clear_aside(self) -> None:
+        place = self.path.resolve()  # as in ``_move_aside``
+        clear_partials(place.parent, place)
 
     def _move_aside(self) -> None:
         """By one rename; where that cannot be (a mount) file by file, the configuration last."""

@@ -48,9 +48,11 @@ def lock(handle: int) -> bool | None:
 def _locked(handle: int) -> bool | None:
     if fcntl is not None:
         return lock(handle)
-    windows: Any = importlib.import_module("msvcrt")
     try:
+        windows: Any = importlib.import_module("msvcrt")
         windows.locking(handle, windows.LK_NBLCK, 1)
+    except ImportError:
+        return None
     except OSError as error:
         return False if error.errno in _HELD else None
     return True
@@ -105,6 +107,8 @@ def _take(folder: Path) -> tuple[int, Path | None] | Literal[False] | None:
         os.close(handle)
         if found is not None:
             return False  # held, or removed by its holder just now
+        if file is not None:
+            file.unlink(missing_ok=True)
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,19 @@ def check_finished(folder: Path, only: Collection[str] = ()) -> None:
             f"The run in {str(folder)!r} is damaged: {found}. Make it again with the command that "
             "made it, or bring the file back."
         )
+
+
+def tell_damage(table: Path) -> None:
+    """Warn where a table lies in a finished run and is no longer what the run wrote."""
+    folder = table.resolve().parent
+    if table.name in RUN and (folder / DONE).exists() and table.is_file():
+        found = damage(folder, (table.name,))
+        if found:
+            warnings.warn(
+                f"{str(table)!r} is not what the run wrote: {found}. The numbers are of the file "
+                "as it is now.",
+                stacklevel=3,
+            )
 
 
 def same_run(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:

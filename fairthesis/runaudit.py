@@ -18,7 +18,7 @@ from fairthesis.provenance import (
     json_text,
     used_test_labels,
 )
-from fairthesis.schema import attribute_columns, text_writer, write_table
+from fairthesis.schema import attribute_columns, text_writer
 from fairthesis.storage import clear_partials, write_together
 
 if TYPE_CHECKING:
@@ -114,8 +114,12 @@ def leakage(
         check_finished(folder, ("predictions.parquet", "embeddings.parquet"))
         key = _digest(folder / "embeddings.parquet", [n_boot, n_shuffles], PROBING)
         kept = folder / f"leakage-{key[:16]}.csv"
-        if not kept.exists():
-            write_table(probed(folder, seed, n_boot, n_shuffles), kept)
+        mark = kept.with_suffix(".txt").name  # vouches for the table
+        if damage(folder, marker=mark):
+            text = probed(folder, seed, n_boot, n_shuffles).to_csv(index=False, lineterminator="\n")
+            seal = sealed(key, {kept.name: digest(kept.name, text.encode())}, mark)
+            files = {kept.name: text_writer(text), mark: text_writer(seal)}
+            write_together(folder, files, last=mark)
         parts.append(pd.read_csv(kept).assign(variant=variant))
     return pd.concat(parts, ignore_index=True)
 

@@ -54,7 +54,7 @@ def train(
             ``out`` holds another run and ``overwrite`` is false.
     """
     out = Path(out)
-    if not out.exists():
+    if not out.is_dir():
         check_writable(out)
     if config.threads:
         torch.set_num_threads(config.threads)

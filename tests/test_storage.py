@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from fairthesis import storage
 from fairthesis.errors import InputError
 from fairthesis.locks import BusyError, alone
-from fairthesis.manifest import damage, finish, same_run
+from fairthesis.manifest import RUN, damage, finish, same_run, tell_damage
 from fairthesis.storage import check_writable, clear_partials, write_atomically, write_together
 
 PLACES = {
@@ -204,3 +206,36 @@ def test_where_a_run_reads_and_computes_is_not_what_it_computes():
     assert same_run(child, moved)
     moved["parent"]["config"]["seed"] = 1
     assert not same_run(child, moved)
+
+
+def test_the_table_half_works_where_there_is_neither_fcntl_nor_resource(tmp_path):
+    code = """
+import sys
+sys.modules["fcntl"] = sys.modules["resource"] = None
+import numpy as np, pandas as pd
+from fairthesis.audit import audit
+from fairthesis.provenance import peak_memory_mb
+y = np.arange(200) % 2
+table = pd.DataFrame({"y_true": y, "y_score": 0.5, "sex": np.where(np.arange(200) < 100, "f", "m")})
+for _ in range(2):
+    audit(table, groups=["sex"], n_boot=5, n_permutations=5).write(sys.argv[1])
+print(peak_memory_mb())
+"""
+    words = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+    assert (tmp_path / "out" / "audit.html").is_file()
+
+
+def test_a_table_that_was_changed_in_a_finished_run_is_told(tmp_path):
+    for name in RUN:
+        (tmp_path / name).write_text("[1, 2]")
+    tell_damage(tmp_path / "predictions.parquet")  # unfinished
+    finish(tmp_path, "fingerprint", RUN)
+    tell_damage(tmp_path / "predictions.parquet")
+    tell_damage(tmp_path / "other.csv")
+    (tmp_path / "predictions.parquet").write_text("[1, 3]")
+    tell_damage(tmp_path / "embeddings.parquet")
+    with pytest.warns(UserWarning, match="is not what the run wrote"):
+        tell_damage(tmp_path / "predictions.parquet")

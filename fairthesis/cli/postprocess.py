@@ -62,10 +62,12 @@ def command(
           --method leace --out erased.parquet
     """
     from fairthesis import postprocess
+    from fairthesis.manifest import tell_damage
     from fairthesis.schema import read_table, write_table
 
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
+    tell_damage(file)
     frame = read_table(file)
     if method == "leace":
         given = frame if labels is None else read_table(labels)

@@ -71,8 +71,11 @@ def command(
           --prefix sensitive_ --probe logistic --probe mlp --out leakage/
     """
     from fairthesis.leakage import measure
+    from fairthesis.manifest import tell_damage
     from fairthesis.schema import read_table
 
+    tell_damage(file)
+    tell_damage(labels)
     found = measure(
         read_table(file),
         read_table(labels),
