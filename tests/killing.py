@@ -135,7 +135,9 @@ def kills(scenario: Scenario, most: int = 0) -> tuple[int, int, list[str]]:
 
 
 def scenarios() -> dict[str, Scenario]:
+    import pyarrow.parquet  # noqa: F401 (imported before the forks, not in each of them)
     import torch
+    import torch._dynamo
     from planted import planted_cohort
 
     from fairthesis import experiment, provenance
@@ -150,6 +152,8 @@ def scenarios() -> dict[str, Scenario]:
     provenance._statements = cache(provenance._statements)  # code is read once, not in each fork
     for modules in (provenance.TRAINING, provenance.AUDITING, provenance.PROBING, CODE):
         provenance.code_fingerprint(modules)
+    provenance.git_commit = cache(provenance.git_commit)
+    provenance.git_commit()
     config = TrainConfig(
         backbone="small",
         size=16,
