@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from fairthesis import notebooks
 from fairthesis.errors import InputError
 from fairthesis.notebooks import check, parameters
-from fairthesis.schema import write_atomically
+from fairthesis.storage import check_writable, write_atomically
 
 __all__ = ["check", "execute", "normalised", "parameters"]
 
@@ -58,6 +58,7 @@ def execute(
     notebook, out = Path(notebook), Path(out)
     book = notebooks.read(notebook)
     given = check(parameters(notebook, book), given or {}, notebook.name, text=text)
+    check_writable(out, a_file=True)
     # Warnings of the machinery (kernels, event loops) are nothing that a reader can act on.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")

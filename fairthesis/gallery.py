@@ -20,7 +20,7 @@ from fairthesis.cohort import Cohort
 from fairthesis.datasets._drawing import Drawing, twin
 from fairthesis.errors import InputError, unknown
 from fairthesis.figures import CHANCE, SOFT, literal, style
-from fairthesis.schema import write_atomically
+from fairthesis.storage import write_atomically
 
 SIZES = {"quick": 4000, "full": 40000}  # images that the shares are counted on
 TITLES = {"synthetic-cxr": "Chest X-rays", "synthetic-derm": "Skin lesions"}
@@ -64,7 +64,6 @@ def sheet(
     figure = bands(cohorts)
     if out_dir is not None:
         path = Path(out_dir) / f"{setting}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda to: figure.savefig(to, format="png"))
     return figure
 

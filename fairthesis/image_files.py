@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from fairthesis.decoding import Pixels, decode_open, open_file, words
 from fairthesis.errors import InputError
-from fairthesis.schema import write_atomically
+from fairthesis.storage import write_atomically
 
 # What is known of one image. It carries a checksum of itself and of its place in the array, so
 # that a record which is half written, damaged or in another's place counts as none.

@@ -116,7 +116,7 @@ rule train:
         "run: {wildcards.name} {wildcards.profile}, {wildcards.variant}, seed {wildcards.seed}"
     shell:
         EXPERIMENT + "train {wildcards.name} {wildcards.variant} --seed {wildcards.seed}"
-        " {params.asked}"
+        " {params.asked} --overwrite"
 
 
 rule audit:

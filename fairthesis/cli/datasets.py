@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairthesis.cli import _options
 from fairthesis.cli.check_leaks import check_leaks
 from fairthesis.errors import InputError, unknown
 
@@ -67,7 +68,12 @@ def list_() -> None:
 
 @command.command()
 @_chosen
-@click.option("--plot", type=click.Path(path_type=Path), help="Figure of the counts to write.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    callback=_options.writable_file,
+    help="Figure of the counts to write.",
+)
 @click.option(
     "--attribute",
     "attributes",
@@ -138,7 +144,7 @@ def _draw(cohort: Cohort, plot: Path, attributes: tuple[str, ...]) -> None:
 
     matplotlib.use("Agg")
     from fairthesis.gallery import counts
-    from fairthesis.schema import write_atomically
+    from fairthesis.storage import write_atomically
 
     figure = counts(cohort, attributes=attributes)
     write_atomically(plot, lambda to: figure.savefig(to, dpi=160))
@@ -218,7 +224,13 @@ def prepare(
 
 @command.command()
 @click.argument("name")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to fill.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    callback=_options.writable_folder,
+    help="Folder to fill.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def fetch(name: str, out: Path, quiet: bool) -> None:
     """Download a data set that needs neither account nor application.
