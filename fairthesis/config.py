@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from fairthesis import datasets
@@ -86,8 +86,8 @@ class TrainConfig:
         METHODS[self.method].check_epochs(self.options(), self.epochs)
 
     def options(self) -> MethodOptions:
-        """The method's own options, checked."""
-        return METHODS[self.method].Options(**self.method_options)
+        """The method's own options, checked; a default schedule fits the run (``shortened``)."""
+        return shortened(METHODS[self.method].Options, self.method_options, self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
@@ -105,6 +105,26 @@ def method_options(method: str, given: Mapping[str, Any], *, text: bool = False)
     found = typed(kinds(kind), given, f"option of method {method}", text=text)
     kind(**found)
     return found
+
+
+def shortened(kind: type[MethodOptions], given: Mapping[str, Any], epochs: int) -> MethodOptions:
+    """Options whose default ``warmup_epochs`` and ``ramp_epochs`` leave a run at least one epoch.
+
+    In a run that is not longer than both, they take the same shares of it as they would of the
+    shortest that is. What is ``given`` stays, and is refused where it does not fit.
+
+    >>> options = shortened(METHODS["dann"].Options, {}, 6)
+    >>> options.warmup_epochs, options.ramp_epochs
+    (2, 3)
+    """
+    chosen = kind(**given)
+    names = ("warmup_epochs", "ramp_epochs")
+    if any(name in given or not hasattr(chosen, name) for name in names):
+        return chosen
+    whole = sum(getattr(chosen, name) for name in names) + 1
+    if epochs >= whole:
+        return chosen
+    return replace(chosen, **{name: getattr(chosen, name) * epochs // whole for name in names})
 
 
 def from_text(values: Mapping[str, Any], what: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,7 +234,14 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         table.patients[rows],
         config.classifier_rate,
     )
-    return METHODS[config.method](model, config.options(), setting)
+    options = config.options()
+    if options != METHODS[config.method].Options(**config.method_options):
+        warnings.warn(
+            f"The default schedule of {config.method} is shortened to {config.epochs} epochs: "
+            f"warmup_epochs {options.warmup_epochs}, ramp_epochs {options.ramp_epochs}.",  # type: ignore[attr-defined]
+            stacklevel=2,
+        )
+    return METHODS[config.method](model, options, setting)
 
 
 def _select(state: Progress, method: Method, rule: Rule, config: TrainConfig) -> None:

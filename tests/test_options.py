@@ -19,6 +19,7 @@ from fairthesis.config import TrainConfig
 from fairthesis.documents import parse, read
 from fairthesis.errors import InputError
 from fairthesis.kinds import Range, kinds
+from fairthesis.methods import METHODS
 from fairthesis.options import fit, pairs
 from fairthesis.plans import Plan, experiments, plan
 
@@ -136,8 +137,14 @@ def test_values_of_python_come_through(kind: Any, given: Any, value: Any) -> Non
         ({"dataset_options": {"oracle": 1}}, "oracle to be true or false, but got 1"),
         ({"dataset_options": {"shortcut": math.nan}}, "shortcut to be a number, but got nan"),
         ({"dataset_options": {"shortcutt": 1}}, "Did you mean 'shortcut'?"),
-        ({"method": "adversarial", "epochs": 8}, "expected more epochs than that"),
-        ({"method": "dann", "epochs": 8}, "expected more epochs than that"),
+        (
+            {"method": "adversarial", "epochs": 8, "method_options": {"warmup_epochs": 3}},
+            "expected more epochs than that",
+        ),
+        (
+            {"method": "dann", "epochs": 8, "method_options": {"ramp_epochs": 5}},
+            "expected more epochs than that",
+        ),
         ({"method": "jtt", "epochs": 3}, "expected more epochs than that"),
         ({"method": "last_layer", "epochs": 3}, "expected more epochs than that"),
         ({"method": "dann", "method_options": {"weight": math.nan}}, "weight to be a number"),
@@ -310,7 +317,11 @@ def test_a_file_and_options_become_one_typed_configuration(tmp_path: Path) -> No
         ("a.yml", "method_options: 3", "method_options to be names and values, but got '3'"),
         ("a.json", '{"method_options": {"weight": "1"}, "method": "dann"}', "but got '1'"),
         ("a.yml", "dataset_options: {n_train: many}", "n_train to be a whole number"),
-        ("a.yml", "method: adversarial\nepochs: 2", "expected more epochs than that"),
+        (
+            "a.yml",
+            "method: dann\nepochs: 2\nmethod_options: {ramp_epochs: 5}",
+            "expected more epochs than that",
+        ),
         ("a.json", '{"method": ["erm"]}', "method to be text, but got ['erm']"),
         ("a.yml", "weights: nowhere.pth", "No weights file at 'nowhere.pth'"),
     ],
@@ -403,3 +414,14 @@ def test_values_out_of_range_end_with_one_message(
     words: list[str], message: str, capsys: Any
 ) -> None:
     assert message in command(words, capsys)
+
+
+@pytest.mark.parametrize("method", ["adversarial", "dann", "hsic"])
+def test_a_default_schedule_fits_a_short_run(method):
+    full = METHODS[method].Options()
+    for epochs in range(1, 12):
+        options = TrainConfig(method=method, epochs=epochs).options()
+        assert options.warmup_epochs + options.ramp_epochs < epochs
+        assert (options == full) == (epochs > full.warmup_epochs + full.ramp_epochs)
+    given = TrainConfig(method=method, epochs=9, method_options={"ramp_epochs": 4}).options()
+    assert (given.warmup_epochs, given.ramp_epochs) == (full.warmup_epochs, 4)

@@ -222,7 +222,11 @@ def no_split(part):
         (None, {"targets": ("diseas",)}, "Unknown target of planted"),
         (None, {"attributes": ("sites",)}, "Unknown attribute of planted"),
         (None, {"device": "quantum"}, "Device 'quantum' cannot be used"),
-        (None, {"method": "adversarial", "epochs": 3}, "expected more epochs than that"),
+        (
+            None,
+            {"method": "adversarial", "epochs": 3, "method_options": {"warmup_epochs": 3}},
+            "expected more epochs than that",
+        ),
         (None, {"disease_dim": 60}, "has 52 images, too few to whiten 60 directions"),
     ],
 )
