@@ -49,20 +49,22 @@ YOUNG = 3_000_000_000
 
 def sealed(records: Records, first: int) -> Records:
     """The records with their checksums set; ``first`` is the place of the first one."""
-    for place, record in enumerate(records):
-        record["check"] = _check(record.tobytes(), first + place)
+    records["check"] = _checks(records, first)
     return records
 
 
 def intact(records: Records) -> NDArray[np.bool_]:
     """Which records are whole and in their place, shape (n,)."""
+    return records["check"] == _checks(records, 0)
+
+
+def _checks(records: Records, first: int) -> NDArray[np.uint32]:
+    """CRC-32 of each record without its last field, from the number of its place on."""
     raw, width = records.tobytes(), RECORD.itemsize
-    checks = [_check(raw[i * width : (i + 1) * width], i) for i in range(len(records))]
-    return records["check"] == np.array(checks, dtype=np.uint32)
-
-
-def _check(record: bytes, place: int) -> int:
-    return zlib.crc32(record[:-4], place + 1)
+    checks = [
+        zlib.crc32(raw[i * width : (i + 1) * width - 4], first + i + 1) for i in range(len(records))
+    ]
+    return np.array(checks, dtype=np.uint32)
 
 
 def as_they_lie(paths: Sequence[str]) -> Records:

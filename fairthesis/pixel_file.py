@@ -123,7 +123,7 @@ class PixelFile:
         with self._one:
             assert self._handle is not None
             self._handle.seek(len(self.head) + first * self.each)
-            self._handle.write(pixels.tobytes())
+            self._handle.write(np.ascontiguousarray(pixels).data)
             self._handle.seek(self.behind + first * RECORD.itemsize)
             self._handle.write(told)
 
