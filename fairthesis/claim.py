@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -36,6 +37,9 @@ from fairthesis.storage import (
 FINGERPRINTS = ("data_fingerprint", "code_fingerprint")
 STATE = "state.pt"
 WEIGHTS = "model.safetensors"
+# What a killed run of an older version left, which was refused ever after. It is in nobody's way,
+# and stays: a user's own file could be named like it.
+_OLDER = re.compile(r"\.config-[a-z0-9_]{8}\.json")
 
 
 class RunFolder:
@@ -134,7 +138,8 @@ class RunFolder:
 
     def _standing(self, overwrite: bool) -> str:
         """``none``, ``finished``, ``damaged``, ``resume`` or ``replace``; else it is refused."""
-        if all(is_partial(file.name) for file in self.path.iterdir()):
+        names = [file.name for file in self.path.iterdir()]
+        if all(is_partial(name) or _OLDER.fullmatch(name) for name in names):
             return "none"
         if not (self.path / "config.json").exists():
             raise InputError(
@@ -145,7 +150,7 @@ class RunFolder:
             config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
             other = differences(config, self.config)
         except (OSError, ValueError, AttributeError):
-            if {file.name for file in self.path.iterdir()} <= {"config.json", "log.jsonl"}:
+            if set(names) <= {"config.json", "log.jsonl"}:
                 return "resume"  # nothing is lost: a power cut can empty a file of older versions
             other = ["config.json, which cannot be read"]
         done = (self.path / DONE).exists()

@@ -24,11 +24,6 @@ from fairthesis.locks import alone, lock
 Write = Callable[[Path], object]
 
 _PARTIAL = re.compile(r"\.(?P<name>.+)-[0-9a-f]{8}\.partial(?:\.[^.]*)?")
-# What a killed run of an older version left, which was refused ever after.
-_OLDER = re.compile(
-    r"\.(?P<name>config|DONE|embeddings|log|model|predictions|provenance|state)"
-    r"-[a-z0-9_]{8}(?:\.(?:json|jsonl|parquet|safetensors|pt))?"
-)
 _DAY = 86400.0  # seconds after which a temporary file is taken for a dead process's anyway
 _ADVICE = {
     "ENOSPC": "Free some space, or choose another place.",
@@ -133,7 +128,7 @@ def clear_partials(folder: Path, of: Path | None = None) -> None:
     """
     with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
         for entry in os.scandir(folder):
-            found = _PARTIAL.fullmatch(entry.name) or _OLDER.fullmatch(entry.name)
+            found = _PARTIAL.fullmatch(entry.name)
             if found is None or (of is not None and found["name"] != of.stem[:40]):
                 continue
             if entry.is_dir(follow_symlinks=False):
@@ -159,7 +154,7 @@ def is_partial(name: str) -> bool:
     >>> is_partial(".config-0a1b2c3d.partial.json"), is_partial("config.json")
     (True, False)
     """
-    return any(pattern.fullmatch(name) for pattern in (_PARTIAL, _OLDER))
+    return _PARTIAL.fullmatch(name) is not None
 
 
 def make_folders(folder: Path) -> None:

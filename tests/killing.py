@@ -1,13 +1,12 @@
 """Kills a command at every change of a file, then gives the same command again.
 
-``python tests/killing.py SCENARIO... [--most N]``; without ``--most`` at every single change. All
-is imported once, and each attempt is a fork of this process, ended by SIGKILL just before its k-th
+``python tests/killing.py [SCENARIO[:MOST]...]``; without a number at every single change. All is
+imported once, and each attempt is a fork of this process, ended by SIGKILL just before its k-th
 change (an ``open`` for writing, rename, removal or new folder) below its folder.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
@@ -84,10 +83,12 @@ def mixed(root: Path, before: dict[str, str], after: dict[str, str]) -> str:
     """What a kill may never leave: a marker over files that are not all of one making."""
     from fairthesis.manifest import damage
 
+    now = content(root)
+    if {name: value for name, value in now.items() if value != "left over"} == before:
+        return ""  # as it was, damaged or not
     for done in root.rglob("[!.]*/DONE"):
         if found := damage(done.parent):
             return f"DONE in {done.parent}: {found}"
-    now = content(root)
     for marker in ("audit.json", "comparison.json", "leakage.json"):
         sides = (before, after)
         if marker in now and not any(all(now.get(n) == side[n] for n in side) for side in sides):
@@ -250,16 +251,13 @@ def scenarios() -> dict[str, Scenario]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--most", type=int, default=0)
-    given = parser.parse_args()
     warnings.simplefilter("ignore")
     os.environ["FAIRTHESIS_CACHE"] = tempfile.mkdtemp()
     known = scenarios()
     bad = 0
-    for name in given.names or known:
-        number, tried, wrong = kills(known[name], given.most)
+    for word in sys.argv[1:] or known:
+        name, _, most = word.partition(":")
+        number, tried, wrong = kills(known[name], int(most or 0))
         print(f"{name}: {number} changes, {tried} kills, {len(wrong)} wrong", *wrong, sep="\n  ")
         sys.stdout.flush()
         bad += len(wrong)

@@ -117,6 +117,11 @@ def test_a_configuration_of_nothing_is_written_anew(whole, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").touch()  # a power cut's, of a version that did not sync
     assert content(run(tmp_path / "run")) == content(whole)
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / ".config-abc_1234.json").touch()  # a kill's
+    run(tmp_path / "older")
+    (tmp_path / "older" / ".config-abc_1234.json").unlink()
+    assert content(tmp_path / "older") == content(whole)
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "empty", "longer"])

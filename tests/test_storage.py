@@ -123,7 +123,8 @@ def test_what_a_killed_process_left_is_cleared_and_a_living_ones_is_not(home):
     aside = home / ".run-0123abcd.partial"
     aside.mkdir()
     (aside / "DONE").touch()
-    (home / ".a-notes.csv").write_text("mine")
+    for mine in (".a-notes.csv", ".config-settings.json"):
+        (home / mine).write_text("mine")
 
     def alive(to):
         to.write_text("x")
@@ -131,7 +132,8 @@ def test_what_a_killed_process_left_is_cleared_and_a_living_ones_is_not(home):
         assert to.exists()
 
     write_atomically(home / "a.csv", alive)
-    assert {path.name for path in home.iterdir()} == {"file", "a.csv", ".a-notes.csv"}
+    names = {"file", "a.csv", ".a-notes.csv", ".config-settings.json"}
+    assert {path.name for path in home.iterdir()} == names
 
 
 def test_a_file_has_the_rights_that_the_user_asked_for(home):
