@@ -53,7 +53,7 @@ def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
             )
             images.prepared(cohort, config.size, progress=progress)
             read[key] = {
-                "data_fingerprint": cohort.fingerprint(),
+                "data_fingerprint": images.fingerprint(cohort, config.size),
                 "images": cohort.frame["split"].value_counts().sort_index().to_dict(),
                 "left_out": dict(cohort.left_out),
                 "size": config.size,
