@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from fairthesis import datasets
+from fairthesis import datasets, weights
 from fairthesis.averaging import AVERAGING
 from fairthesis.batches import AUGMENTATIONS
 from fairthesis.encoder import BACKBONES, INPUT_NORMS, NORMS, PRECISIONS
@@ -92,6 +92,17 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    def described(self) -> dict[str, Any]:
+        """``to_dict`` as a run keeps it: what decides it, and nothing of where its files lie.
+
+        There is no ``data_root`` (the data's fingerprint says which data they were), and weights
+        from a file are named by the file's name and content: folders name people and hospitals.
+        """
+        found = self.to_dict() | {"data_root": None}
+        if self.weights is not None and weights.is_file(self.weights):
+            found["weights"] = weights.described(self.weights)
+        return found
 
 
 def method_options(method: str, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def train(
         device=str(device),
         threads=torch.get_num_threads(),
     )
-    with claimed(config.to_dict(), out, origin, overwrite) as place:
+    with claimed(config.described(), out, origin, overwrite) as place:
         if not place.finished:
             _run(config, place, cohort, targets, attributes, device, progress)
     return out

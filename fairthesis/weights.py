@@ -8,6 +8,7 @@ the same network is refused. What tools put around the names (``module.`` of Dat
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -27,15 +28,30 @@ _CLASSIFIER = ("fc.", "classifier.", "head.")
 def is_file(weights: str) -> bool:
     """Whether ``weights`` is meant as a file, not as a name of torchvision's."""
     path = Path(weights)
-    return path.suffix.lower() in ENDINGS or len(path.parts) > 1 or path.is_file()
+    named = path.suffix.lower() in ENDINGS or "(SHA-256 " in weights
+    return named or len(path.parts) > 1 or path.is_file()
+
+
+def _there(weights: str) -> Path:
+    path = Path(weights)
+    if path.is_file():
+        return path
+    named = " A run's config.json names no folders: give the file's path."
+    hint = named if "(SHA-256 " in weights else ""
+    raise InputError(f"No weights file at {weights!r}: expected a .pth or .safetensors.{hint}")
+
+
+def described(weights: str) -> str:
+    """A weights file by its name and content, as a run keeps it: not by where it lies."""
+    path = _there(weights)
+    with path.open("rb") as file:
+        return f"{path.name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"
 
 
 def check(backbone: str, weights: str) -> None:
     """Raise ``InputError`` for weights that are nowhere; nothing is loaded."""
     if is_file(weights):
-        path = Path(weights)
-        if not path.is_file():
-            raise InputError(f"No weights file at {weights!r}: expected a .pth or .safetensors.")
+        _there(weights)
         return
     if backbone == "small":
         raise InputError(
