@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fairthesis import disparity, metrics, replicates, resampling
 from fairthesis.errors import InputError
-from fairthesis.schema import group_values, require_columns
+from fairthesis.schema import as_frame, group_values, require_columns
 from fairthesis.values import filled, keys, labels, probabilities
 
 BETWEEN = "between groups"
@@ -42,7 +42,8 @@ def compare(
     (``resampling.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
     given, but kept out of the disparities.
     """
-    rows = paired_rows(reference, other, group, key, label, score, patient)
+    first, second = as_frame(reference, "the reference table"), as_frame(other, "the other table")
+    rows = paired_rows(first, second, group, key, label, score, patient)
     return changes_of(rows, thresholds, n_boot, seed, floor)
 
 

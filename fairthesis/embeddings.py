@@ -12,6 +12,7 @@ from fairthesis.errors import InputError, unknown
 from fairthesis.probes import Array, Codes
 from fairthesis.schema import (
     EMBEDDING_KEYS,
+    as_frame,
     embedding_columns,
     embedding_values,
     group_values,
@@ -40,6 +41,8 @@ def join(
 ) -> tuple[pd.DataFrame, list[str], list[str], dict[str, int], str | None]:
     """Rows with embedding, target and attribute; embedding columns; groups; what is left out."""
     what = "the embeddings table"
+    embeddings = as_frame(embeddings, what)
+    predictions = as_frame(predictions, "the predictions table")
     require_columns(embeddings, EMBEDDING_KEYS, what)
     require_columns(predictions, ["image_id", "y_true"], "the predictions table")
     columns = embedding_columns(embeddings, prefix, what)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,13 +10,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import thresholds
-from fairthesis.errors import InputError, unknown
+from fairthesis.errors import InputError
 from fairthesis.resampling import patient_index
-from fairthesis.schema import group_values, require_columns
-from fairthesis.values import filled, is_empty, keys, labels, probabilities, text
+from fairthesis.rows import (
+    WHAT,
+    group_of,
+    labels_of,
+    of_split,
+    of_target,
+    part_of,
+    scores_of,
+    with_keys,
+)
+from fairthesis.schema import as_frame, group_values, require_columns
+from fairthesis.values import filled, is_empty, labels, probabilities
 
-WHAT = "the predictions table"
-MAX_GROUPS = 50
 FEW = 10  # patients in a group, below which it is said
 PATIENT_NAMES = ("patient_id", "patient", "patientid", "subject_id", "patient id")
 FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
@@ -49,6 +57,7 @@ def take_in(
     threshold: float | str,
 ) -> Intake:
     """Check ``frame`` and the choices, and take the rows that can be audited."""
+    frame = as_frame(frame, WHAT)
     if isinstance(groups, str):
         groups = (groups,)
     if not groups:
@@ -104,81 +113,6 @@ def take_in(
     )
 
 
-def of_target(
-    frame: pd.DataFrame, target: str | None, used: Collection[str | None] = ()
-) -> tuple[pd.DataFrame, str | None]:
-    """The rows of one target, and its name; refuses to choose among several.
-
-    A column ``target`` that is among those ``used`` (as label, say) names no targets.
-    """
-    if "target" in used:
-        if target is not None:
-            raise InputError(
-                f"The column target is the label (or another column in use) of {WHAT}, so it names "
-                f"no targets: leave out --target (target=...), which is {target!r}."
-            )
-        return frame, None
-    if target is None:
-        if "target" not in frame.columns:
-            return frame, None
-        require_columns(frame, ["target"], WHAT)
-        found = sorted(text(frame["target"]).dropna().unique())
-        if len(found) > 1:
-            raise InputError(
-                f"The column target holds {len(found)} targets: {', '.join(found[:30])}. "
-                "Choose one (--target, target=...): each is audited by itself."
-            )
-        return frame, (found[0] if found else None)
-    require_columns(frame, ["target"], WHAT)
-    names = text(frame["target"])
-    if not (names == target).any():
-        raise unknown("target", target, sorted(names.dropna().unique()))
-    return frame[(names == target).fillna(False).to_numpy(bool)], target
-
-
-def of_split(
-    frame: pd.DataFrame, split: str | None, used: Collection[str | None] = ()
-) -> tuple[pd.DataFrame, str | None]:
-    """The rows of one part and its name: ``test`` where the table has a ``split`` column.
-
-    A column ``split`` that is among those ``used`` (as label, say) names no parts.
-    """
-    if "split" not in frame.columns or "split" in used:
-        if split is not None:
-            raise InputError(f"No column split in {WHAT}: cannot take the part {split!r}.")
-        return frame, None
-    wanted = "test" if split is None else split
-    require_columns(frame, ["split"], WHAT)
-    names = text(frame["split"])
-    if not (names == wanted).any():
-        hint = "An audit covers the test part; --split (split=...) chooses another."
-        raise unknown("split", wanted, sorted(names.dropna().unique()), hint)
-    return frame[(names == wanted).fillna(False).to_numpy(bool)], wanted
-
-
-def part_of(frame: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The rows of one part; none where there is no ``split`` column, or no such part.
-
-    >>> part_of(pd.DataFrame({"split": ["val ", "test"], "x": [1, 2]}), "val")["x"].tolist()
-    [1]
-    """
-    if "split" not in frame.columns:
-        return frame.iloc[:0]
-    require_columns(frame, ["split"], WHAT)
-    return frame[(text(frame["split"]) == split).fillna(False).to_numpy(bool)]
-
-
-def with_keys(
-    frame: pd.DataFrame,
-    columns: Iterable[str],
-    what: str = WHAT,
-    told: list[str] | None = None,
-) -> pd.DataFrame:
-    """The frame with those of ``columns`` that it has as keys (``values.keys``)."""
-    own = [column for column in dict.fromkeys(columns) if column in frame.columns]
-    return frame.assign(**{column: keys(frame, column, what, told) for column in own})
-
-
 def _in_order(
     rows: pd.DataFrame, label: str, score: str, groups: Sequence[str], patient: str | None
 ) -> pd.DataFrame:
@@ -207,29 +141,6 @@ def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> 
         raise InputError(f"No row in {WHAT} has both {label} and {score}.")
     made = {label: labels(kept, label, WHAT), score: probabilities(kept, score, WHAT)}
     return kept.assign(**made)
-
-
-def labels_of(
-    rows: pd.DataFrame, label: str, both: bool = True, what: str = WHAT
-) -> NDArray[np.float64]:
-    """Labels of 0 and 1 as numbers; ``both`` asks for both of them."""
-    values = labels(rows, label, what)
-    if np.isnan(values).any():
-        raise InputError(f"{label} is empty in {what}: expected 0 (absent) or 1 (present).")
-    if both and values.min() == values.max():
-        raise InputError(
-            f"All {len(values)} labels in {label} are {values[0]:g} in {what}: expected positive "
-            "and negative cases. Is this the right column?"
-        )
-    return values
-
-
-def scores_of(rows: pd.DataFrame, score: str, what: str = WHAT) -> NDArray[np.float64]:
-    """Probabilities as numbers."""
-    values = probabilities(rows, score, what)
-    if np.isnan(values).any():
-        raise InputError(f"{score} is empty in {what}: expected a probability from 0 to 1.")
-    return values
 
 
 def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> NDArray[np.intp]:
@@ -264,18 +175,6 @@ def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorica
     if len(values.categories) < 2:
         only = f"only {values.categories[0]!r}" if len(values.categories) else "no value at all"
         raise InputError(f"{name} has {only}: expected at least two groups to compare.")
-    return values
-
-
-def group_of(rows: pd.DataFrame, name: str) -> pd.Categorical:
-    """The groups of one attribute, or of an intersection such as ``sex*age_group``."""
-    text = group_values(rows, name, WHAT)
-    values = pd.Categorical(text, categories=sorted(text.dropna().unique()))
-    if len(values.categories) > MAX_GROUPS:
-        raise InputError(
-            f"{name} has {len(values.categories)} values: expected at most {MAX_GROUPS} groups. "
-            "Bin a continuous attribute first, age in decades for instance."
-        )
     return values
 
 

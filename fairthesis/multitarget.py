@@ -10,8 +10,8 @@ import pandas as pd
 
 from fairthesis import metrics
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import group_of, of_split
-from fairthesis.schema import require_columns
+from fairthesis.rows import group_of, of_split
+from fairthesis.schema import as_frame, require_columns
 from fairthesis.values import is_empty, labels, numbers, probabilities, text
 
 WHAT = "the predictions table"
@@ -51,6 +51,7 @@ def multilabel_table(
     >>> found[found["metric"] == "auroc"].set_index("target")["value"].to_dict()
     {'a': 1.0, 'b': 0.0}
     """
+    frame = as_frame(frame, WHAT)
     require_columns(frame, [target, label, score, *([weight] if weight else [])], WHAT)
     rows, _ = of_split(frame.reset_index(drop=True), split)
     named = _names(rows[target])
@@ -98,6 +99,7 @@ def multiclass_table(
     >>> found[found["metric"] == "tpr"].set_index("target")["value"].to_dict()
     {'mel': 0.0, 'nv': 1.0}
     """
+    frame = as_frame(frame, WHAT)
     given = dict(classes) if isinstance(classes, Mapping) else {c: c for c in classes}
     columns: dict[str, str] = dict(zip(_names(pd.Series(list(given))), given.values(), strict=True))
     if len(columns) < len(given):

@@ -13,8 +13,9 @@ import pandas as pd
 
 from fairthesis import comparison, disparity, metrics, resampling, thresholds
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import labels_of, of_split, of_target, part_of, scores_of
+from fairthesis.rows import labels_of, of_split, of_target, part_of, scores_of
 from fairthesis.schema import (
+    as_frame,
     attribute_parts,
     group_values,
     require_columns,
@@ -127,7 +128,8 @@ def compare_all(
         if metric not in known:
             raise unknown("metric", metric, known)
     parts = {}
-    for name, frame in models.items():
+    for name, given in models.items():
+        frame = as_frame(given, name)
         needed = [*key, label, score, patient, *attribute_parts(frame, group)]
         parts[name] = _prepare(frame, name, needed, split, target, threshold, label, score)
     reference, *others = parts

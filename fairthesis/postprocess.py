@@ -15,9 +15,10 @@ from sklearn.isotonic import IsotonicRegression
 from fairthesis import calibration
 from fairthesis.erasure import fit_leace
 from fairthesis.errors import InputError, unknown
-from fairthesis.intake import WHAT, labels_of, of_target, scores_of
 from fairthesis.metrics import Array
+from fairthesis.rows import WHAT, labels_of, of_target, scores_of
 from fairthesis.schema import (
+    as_frame,
     embedding_columns,
     embedding_values,
     group_values,
@@ -206,6 +207,7 @@ def erase(
     [2.5, 2.5, 2.5, 2.5]
     """
     what = "the embeddings table"
+    embeddings, labels = as_frame(embeddings, what), as_frame(labels, "the table of labels")
     require_columns(embeddings, ["image_id", "split"], what)
     require_columns(labels, ["image_id"], "the table of labels")
     named = group_values(labels, group, "the table of labels")
@@ -233,7 +235,8 @@ def erase(
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
     """Rows of the target with score, label and group known, as numbers that an audit takes."""
-    require_columns(frame, ["split", "y_true", "y_score"], "the predictions table")
+    frame = as_frame(frame, WHAT)
+    require_columns(frame, ["split", "y_true", "y_score"], WHAT)
     rows, _ = of_target(frame.reset_index(drop=True), target)
     names = group_values(rows, group, WHAT)
     rows = rows.assign(**{group: names.astype(object), "split": as_text(rows["split"])})

@@ -37,7 +37,7 @@ TRAINING = (
 AUDITING = (
     *("audit.py", "calibration.py", "cases.py", "cells.py", "disparity.py", "estimates.py"),
     *("findings.py", "further.py", "intake.py", "inversion.py", "metrics.py", "operating.py"),
-    *("replicates.py", "resampling.py", "thresholds.py", "values.py"),
+    *("replicates.py", "resampling.py", "rows.py", "thresholds.py", "values.py"),
 )
 PROBING = (
     *("cases.py", "embeddings.py", "leakage.py", "metrics.py", "probes.py", "resampling.py"),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairthesis.intake import PATIENT_NAMES, WHAT
+from fairthesis.intake import PATIENT_NAMES
+from fairthesis.rows import WHAT
 from fairthesis.schema import attribute_parts, require_columns
 from fairthesis.tables import read_table, table_columns
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,26 @@ PREDICTION_COLUMNS = ("image_id", "patient_id", "split", "target", "y_true", "y_
 EMBEDDING_KEYS = ("image_id", "patient_id", "split")
 
 
+def as_frame(table: Any, what: str) -> pd.DataFrame:
+    """A pandas table, or one of another library that can become it (polars, Arrow).
+
+    Raises ``InputError`` for anything else, a path for instance.
+
+    >>> as_frame(pd.DataFrame({"a": [1]}), "the table").shape
+    (1, 1)
+    """
+    if isinstance(table, pd.DataFrame):
+        return table
+    if hasattr(table, "to_pandas"):
+        return as_frame(table.to_pandas(), what)
+    hint = ""
+    if isinstance(table, str | Path):
+        hint = f" Read the file first: fairthesis.tables.read_table({str(table)!r})."
+    raise InputError(
+        f"Expected {what} as a pandas DataFrame, but got {type(table).__name__}.{hint}"
+    )
+
+
 def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
     """Raise ``InputError`` naming the first of ``columns`` that ``frame`` lacks.
 
@@ -33,7 +54,9 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> N
     """
     for column in columns:
         if column not in frame.columns:
-            raise unknown(f"column in {what}", column, frame.columns)
+            inside = column in frame.index.names
+            hint = "It is the index: call reset_index() first." if inside else ""
+            raise unknown(f"column in {what}", column, frame.columns, hint)
         plain_column(frame, column, what)
 
 

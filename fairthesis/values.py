@@ -45,7 +45,8 @@ def plain_column(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
             "out or rename the others."
         )
     found = frame[column]
-    if _kind_of(found).startswith("mixed"):
+    nested_type = str(found.dtype).startswith(("list", "large_list", "struct", "map"))  # Arrow's
+    if nested_type or _kind_of(found).startswith("mixed"):
         nested = [value for value in found.array if isinstance(value, _NESTED)]
         if nested:
             raise InputError(

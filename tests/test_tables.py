@@ -464,3 +464,49 @@ def test_every_command_takes_the_same_tables(tmp_path, capsys):
         with pytest.raises(SystemExit) as ended:
             main([str(word) for word in command])
         assert ended.value.code == 0, (command[0], capsys.readouterr().err)
+
+
+class Polars:
+    """A table of another library."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+
+    def to_pandas(self) -> pd.DataFrame:
+        return self.frame
+
+
+def test_other_tables_and_paths_in_python(tmp_path):
+    frame = table(120)
+    options = {"groups": ["sex"], "patient": "patient_id", "n_boot": 0, "n_permutations": 0}
+    plain = fairthesis.audit(frame, **options).to_json()
+    assert fairthesis.audit(Polars(frame), **options).to_json() == plain
+    with pytest.raises(InputError, match=r"got str\. Read the file first"):
+        fairthesis.audit("predictions.csv", **options)
+    with pytest.raises(InputError, match="got dict"):
+        fairthesis.audit({"y_true": [0]}, **options)
+    with pytest.raises(InputError, match=r"It is the index: call reset_index\(\) first"):
+        fairthesis.audit(frame.set_index("patient_id"), **options)
+
+
+def test_lists_of_arrow_are_refused_too():
+    frame = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.7]})
+    kind = pd.ArrowDtype(pa.list_(pa.int64()))
+    frame["z"] = pd.Series([[1], [2, 3]], dtype=kind)
+    with pytest.raises(InputError, match="holds lists"):
+        fairthesis.audit(frame, groups=["z"])
+
+
+@pytest.mark.parametrize("name", ["folder", "Parquet of Spark"])
+def test_the_command_takes_a_folder_of_parts(tmp_path, capsys, name):
+    from fairthesis.cli import main
+
+    DIALECTS[name](table(200).rename(columns={"sex": "site"}), tmp_path / "parts")
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                *("audit", str(tmp_path / "parts"), "--group", "site", "--patient", "patient_id"),
+                *("--n-boot", "20", "--n-permutations", "20", "--out", str(tmp_path / "o")),
+            ]
+        )
+    assert ended.value.code == 0, capsys.readouterr().err

@@ -169,8 +169,8 @@ def _from_table(
     """Each group's cases, and the mean and the ``cluster_size`` of images per patient."""
     import pandas as pd
 
-    from fairthesis.intake import of_split, of_target
     from fairthesis.power import Size, cluster_size
+    from fairthesis.rows import of_split, of_target
     from fairthesis.schema import attribute_parts, group_values, require_columns
     from fairthesis.tables import read_table, table_columns
     from fairthesis.values import filled, keys, labels
