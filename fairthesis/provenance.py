@@ -58,10 +58,13 @@ def write_json(value: Mapping[str, Any], path: Path, *, make_folder: bool = True
 def used_test_labels(folder: Path) -> bool:
     """Whether the run in ``folder`` chose its epoch on test labels; warns loudly where it did.
 
-    False where the folder holds no run.
+    False where the folder holds no run, or none whose provenance can be read.
     """
     file = folder / "provenance.json"
-    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except (OSError, ValueError):  # cut, or no file of ours
+        return False
     if not (isinstance(found, dict) and found.get("uses_test_labels")):
         return False
     warnings.warn(

@@ -12,6 +12,7 @@ from fairthesis import storage
 from fairthesis.errors import InputError
 from fairthesis.locks import BusyError, alone
 from fairthesis.manifest import RUN, damage, finish, same_run, tell_damage
+from fairthesis.provenance import used_test_labels
 from fairthesis.storage import check_writable, clear_partials, write_atomically, write_together
 
 PLACES = {
@@ -241,3 +242,9 @@ def test_a_table_that_was_changed_in_a_finished_run_is_told(tmp_path):
     tell_damage(tmp_path / "embeddings.parquet")
     with pytest.warns(UserWarning, match="is not what the run wrote"):
         tell_damage(tmp_path / "predictions.parquet")
+
+
+def test_a_provenance_that_cannot_be_read_says_nothing_of_test_labels(tmp_path):
+    for words in (b"", b'{"uses_test_lab', b"\xff", b"[1]"):
+        (tmp_path / "provenance.json").write_bytes(words)
+        assert not used_test_labels(tmp_path)
