@@ -12,9 +12,9 @@ from fairthesis import datasets, weights
 from fairthesis.averaging import AVERAGING
 from fairthesis.batches import AUGMENTATIONS
 from fairthesis.encoder import BACKBONES, INPUT_NORMS, NORMS, PRECISIONS
-from fairthesis.errors import unknown
+from fairthesis.errors import InputError, unknown
 from fairthesis.kinds import Range, kinds
-from fairthesis.methods import METHODS
+from fairthesis.methods import METHODS, Method
 from fairthesis.methods.base import MethodOptions
 from fairthesis.options import typed
 from fairthesis.selection import RULES
@@ -87,7 +87,7 @@ class TrainConfig:
 
     def options(self) -> MethodOptions:
         """The method's own options, checked; a default schedule fits the run (``shortened``)."""
-        return shortened(METHODS[self.method].Options, self.method_options, self.epochs)
+        return shortened(METHODS[self.method], self.method_options, self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
@@ -118,23 +118,25 @@ def method_options(method: str, given: Mapping[str, Any], *, text: bool = False)
     return found
 
 
-def shortened(kind: type[MethodOptions], given: Mapping[str, Any], epochs: int) -> MethodOptions:
+def shortened(method: type[Method], given: Mapping[str, Any], epochs: int) -> MethodOptions:
     """Options whose default ``warmup_epochs`` and ``ramp_epochs`` leave a run at least one epoch.
 
     In a run that is not longer than both, they take the same shares of it as they would of the
     shortest that is. What is ``given`` stays, and is refused where it does not fit.
 
-    >>> options = shortened(METHODS["dann"].Options, {}, 6)
+    >>> options = shortened(METHODS["dann"], {}, 6)
     >>> options.warmup_epochs, options.ramp_epochs
     (2, 3)
     """
-    chosen = kind(**given)
+    chosen = method.Options(**given)
     names = ("warmup_epochs", "ramp_epochs")
     if any(name in given or not hasattr(chosen, name) for name in names):
         return chosen
-    whole = sum(getattr(chosen, name) for name in names) + 1
-    if epochs >= whole:
+    try:
+        method.check_epochs(chosen, epochs)
         return chosen
+    except InputError:
+        whole = sum(getattr(chosen, name) for name in names) + 1
     return replace(chosen, **{name: getattr(chosen, name) * epochs // whole for name in names})
 
 

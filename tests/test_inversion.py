@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fairthesis
-from fairthesis import calibration, metrics, replicates
+from fairthesis import calibration, metrics, replicates, resampling
 from fairthesis.estimates import unanimous_interval
 from fairthesis.inversion import calibration_intervals, gap_interval
 
@@ -94,7 +94,9 @@ def test_the_audit_uses_them():
     import pandas as pd
 
     y, s, patient = clustered(2, 300, 1.6)
-    table = pd.DataFrame({"y_true": y, "y_score": s, "p": patient})
+    order = np.lexsort((y, s, patient.astype(str)))  # the audit's own
+    y, s, patient = y[order], s[order], resampling.patient_index(patient[order])
+    table = pd.DataFrame({"y_true": y, "y_score": s, "p": [f"{k:03d}" for k in patient]})
     table["sex"] = np.where(patient % 2, "f", "m")
     report = fairthesis.audit(table, groups=["sex"], patient="p", n_boot=300, n_permutations=0)
     assert report.overall["ece"].ci == pytest.approx(intervals(y, s, patient)["ece"])
@@ -137,6 +139,8 @@ def test_the_audit_s_gap_is_made_of_its_groups():
     import pandas as pd
 
     y, s, patient = clustered(2, 300, 1.6)
+    order = np.lexsort((y, s, patient.astype(str)))  # the audit's own
+    y, s, patient = y[order], s[order], resampling.patient_index(patient[order])
     table = pd.DataFrame({"y_true": y, "y_score": s, "p": patient})
     table["sex"] = np.where(patient % 2, "f", "m")
     report = fairthesis.audit(table, groups=["sex"], patient="p", n_boot=300, n_permutations=0)
