@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,34 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
 QUICK = ROOT / "results" / "synthetic-cxr-quick"
+
+
+# What only the extras of pyproject.toml bring. `make lowest` runs without these, and leaves out,
+# one by one and by name, the files and tests that ask for them.
+EXTRAS = {
+    *("torch", "torchvision", "safetensors", "torchmetrics", "beartype"),
+    *("nbformat", "papermill", "snakemake", "jupyter_book", "grimp", "repo2docker"),
+    *("playwright", "axe_playwright_python"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "skip what needs more than the dependencies that every installation has"
+    parser.addoption("--table-half", action="store_true", help=words)
+
+
+class _Skipping(MetaPathFinder):
+    """Whoever imports an extra is skipped: a whole file where it does so at its top."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        extra = name.partition(".")[0]
+        if extra in EXTRAS:
+            pytest.skip(f"no part of the table half: needs {extra}", allow_module_level=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--table-half"):
+        sys.meta_path.insert(0, _Skipping())
 
 
 @pytest.fixture(scope="session", autouse=True)
