@@ -6,6 +6,14 @@ PROFILE ?= full
 DATA_ROOT ?= data
 ONLY ?=
 ON ?= local
+# What a caller gives reaches the shell through the environment, letter for letter: there an
+# apostrophe or $(...) in the name of a folder is text.
+override CORES := $(value CORES)
+override PROFILE := $(value PROFILE)
+override DATA_ROOT := $(value DATA_ROOT)
+override ONLY := $(value ONLY)
+override ON := $(value ON)
+export CORES PROFILE DATA_ROOT ONLY ON
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -46,11 +54,11 @@ chromium:
 	  echo "Chromium could not be installed here: the browser tests will be skipped"; }
 
 book: install
-	@$(BIN)/python workflow/build.py --cores $(CORES)
+	@$(BIN)/python workflow/build.py --cores="$$CORES"
 
 reproduce: install
-	@$(BIN)/python workflow/build.py --cores $(CORES) --on $(ON) --target reproduce \
-	  --set profile=$(PROFILE) data_root='$(DATA_ROOT)' only='$(ONLY)'
+	@$(BIN)/python workflow/build.py --cores="$$CORES" --on="$$ON" --target reproduce \
+	  --set "profile=$$PROFILE" "data_root=$$DATA_ROOT" "only=$$ONLY"
 
 check: install-test
 	@$(BIN)/ruff check .
@@ -60,7 +68,7 @@ check: install-test
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 test: install-test chromium check book
-	@$(BIN)/pytest -n $(CORES) --dist loadfile
+	@$(BIN)/pytest -n "$$CORES" --dist loadfile
 
 # Pins of the newest versions that the extras of pyproject.toml allow, torch as it is.
 pins: install-test

@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fairthesis.archive import Results
-from fairthesis.figures import CHANCE, SOFT, style
+from fairthesis.figures import CHANCE, SOFT, literal, style
 from fairthesis.standing import points
 from fairthesis.summaries import ablation as of_ablation
 from fairthesis.summaries import headline
@@ -43,13 +43,15 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
         )
     for axes in grid.flat[len(found) :]:
         axes.set_axis_off()
+    handles: dict[str, Artist] = {}
     for axes, (cohort, results) in zip(grid.flat, found.items(), strict=False):
         seeds = headline(results).pivot_table(
             index=["variant", "seed"], columns="number", values="value", aggfunc="mean"
         )
         own = means[means["cohort"] == cohort].set_index("variant")
         gap, auroc = (own[own["number"] == name] for name in (x, "AUROC"))
-        axes.set_title(f"{cohort} ({results.provenance['experiment']['profile']})", fontsize=10)
+        profile = results.provenance["experiment"]["profile"]
+        axes.set_title(f"{literal(cohort)} ({literal(profile)})", fontsize=10)
         if gap["mean"].isna().all():
             axes.text(0.5, 0.5, "too few cases for a gap", ha="center", transform=axes.transAxes)
             axes.set(xticks=[], yticks=[])
@@ -61,7 +63,8 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
             place = names.index(variant)
             color, mark = f"C{place % 8}", MARKS[place // 8 % len(MARKS)]
             across, up = (of.loc[variant, ["mean", "lo", "hi"]].to_list() for of in (gap, auroc))
-            axes.plot(across[0], up[0], mark, ms=6, color=color, label=variant)
+            told = literal(variant)
+            [handles[variant]] = axes.plot(across[0], up[0], mark, ms=6, color=color, label=told)
             if variant not in whole:
                 continue
             dots = seeds.loc[variant]
@@ -74,16 +77,11 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
     for axes in grid[:, 0]:
         axes.set_ylabel("AUROC")
     for axes in grid.flat[max(0, len(found) - columns) : len(found)]:
-        axes.set_xlabel(x)
-    handles: dict[str, Artist] = {}
-    for axes in grid.flat:
-        artists, labels = axes.get_legend_handles_labels()
-        handles |= dict(zip(labels, artists, strict=True))
+        axes.set_xlabel(literal(x))
     listed = [name for name in names if name in handles]
+    artists, labels = [handles[name] for name in listed], [literal(name) for name in listed]
     columns = min(6, 2 * len(found))
-    figure.legend(
-        [handles[name] for name in listed], listed, loc="outside upper center", ncols=columns
-    )
+    figure.legend(artists, labels, loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -129,7 +127,7 @@ def opponents(
                 told = label if place == 0 else None
                 axes.plot(one["epoch"] + 1, one["value"], line, color=color, label=told)
         axes.axhline(0.5, color=CHANCE, lw=0.8)
-        axes.set(title=variant, xlabel="epoch", ylim=(min(0.35, axes.get_ylim()[0]), 1.0))
+        axes.set(title=literal(variant), xlabel="epoch", ylim=(min(0.35, axes.get_ylim()[0]), 1.0))
         axes.locator_params(axis="x", integer=True)
     grid[0, 0].set_ylabel("AUROC for the attribute")
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -167,6 +165,6 @@ def every_variant(results: Results | None, baseline: str = "erm") -> Figure:
         axes.set_title(title, fontsize=9)
         axes.grid(axis="y")
         axes.locator_params(axis="x", nbins=4)
-    grid[0, 0].set_yticks(range(len(variants)), variants)
+    grid[0, 0].set_yticks(range(len(variants)), [*map(literal, variants)])
     grid[0, 0].invert_yaxis()
     return figure

@@ -4,47 +4,38 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from fairthesis.errors import InputError, unknown
-from fairthesis.schema import write_atomically
+from fairthesis import notebooks
+from fairthesis.errors import InputError
+from fairthesis.notebooks import check, parameters
+from fairthesis.storage import check_writable, write_atomically
 
-_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
-
-
-def parameters(notebook: Path) -> dict[str, dict[str, Any]]:
-    """The parameters of a notebook: name to ``default``, ``inferred_type_name`` and ``help``."""
-    if not notebook.is_file():
-        near = sorted(path.name for path in notebook.parent.glob("*.ipynb"))
-        raise unknown("notebook", notebook.name, near, f"Looked in {notebook.parent}/.")
-    try:
-        found: dict[str, dict[str, Any]] = papermill.inspect_notebook(str(notebook))
-    except (ValueError, nbformat.reader.NotJSONError) as error:
-        raise InputError(f"Cannot read {str(notebook)!r} as a notebook: {error}") from error
-    if not found:
-        raise InputError(
-            f"The notebook {notebook.name!r} takes no parameters: expected a cell tagged "
-            "`parameters`."
-        )
-    return found
+__all__ = ["check", "execute", "normalised", "parameters"]
 
 
-def check(known: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any], notebook: str) -> None:
-    """Refuse a parameter that the notebook does not have, or of another type than it says."""
-    for name, value in given.items():
-        if name not in known:
-            raise unknown(f"parameter of {notebook}", name, known)
-        kind = known[name]["inferred_type_name"]
-        if kind in _KINDS and not (
-            isinstance(value, _KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))
-        ):
-            raise InputError(f"Expected {name} to be of type {kind}, but got {value!r}.")
+class ThisPython(AsyncKernelManager):
+    """A kernel of the very interpreter that runs this, whatever kernels Jupyter finds here.
+
+    A ``python3`` of the user's folder or of JUPYTER_PATH may be another environment, in which the
+    package is another version or none.
+    """
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """What starts the kernel."""
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
 def execute(
@@ -54,29 +45,33 @@ def execute(
     *,
     cwd: str | Path = ".",
     progress: bool = False,
+    text: bool = False,
 ) -> Path:
     """Run ``notebook`` with parameters in a fresh kernel and write the executed copy to ``out``.
 
     Two runs that compute the same write the same bytes. Where a cell fails nothing is written.
+    ``text`` says that the parameters are text, to be typed as the notebook says.
 
     Raises:
         InputError: for a parameter that the notebook does not have, and where a cell fails.
     """
     notebook, out = Path(notebook), Path(out)
-    given = dict(given or {})
-    check(parameters(notebook), given, notebook.name)
+    book = notebooks.read(notebook)
+    given = check(parameters(notebook, book), given or {}, notebook.name, text=text)
+    check_writable(out, a_file=True)
     # Warnings of the machinery (kernels, event loops) are nothing that a reader can act on.
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
     def write(to: Path) -> None:
         try:
-            papermill.execute_notebook(
-                str(notebook),
-                str(to),
+            done = papermill.execute_notebook(
+                book,
+                None,
                 parameters=given,
                 cwd=str(cwd),
                 kernel_name="python3",
+                kernel_manager_class=ThisPython,
                 progress_bar=progress,
                 log_output=False,
                 # Newer kernels warn at every start that the loopback is not encrypted, and log an
@@ -88,18 +83,23 @@ def execute(
             raise InputError(
                 f"Cell {error.exec_count} of {notebook.name} failed with {error.ename}: {cause}"
             ) from error
-        normalise(to)
+        except (DeadKernelError, RuntimeError) as error:
+            raise InputError(
+                f"The kernel of {notebook.name} did not start, or ended in a cell: is memory "
+                f"short, or is ipykernel missing for {sys.executable}? ({error})"
+            ) from error
+        nbformat.write(normalised(done), to)
 
     write_atomically(out, write)
     return out
 
 
-def normalise(path: Path) -> None:
-    """Take out of an executed notebook what differs between two equal runs."""
-    book = nbformat.read(path, as_version=4)
+def normalised(book: Any) -> Any:
+    """An executed notebook without what differs between two equal runs."""
+    book = nbformat.v4.upgrade(book)
     book.metadata.pop("papermill", None)
     for number, cell in enumerate(book.cells):
         cell.id = f"cell-{number:03d}"
         cell.metadata.pop("execution", None)
         cell.metadata.pop("papermill", None)
-    nbformat.write(book, path)
+    return book

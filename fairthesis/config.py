@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 from fairthesis import datasets
 from fairthesis.averaging import AVERAGING
 from fairthesis.batches import AUGMENTATIONS
-from fairthesis.encoder import INPUT_NORMS, NORMS, PRECISIONS
-from fairthesis.errors import InputError, unknown
+from fairthesis.encoder import BACKBONES, INPUT_NORMS, NORMS, PRECISIONS
+from fairthesis.errors import unknown
+from fairthesis.kinds import Range, kinds
 from fairthesis.methods import METHODS
 from fairthesis.methods.base import MethodOptions
+from fairthesis.options import typed
 from fairthesis.selection import RULES
 
-LEAST = {"size": 16, "epochs": 1, "batch_size": 2, "disease_dim": 0, "threads": 0}
+_Count = Annotated[int, Range(least=1)]
+_Share = Annotated[float, Range(least=0, most=1)]
 
 
 @dataclass(frozen=True)
@@ -45,79 +47,90 @@ class TrainConfig:
     method_options: Mapping[str, Any] = field(default_factory=dict)
     backbone: str = "resnet50"
     weights: str | None = None
-    hidden_dim: int = 256
-    disease_dim: int = 0
-    sensitive_dim: int = 64
+    hidden_dim: _Count = 256
+    disease_dim: Annotated[int, Range(least=0)] = 0
+    sensitive_dim: _Count = 64
     disease_norm: str = "whitening"
     input_norm: str = "fixed"
     precision: str = "float32"
-    size: int = 224
-    epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    classifier_rate: float = 10.0
-    weight_decay: float = 1e-4
+    size: Annotated[int, Range(least=16)] = 224
+    epochs: _Count = 20
+    batch_size: Annotated[int, Range(least=2)] = 128
+    learning_rate: Annotated[float, Range(above=0)] = 1e-3
+    classifier_rate: Annotated[float, Range(above=0)] = 10.0
+    weight_decay: Annotated[float, Range(least=0)] = 1e-4
     augmentation: str = "light"
     selection: str = "overall"
-    reference_auroc: float | None = None
+    reference_auroc: _Share | None = None
     averaging: str = "none"
-    ema_decay: float = 0.99
-    seed: int = 0
+    ema_decay: Annotated[float, Range(above=0, below=1)] = 0.99
+    seed: Annotated[int, Range(least=0, most=2**32 - 1)] = 0  # as numpy and torch take them
     device: str = "auto"
-    threads: int = 0
+    threads: Annotated[int, Range(least=0, most=4096)] = 0
 
     def __post_init__(self) -> None:
-        for name in ("targets", "attributes"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        tables: dict[str, Mapping[str, object]] = {"method": METHODS}
-        tables |= {"dataset": datasets.DATASETS, "selection": RULES, "augmentation": AUGMENTATIONS}
-        plain = {"averaging": AVERAGING, "disease_norm": NORMS}
-        plain |= {"input_norm": INPUT_NORMS, "precision": PRECISIONS}
-        tables |= {name: dict.fromkeys(values) for name, values in plain.items()}
+        own = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        for name, value in typed(kinds(TrainConfig), own, "parameter", text=False).items():
+            object.__setattr__(self, name, value)
+        tables: dict[str, Iterable[str]] = {"method": METHODS, "dataset": datasets.DATASETS}
+        tables |= {"backbone": BACKBONES, "selection": RULES, "augmentation": AUGMENTATIONS}
+        tables |= {"averaging": AVERAGING, "disease_norm": NORMS, "input_norm": INPUT_NORMS}
+        tables |= {"precision": PRECISIONS}
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)
-        for name, least in LEAST.items():
-            if (value := getattr(self, name)) < least:
-                raise InputError(f"Expected {name} to be {least} or larger, but got {value}")
-        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
-            raise InputError(
-                "Expected learning_rate above 0 and weight_decay of 0 or more, but got "
-                f"{self.learning_rate} and {self.weight_decay}"
-            )
-        if not 0 < self.classifier_rate < math.inf:
-            raise InputError(
-                f"Expected classifier_rate to be a number above 0, but got {self.classifier_rate}"
-            )
-        if not 0 < self.ema_decay < 1:
-            raise InputError(f"Expected ema_decay between 0 and 1, but got {self.ema_decay}")
-        if self.reference_auroc is not None and not 0 <= self.reference_auroc <= 1:
-            raise InputError(
-                f"Expected reference_auroc to be from 0 to 1, but got {self.reference_auroc}"
-            )
-        self.options()
+        accepted = datasets.typed_options(self.dataset, self.dataset_options)
+        object.__setattr__(self, "dataset_options", accepted)
+        accepted = method_options(self.method, self.method_options)
+        object.__setattr__(self, "method_options", accepted)
+        METHODS[self.method].check_epochs(self.options(), self.epochs)
 
     def options(self) -> MethodOptions:
-        """The method's own options, checked.
-
-        Raises ``InputError`` for a name that the method does not have or a value out of range.
-        """
-        kind = METHODS[self.method].Options
-        names = {option.name: option.type for option in dataclasses.fields(kind)}
-        for name, value in self.method_options.items():
-            if name not in names:
-                raise unknown(f"option of method {self.method}", name, names)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise InputError(f"Expected {name} to be a number, but got {value!r}")
-            if names[name] == "int" and not float(value).is_integer():
-                raise InputError(f"Expected {name} to be a whole number, but got {value!r}")
-        return kind(
-            **{
-                name: int(value) if names[name] == "int" else value
-                for name, value in self.method_options.items()
-            }
-        )
+        """The method's own options, checked; a default schedule fits the run (``shortened``)."""
+        return shortened(METHODS[self.method].Options, self.method_options, self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+def method_options(method: str, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
+    """The options ``given`` to a method, typed and in range; ``text`` where they are text still.
+
+    Raises ``InputError`` for a name that the method does not have, or a value that does not fit.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    kind = METHODS[method].Options
+    found = typed(kinds(kind), given, f"option of method {method}", text=text)
+    kind(**found)
+    return found
+
+
+def shortened(kind: type[MethodOptions], given: Mapping[str, Any], epochs: int) -> MethodOptions:
+    """Options whose default ``warmup_epochs`` and ``ramp_epochs`` leave a run at least one epoch.
+
+    In a run that is not longer than both, they take the same shares of it as they would of the
+    shortest that is. What is ``given`` stays, and is refused where it does not fit.
+
+    >>> options = shortened(METHODS["dann"].Options, {}, 6)
+    >>> options.warmup_epochs, options.ramp_epochs
+    (2, 3)
+    """
+    chosen = kind(**given)
+    names = ("warmup_epochs", "ramp_epochs")
+    if any(name in given or not hasattr(chosen, name) for name in names):
+        return chosen
+    whole = sum(getattr(chosen, name) for name in names) + 1
+    if epochs >= whole:
+        return chosen
+    return replace(chosen, **{name: getattr(chosen, name) * epochs // whole for name in names})
+
+
+def from_text(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Parameters of ``TrainConfig`` that are text still, typed, but for the two kinds of options.
+
+    Those are typed by the data set and the method, once these are known.
+    """
+    known = kinds(TrainConfig)
+    return typed(known, values, f"parameter in {what}", text=True)

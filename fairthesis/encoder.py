@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from urllib.error import URLError
+from contextlib import suppress
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fairthesis import weights as pretrained
 from fairthesis.errors import InputError, unknown
 
 # Channel statistics of ImageNet, which torchvision's weights expect.
@@ -57,52 +57,6 @@ BACKBONES: dict[str, Callable[[int], tuple[nn.Module, int]]] = {
 }
 
 
-def _pretrained(backbone: str, weights: str) -> dict[str, Tensor]:
-    """The state of ``weights``: a name of torchvision's (``IMAGENET1K_V2``) or a local file."""
-    path = Path(weights)
-    if path.suffix in {".pth", ".pt", ".safetensors"}:
-        if not path.is_file():
-            raise InputError(f"No weights file at {weights!r}: expected a .pth or .safetensors.")
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
-    from fairthesis._torchvision import torchvision
-
-    if backbone == "small":
-        raise InputError(
-            f"Backbone 'small' has no pretrained weights {weights!r}: leave weights out, or choose "
-            "resnet18 or resnet50."
-        )
-    offered = torchvision.models.get_model_weights(backbone)
-    if weights not in offered.__members__:
-        raise unknown(f"weights of {backbone}", weights, offered.__members__)
-    try:
-        return offered[weights].get_state_dict(progress=True)
-    except (URLError, OSError) as error:
-        raise InputError(
-            f"The weights {weights!r} of {backbone} could not be downloaded ({error}). Download "
-            "them where there is a network and give the file's path as weights."
-        ) from error
-
-
-def _load_backbone(net: nn.Module, state: dict[str, Tensor], channels: int) -> None:
-    state = {name: value for name, value in state.items() if not name.startswith("fc.")}
-    first = state.get("conv1.weight")
-    if first is not None and first.shape[1] != channels:
-        # The mean over colours, times the number of channels: a grey image given on all channels
-        # excites the first layer as it did the three-channel network.
-        state["conv1.weight"] = first.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
-    missing, left = net.load_state_dict(state, strict=False)
-    if missing or left:
-        raise InputError(
-            f"The weights do not fit the backbone: missing {missing[:3]}, left over {left[:3]}. "
-            "Expected a state dict of the same torchvision model."
-        )
-
-
 def _mlp(inputs: int, hidden_dim: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, outputs)
@@ -114,9 +68,10 @@ class Whitening(nn.Module):
 
     With L Lᵀ the Cholesky factor of the batch's covariance (plus 1e-8 of its mean variance) the
     output is (z - mean) L⁻ᵀ. Like batch normalisation it uses the batch in training and running
-    means in evaluation. No direction of the output is small, so nothing can be hidden in one: after
-    column-wise normalisation an embedding of 128 columns may still have principal directions with
-    1e-6 of the variance, which critics of ordinary scale do not see and a fresh probe does.
+    means in evaluation, where it is one affine map. No direction of the output is small, so nothing
+    can be hidden in one: after column-wise normalisation an embedding of 128 columns may still have
+    principal directions with 1e-6 of the variance, which critics of ordinary scale do not see and a
+    fresh probe does.
 
     Reference: Huang et al., *Decorrelated Batch Normalization*, CVPR 2018.
 
@@ -127,34 +82,66 @@ class Whitening(nn.Module):
 
     running_mean: Tensor
     running_covariance: Tensor
+    folded: Tensor
 
     def __init__(self, dim: int, momentum: float = 0.1) -> None:
         super().__init__()
         self.momentum = momentum
         self.register_buffer("running_mean", torch.zeros(dim))
         self.register_buffer("running_covariance", torch.eye(dim))
+        # L⁻ᵀ of the running covariance: evaluation is one affine map, which can be exported.
+        self.register_buffer("folded", torch.eye(dim, dtype=torch.float64), persistent=False)
+        self.folded_from: tuple[int, ...] = ()
+        self.register_load_state_dict_post_hook(_fold_loaded)  # type: ignore[no-untyped-call]
+
+    def fold(self) -> None:
+        """Make the matrix of evaluation anew where the running covariance is another one."""
+        covariance = self.running_covariance
+        version = (id(covariance), covariance._version, id(self.folded))
+        if version == self.folded_from:
+            return
+        with torch.no_grad():
+            wide = covariance.double()
+            eye = torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
+            factor = self.factor(wide)
+            self.folded = torch.linalg.solve_triangular(factor, eye, upper=False).T.contiguous()
+        self.folded_from = (id(covariance), covariance._version, id(self.folded))
+
+    def factor(self, covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
+        """The Cholesky factor L of a covariance and a little of its mean variance."""
+        small = 1e-8 * covariance.diagonal().mean().detach() + 1e-20
+        return torch.linalg.cholesky(covariance + small * torch.eye(len(covariance)).to(covariance))
+
+    def train(self, mode: bool = True) -> Whitening:
+        super().train(mode)
+        if not mode:
+            _fold_loaded(self)  # before a tracer looks: the factoring is no part of an export
+        return self
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         wide = z.double()  # the factor of a nearly singular covariance needs the digits
-        if self.training:
-            if len(z) <= z.shape[1]:
-                raise InputError(
-                    f"A batch of {len(z)} images cannot whiten {z.shape[1]} directions: expected "
-                    "more images than disease_dim. Raise batch_size or lower disease_dim."
-                )
-            mean = wide.mean(0)
-            centred = wide - mean
-            covariance = centred.T @ centred / len(z)
-            with torch.no_grad():
-                self.running_mean.lerp_(mean.to(z.dtype), self.momentum)
-                self.running_covariance.lerp_(covariance.to(z.dtype), self.momentum)
-        else:
-            centred = wide - self.running_mean
-            covariance = self.running_covariance.double()
-        small = 1e-8 * covariance.diagonal().mean().detach() + 1e-20
-        factor = torch.linalg.cholesky(covariance + small * torch.eye(z.shape[1]).to(covariance))
-        white = torch.linalg.solve_triangular(factor, centred.T, upper=False).T
+        if not self.training:
+            if not (torch.compiler.is_compiling() or torch._C._get_tracing_state()):
+                self.fold()
+            return ((wide - self.running_mean) @ self.folded.to(wide.dtype)).to(z.dtype)
+        if len(z) <= z.shape[1]:
+            raise InputError(
+                f"A batch of {len(z)} images cannot whiten {z.shape[1]} directions: expected "
+                "more images than disease_dim. Raise batch_size or lower disease_dim."
+            )
+        mean = wide.mean(0)
+        centred = wide - mean
+        covariance = centred.T @ centred / len(z)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean.to(z.dtype), self.momentum)
+            self.running_covariance.lerp_(covariance.to(z.dtype), self.momentum)
+        white = torch.linalg.solve_triangular(self.factor(covariance), centred.T, upper=False).T
         return white.to(z.dtype)
+
+
+def _fold_loaded(module: Whitening, _: object = None) -> None:
+    with suppress(RuntimeError):  # torch's, of what is no covariance: the next batch says it
+        module.fold()
 
 
 NORMS = ("whitening", "batch")
@@ -186,7 +173,7 @@ class FairEncoder(nn.Module):
             a simple form of colour constancy (Barata et al., IEEE J-BHI 2015), for lesions.
         precision: ``float32``, or ``bfloat16`` for the shared encoder, with float32 weights and
             heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
-            ``benchmarks/step_cost.md``).
+            ``benchmarks/step_cost.md``). Exported to ONNX it is float32.
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
 
     Images are floats of shape (n, channels, height, width), range 0 to 1.
@@ -242,7 +229,7 @@ class FairEncoder(nn.Module):
             raise InputError(f"Expected every attribute to have 2 groups or more, got {groups}")
         self.shared_encoder, width = BACKBONES[backbone](channels)
         if weights is not None:
-            _load_backbone(self.shared_encoder, _pretrained(backbone, weights), channels)
+            pretrained.load(self.shared_encoder, backbone, weights, channels)
         # Convolutions are faster this way round: 1.3 to 1.6 times a step on a CPU.
         self.shared_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.disease_head = _mlp(width, hidden_dim, disease_dim)
@@ -267,7 +254,8 @@ class FairEncoder(nn.Module):
         mean = images.mean((2, 3), keepdim=True) if self.input_norm == "centred" else self.mean
         scaled = (images - mean) / self.std
         scaled = scaled.contiguous(memory_format=torch.channels_last)
-        if self.precision == "float32":
+        # An ONNX graph has float32 throughout: few runtimes have convolutions of bfloat16.
+        if self.precision == "float32" or torch.onnx.is_in_onnx_export():
             return self.shared_encoder(scaled)
         with torch.autocast(images.device.type, torch.bfloat16):
             return self.shared_encoder(scaled).float()

@@ -6,7 +6,6 @@ The experiments of the book are listed in ``experiments.yml``. Each step can be 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,16 +15,12 @@ import pandas as pd
 
 from fairthesis.archive import LEAKAGE, TABLES, TOLERANCE, Results, archive, load_results
 from fairthesis.errors import InputError
+from fairthesis.manifest import check_finished
 from fairthesis.plans import Plan, experiments, plan
-from fairthesis.provenance import (
-    AUDITING,
-    PROBING,
-    code_fingerprint,
-    provenance,
-    used_test_labels,
-    write_json,
-)
-from fairthesis.schema import attribute_columns, write_atomically, write_table
+from fairthesis.provenance import json_text, provenance, write_json
+from fairthesis.runaudit import audit_run, check_audited, leakage, probed
+from fairthesis.schema import table_writer, text_writer
+from fairthesis.storage import write_together
 
 __all__ = [
     "Plan",
@@ -35,6 +30,7 @@ __all__ = [
     "experiments",
     "leakage",
     "plan",
+    "probed",
     "results",
     "run",
     "train_run",
@@ -57,7 +53,7 @@ def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
             )
             images.prepared(cohort, config.size, progress=progress)
             read[key] = {
-                "data_fingerprint": cohort.fingerprint(),
+                "data_fingerprint": images.fingerprint(cohort, config.size),
                 "images": cohort.frame["split"].value_counts().sort_index().to_dict(),
                 "left_out": dict(cohort.left_out),
                 "size": config.size,
@@ -67,106 +63,29 @@ def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
     return out / "data" / f"{seed}.json"
 
 
-def train_run(plan: Plan, variant: str, seed: int, out: Path, progress: bool = True) -> Path:
+def train_run(
+    plan: Plan,
+    variant: str,
+    seed: int,
+    out: Path,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> Path:
     """Train one run unless it is finished; gives its run directory.
 
-    For a post-hoc variant the parent is trained first, unless it is finished.
+    For a post-hoc variant the parent is trained first, unless it is finished. A run of another
+    configuration, data or code is replaced if ``overwrite`` is true, else refused.
     """
     folder = plan.folder(out, variant, seed)
     parent = plan.parent(variant)
     if parent is not None:
         from fairthesis.finished import apply
 
-        trained = train_run(plan, parent, seed, out, progress)
-        return apply(plan.variants[variant]["posthoc"], trained, folder, overwrite=True)
+        trained = train_run(plan, parent, seed, out, progress, overwrite)
+        return apply(plan.variants[variant]["posthoc"], trained, folder, overwrite=overwrite)
     from fairthesis.train import train
 
-    return train(plan.config(variant, seed), folder, overwrite=True, progress=progress)
-
-
-def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
-    """Audit one run on its test part, at a threshold chosen on its validation part.
-
-    Its embedding is probed too where the plan has ``probes``.
-    """
-    from fairthesis.audit import audit
-
-    folder = plan.folder(out, variant, seed)
-    key = _audit_key(plan, folder, seed)
-    if (folder / "audit" / "key.txt").exists():
-        if (folder / "audit" / "key.txt").read_text() == key:
-            return folder / "audit"
-        (folder / "audit" / "key.txt").unlink()
-    frame = pd.read_parquet(folder / "predictions.parquet")
-    groups = list(json.loads((folder / "provenance.json").read_text())["groups"])
-    used_test_labels(folder)
-    for target in frame["target"].unique():
-        report = audit(
-            frame,
-            groups=groups,
-            patient="patient_id",
-            target=target,
-            seed=seed,
-            **plan.audit_settings,
-        )
-        write_json(report.to_dict(), folder / "audit" / target / "audit.json")
-    if plan.probes:
-        write_table(probed(folder, seed, **plan.probes), folder / "audit" / "leakage.csv")
-    write_atomically(folder / "audit" / "key.txt", lambda to: to.write_text(key))
-    return folder / "audit"
-
-
-def _audit_key(plan: Plan, folder: Path, seed: int) -> str:
-    read: list[Any] = [plan.audit_settings, seed]
-    if plan.probes:
-        read.append([dict(plan.probes), code_fingerprint(PROBING)])
-    return _digest(folder / "predictions.parquet", read, AUDITING)
-
-
-def _digest(table: Path, settings: list[Any], modules: tuple[str, ...]) -> str:
-    """Changes whenever a run's table, the settings or the code that reads it do."""
-    digest = hashlib.sha256(table.read_bytes())
-    digest.update(json.dumps([settings, code_fingerprint(modules)]).encode())
-    return digest.hexdigest()
-
-
-def leakage(
-    plan: Plan, out: str | Path, seed: int, *, n_boot: int = 200, n_shuffles: int = 3
-) -> pd.DataFrame:
-    """How well fresh probes read the first attribute from every variant's disease embedding.
-
-    The finished runs of one seed are probed (``fairthesis.leakage.measure``): the probes are
-    fitted on validation patients and judged on test patients. One row per variant, probe and
-    scope (marginal, or given the target), with ``auroc``, its interval, and what refits with the
-    attribute shuffled over patients reach. Kept in ``leakage.csv`` of the run.
-    """
-    parts = []
-    for variant in plan.variants:
-        folder = plan.folder(Path(out), variant, seed)
-        key = _digest(folder / "embeddings.parquet", [n_boot, n_shuffles], PROBING)
-        kept = folder / f"leakage-{key[:16]}.csv"
-        if not kept.exists():
-            write_table(probed(folder, seed, n_boot, n_shuffles), kept)
-        parts.append(pd.read_csv(kept).assign(variant=variant))
-    return pd.concat(parts, ignore_index=True)
-
-
-def probed(folder: Path, seed: int, n_boot: int = 200, n_shuffles: int = 3) -> pd.DataFrame:
-    """What fresh probes read of the first attribute in the disease embedding of one run."""
-    from fairthesis.leakage import measure
-
-    predictions = pd.read_parquet(folder / "predictions.parquet")
-    attribute = attribute_columns(predictions)[0]
-    found = measure(
-        pd.read_parquet(folder / "embeddings.parquet"),
-        predictions,
-        attribute=attribute,
-        target=str(predictions["target"].iloc[0]),
-        n_boot=n_boot,
-        n_shuffles=n_shuffles,
-        seed=seed,
-    )
-    return found.table().assign(attribute=attribute)
+    return train(plan.config(variant, seed), folder, overwrite=overwrite, progress=progress)
 
 
 def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
@@ -180,12 +99,14 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     for variant, seed in plan.runs:
         folder = plan.folder(runs_of or out, variant, seed)
         key: dict[str, Any] = {"variant": variant, "seed": seed}
+        check_finished(folder, ("predictions.parquet", "provenance.json", "log.jsonl"))
         origin = json.loads((folder / "provenance.json").read_text())
         if origin.get("uses_test_labels"):
             raise InputError(
                 f"The run {folder.name} was selected on test labels (selection: oracle) and cannot "
                 "be collected: leave the variant out of the experiment, or choose another rule."
             )
+        check_audited(folder)
         runs.append(key | {name: origin[name] for name in _OF_RUN})
         for file in sorted(folder.glob("audit/*/audit.json")):
             report = json.loads(file.read_text())
@@ -202,8 +123,6 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             ]
     tables = {name: pd.DataFrame(rows[name]) for name in TABLES}
     tables["leakage"] = pd.concat([part for part in leaks if len(part)] or leaks)[list(LEAKAGE)]
-    for name, table in tables.items():
-        write_table(table.round(6), out / f"{name}.csv")
     described = provenance(
         experiment={
             "dataset": plan.dataset,
@@ -217,7 +136,9 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         tolerance=TOLERANCE,
         runs=runs,
     )
-    write_json(described, out / "provenance.json")
+    files = {f"{k}.csv": table_writer(v.round(6), f"{k}.csv") for k, v in tables.items()}
+    files["provenance.json"] = text_writer(json_text(described))
+    write_together(out, files, last="provenance.json")
     return load_results(out, f"computed in {out.name}")
 
 
@@ -260,16 +181,25 @@ def _flatten(
 
 
 def run(
-    plan: Plan, out: str | Path, *, progress: bool = True, say: Callable[[str], None] | None = None
+    plan: Plan,
+    out: str | Path,
+    *,
+    progress: bool = True,
+    say: Callable[[str], None] | None = None,
+    overwrite: bool = False,
 ) -> Results:
-    """Train and audit what is not finished, then gather the tables. Can be killed and resumed."""
+    """Train and audit what is not finished, then gather the tables. Can be killed and resumed.
+
+    Runs of another configuration, data or code are replaced if ``overwrite`` is true, else refused.
+    """
     out = Path(out)
+    plan.check()
     for number, (variant, seed) in enumerate(plan.runs, 1):
         if say:
             say(
                 f"[{number}/{len(plan.runs)}] {plan.dataset} {plan.profile}: {variant}, seed {seed}"
             )
-        train_run(plan, variant, seed, out, progress)
+        train_run(plan, variant, seed, out, progress, overwrite)
         audit_run(plan, variant, seed, out)
     return collect(plan, out)
 

@@ -6,6 +6,7 @@ Each function takes tidy tables as ``FairnessReport.tables()`` or ``curves`` giv
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -40,6 +41,27 @@ def use_style() -> None:
     plt.switch_backend(plt.get_backend())
 
 
+def literal(name: object, longest: int = 48) -> str:
+    """A name as a figure's text shows it, letter for letter, on one line.
+
+    Names of groups, attributes, variants and data sets come from users' tables, and matplotlib
+    reads meaning into some: what stands between two dollar signs is set as a formula, or is a
+    traceback, and a label that begins with ``_`` is left out of legends. A character that cannot
+    be drawn is shown as U+FFFD; of a long name the middle is left out.
+
+    >>> print(literal("$50k-$100k"), literal("a  name"), literal("long " * 20, 16))
+    \\$50k-\\$100k a name long lon…ng long
+    """
+    odd = ("Cc", "Cs", "Cn", "Co")  # control characters, halves of characters, unassigned
+    text = " ".join(str(name).split())
+    text = "".join("\ufffd" if unicodedata.category(one) in odd else one for one in text)
+    if len(text) > longest:
+        half = (longest - 1) // 2
+        text = f"{text[: longest - 1 - half]}…{text[-half:]}"
+    text = text.replace("$", r"\$")
+    return f"\u200b{text}" if text.startswith("_") else text or "(no name)"
+
+
 def _axes(ax: Axes | None, **figure: Any) -> Axes:
     if ax is not None:
         return ax
@@ -59,12 +81,11 @@ def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) 
     for k, attribute in enumerate(rows["attribute"].unique()):
         part = rows[rows["attribute"] == attribute]
         ax.hlines(part.index, part["ci_low"], part["ci_high"], color=f"C{k}")
-        ax.plot(part["value"], part.index, "o", color=f"C{k}", label=attribute)
-    ax.set_yticks(
-        rows.index, [f"{g} (n = {n})" for g, n in zip(rows["group"], rows["n"], strict=True)]
-    )
+        ax.plot(part["value"], part.index, "o", color=f"C{k}", label=literal(attribute))
+    counted = zip(rows["group"], rows["n"], strict=True)
+    ax.set_yticks(rows.index, [f"{literal(group)} (n = {n})" for group, n in counted])
     ax.invert_yaxis()
-    ax.set_xlabel(LABELS.get(metric, metric))
+    ax.set_xlabel(literal(LABELS.get(metric, metric)))
     if rows["attribute"].nunique() > 1:
         ax.legend(loc="best")
     return ax
@@ -83,10 +104,10 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
     ax.barh(rows.index, rows["null_q95"], color=CHANCE, height=0.7, label="chance (95 % point)")
     ax.hlines(rows.index, rows["ci_low"], rows["ci_high"], color="C0")
     ax.plot(rows["value"], rows.index, "o", color="C0", label="observed, 95 % interval")
-    ax.set_yticks(rows.index, [LABELS.get(name, name) for name in rows["name"]])
+    ax.set_yticks(rows.index, [literal(LABELS.get(name, name)) for name in rows["name"]])
     ax.invert_yaxis()
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"difference between groups of {attribute}")
+    ax.set_xlabel(f"difference between groups of {literal(attribute)}")
     ax.legend(loc="best")
     return ax
 
@@ -96,7 +117,7 @@ def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
     ax = _axes(ax, figsize=(4.2, 4.0))
     ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
     for name, curve in curves.items():
-        ax.plot(curve["fpr"], curve["tpr"], label=name)
+        ax.plot(curve["fpr"], curve["tpr"], label=literal(name))
     ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1))
     ax.set_aspect("equal")
     ax.legend(loc="lower right")
@@ -109,7 +130,8 @@ def reliability(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> A
     ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
     for k, (name, curve) in enumerate(curves.items()):
         ax.vlines(curve["score"], curve["low"], curve["high"], color=f"C{k}", linewidth=0.8)
-        ax.plot(curve["score"], curve["rate"], "o-", color=f"C{k}", markersize=3.5, label=name)
+        line: dict[str, Any] = {"color": f"C{k}", "markersize": 3.5, "label": literal(name)}
+        ax.plot(curve["score"], curve["rate"], "o-", **line)
     ax.set(xlabel="mean score", ylabel="observed rate", xlim=(0, 1), ylim=(0, 1))
     ax.set_aspect("equal")
     ax.legend(loc="upper left")
@@ -127,8 +149,9 @@ def trade_off(
     ax = _axes(ax, figsize=(5.2, 4.0))
     for k, (name, part) in enumerate(runs.groupby("method", sort=True)):
         ax.plot(part[x], part[y], "o", color=f"C{k}", alpha=0.35, markersize=4)
-        ax.plot(part[x].mean(), part[y].mean(), "D", color=f"C{k}", markersize=7, label=name)
-    ax.set(xlabel=LABELS.get(x, x), ylabel=LABELS.get(y, y))
+        mean: dict[str, Any] = {"color": f"C{k}", "markersize": 7, "label": literal(name)}
+        ax.plot(part[x].mean(), part[y].mean(), "D", **mean)
+    ax.set(xlabel=literal(LABELS.get(x, x)), ylabel=literal(LABELS.get(y, y)))
     ax.legend(loc="best")
     return ax
 
@@ -140,7 +163,7 @@ def curves_over_epochs(
     require_columns(log, ["epoch", *columns], "log")
     ax = _axes(ax)
     for column, label in columns.items():
-        ax.plot(log["epoch"], log[column], label=label)
+        ax.plot(log["epoch"], log[column], label=literal(label))
     ax.set_xlabel("epoch")
     ax.legend(loc="best")
     return ax
@@ -178,7 +201,8 @@ def critical_difference(ranks: Ranks, ax: Axes | None = None) -> Axes:
         ax.plot([rank, rank, edge], [0, height, height], color=SOFT, lw=1, clip_on=False)
         ax.plot(rank, 0, "o", color="C0", markersize=5, clip_on=False)
         gap = -0.02 * (k - 1) if side == "right" else 0.02 * (k - 1)
-        ax.text(edge + gap, height, f"{name} ({rank:.2f})", ha=side, va="center", fontsize=9)
+        text = f"{literal(name)} ({rank:.2f})"
+        ax.text(edge + gap, height, text, ha=side, va="center", fontsize=9)
     for row, members in enumerate(bars):
         ends = [float(ranks.mean[members[0]]), float(ranks.mean[members[-1]])]
         height = -0.16 - 0.13 * row

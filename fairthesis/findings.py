@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from fairthesis import report
-from fairthesis.errors import InputError
 from fairthesis.intake import Intake
-from fairthesis.schema import without_formulas, write_table, write_text
+from fairthesis.schema import table_writer, text_writer, without_formulas
+from fairthesis.storage import check_writable, write_together
 
 SCHEMA = "fairthesis.audit/1"
 
@@ -189,17 +189,18 @@ class FairnessReport:
         return report.render(self.to_dict(), self.settings, chance, self.data, explorer)
 
     def write(self, directory: str | Path, *, explorer: bool = True) -> list[Path]:
-        """Write ``audit.json``, ``audit.html`` and the tidy CSVs; each file whole or not at all."""
+        """Write ``audit.json``, ``audit.html`` and the tidy CSVs; never mixed with an older audit.
+
+        Where ``audit.json`` is there, all of them are, and of this audit.
+        """
         directory = Path(directory)
-        if directory.exists() and not directory.is_dir():
-            raise InputError(f"{str(directory)!r} is a file: expected a directory to write into.")
+        check_writable(directory)
         texts = {"audit.json": self.to_json(), "audit.html": self.to_html(explorer=explorer)}
-        tables = self.tables()
-        for name, text in texts.items():
-            write_text(text, directory / name)
-        for name, table in tables.items():
-            write_table(without_formulas(table), directory / f"{name}.csv")
-        return [directory / name for name in (*texts, *(f"{t}.csv" for t in tables))]
+        tables = {f"{name}.csv": without_formulas(t) for name, t in self.tables().items()}
+        files = {name: text_writer(text) for name, text in texts.items()}
+        files |= {name: table_writer(table, name) for name, table in tables.items()}
+        write_together(directory, files, last="audit.json", stale=("further.csv",))
+        return [directory / name for name in files]
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:

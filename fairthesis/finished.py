@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fairthesis.claim import RunFolder, claimed
 from fairthesis.errors import InputError, unknown
+from fairthesis.manifest import RUN, check_finished
 from fairthesis.posthoc import POSTHOC, Run
-from fairthesis.provenance import code_fingerprint, peak_memory_mb, provenance, write_json
-from fairthesis.schema import write_atomically, write_table
+from fairthesis.provenance import code_fingerprint, peak_memory_mb, provenance
 from fairthesis.selection import validation_scores
 
 CODE = ("erasure.py", "finished.py", "postprocess.py", "posthoc.py", "schema.py")
@@ -28,8 +28,7 @@ PREFIX = "disease_"
 
 def read(folder: Path) -> tuple[Run, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """A finished run, its two tables as they are, and its provenance."""
-    if not (folder / "DONE").exists():
-        raise InputError(f"No finished run in {str(folder)!r}: expected a run directory with DONE.")
+    check_finished(folder, (*RUN,))
     predictions = pd.read_parquet(folder / "predictions.parquet")
     embeddings = pd.read_parquet(folder / "embeddings.parquet")
     origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
@@ -77,24 +76,25 @@ def apply(name: str, parent: str | Path, out: str | Path, *, overwrite: bool = F
         },
         "code_fingerprint": code_fingerprint(CODE),
     }
-    if _claimed(config, out, overwrite):
-        return out
-    started = time.perf_counter()
-    made = POSTHOC[name](run)
-    origin |= provenance(
-        posthoc=name,
-        parent=parent.name,
-        wall_seconds=round(time.perf_counter() - started, 1),
-        peak_memory_mb=round(peak_memory_mb()),
-    )
-    write_json(config, out / "config.json")
-    _write(made, predictions, embeddings, out)
-    validated = _validated(made, predictions, list(origin["groups"]))
-    origin |= {f"selected_{name}": value for name, value in validated.items()}
-    line = {"epoch": origin["selected_epoch"]} | validated
-    write_atomically(out / "log.jsonl", lambda to: to.write_text(json.dumps(line) + "\n"))
-    write_json(origin, out / "provenance.json")
-    write_atomically(out / "DONE", lambda to: to.write_text(f"{origin['data_fingerprint']}\n"))
+    with claimed(config, out, {}, overwrite) as place:
+        if place.finished:
+            return out
+        started = time.perf_counter()
+        made = POSTHOC[name](run)
+        origin |= provenance(
+            posthoc=name,
+            parent=parent.name,
+            wall_seconds=round(time.perf_counter() - started, 1),
+            peak_memory_mb=peak_memory_mb(),
+        )
+        validated = _validated(made, predictions, list(origin["groups"]))
+        origin |= {f"selected_{name}": value for name, value in validated.items()}
+        line = json.dumps({"epoch": origin["selected_epoch"]} | validated)
+        place.begin()
+        _write(made, predictions, embeddings, place)
+        place.file(lambda to: to.write_text(f"{line}\n"), "log.jsonl")
+        place.json(origin, "provenance.json")
+        place.finish(origin["data_fingerprint"], RUN)
     return out
 
 
@@ -105,25 +105,9 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _claimed(config: Mapping[str, Any], out: Path, overwrite: bool) -> bool:
-    """Whether ``out`` is this very result; else it is made ready, or refused."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return False
-    described = out / "config.json"
-    if not described.exists():
-        raise InputError(f"{str(out)!r} holds no run: choose another folder for the result.")
-    same = json.loads(described.read_text(encoding="utf-8")) == config
-    if same and (out / "DONE").exists():
-        return True
-    if not same and not overwrite:
-        raise InputError(
-            f"The folder {str(out)!r} holds another run: choose another folder, or overwrite it."
-        )
-    shutil.rmtree(out)
-    return False
-
-
-def _write(made: Run, predictions: pd.DataFrame, embeddings: pd.DataFrame, out: Path) -> None:
+def _write(
+    made: Run, predictions: pd.DataFrame, embeddings: pd.DataFrame, place: RunFolder
+) -> None:
     scores = {
         (image, target): score
         for target, column in zip(made.targets, made.y_score.T, strict=True)
@@ -131,11 +115,13 @@ def _write(made: Run, predictions: pd.DataFrame, embeddings: pd.DataFrame, out: 
     }
     keys = zip(predictions["image_id"], predictions["target"], strict=True)
     changed = predictions.assign(y_score=np.array([scores[key] for key in keys], np.float32))
-    write_table(changed, out / "predictions.parquet")
+    if not np.isfinite(made.z).all() or np.isinf(changed["y_score"]).any():
+        raise InputError("The post-hoc method gave values that are not finite: nothing is written.")
+    place.table(changed, "predictions.parquet")
     moved = embeddings.copy()
     columns = [name for name in map(str, embeddings) if name.startswith(PREFIX)]
     moved[columns] = made.z.astype(np.float32)
-    write_table(moved, out / "embeddings.parquet")
+    place.table(moved, "embeddings.parquet")
 
 
 def _validated(made: Run, predictions: pd.DataFrame, attributes: Sequence[str]) -> dict[str, float]:

@@ -19,8 +19,8 @@ from fairthesis import datasets
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._drawing import Drawing, twin
 from fairthesis.errors import InputError, unknown
-from fairthesis.figures import CHANCE, SOFT, style
-from fairthesis.schema import write_atomically
+from fairthesis.figures import CHANCE, SOFT, literal, style
+from fairthesis.storage import write_atomically
 
 SIZES = {"quick": 4000, "full": 40000}  # images that the shares are counted on
 TITLES = {"synthetic-cxr": "Chest X-rays", "synthetic-derm": "Skin lesions"}
@@ -64,7 +64,6 @@ def sheet(
     figure = bands(cohorts)
     if out_dir is not None:
         path = Path(out_dir) / f"{setting}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda to: figure.savefig(to, format="png"))
     return figure
 
@@ -129,9 +128,9 @@ def _band(figure: Figure, grid: GridSpec, top: int, cohort: Cohort) -> None:
     assert isinstance(render, Drawing)
     title = figure.add_subplot(grid[top, :])
     title.set_axis_off()
-    heading = TITLES.get(cohort.name, cohort.name)
+    heading = literal(TITLES.get(cohort.name, cohort.name))
     title.text(0, 0.5, heading, fontsize=11, fontweight="bold", va="center")
-    labels = ["as drawn", f"other {render.group.replace('skin_', '')}", "no device"]
+    labels = ["as drawn", f"other {literal(render.group.replace('skin_', ''))}", "no device"]
     for cell, (group, label, rows) in enumerate(examples_of(cohort)):
         column = 3 * cell
         train = frame[frame["split"] == "train"]
@@ -161,7 +160,7 @@ def _share(axes: Axes, word: str, share: float, device: float) -> None:
     axes.barh(0.1, share, height=0.5, color=CHANCE)
     device = 0.0 if np.isnan(device) else device
     axes.barh(0.1, share * device, height=0.5, color="C0")
-    axes.text(0, 1.65, word, fontsize=9, va="center", fontweight="bold")
+    axes.text(0, 1.65, literal(word), fontsize=9, va="center", fontweight="bold")
     text = f"{share:.0%} of all, {device:.0%} device"
     axes.text(0, 0.85, text, fontsize=7.5, va="center", color=SOFT)
 
@@ -229,16 +228,16 @@ def counts(cohort: Cohort, target: str | None = None, attributes: Sequence[str] 
                 share = f", {row.get('present', 0) / stated:.0%} present" if stated else ""
                 axes.annotate(f"{int(end):,}{share}", (end, place), xytext=(5, 0), fontsize=8.5,
                               textcoords="offset points", va="center", color=SOFT)  # fmt: skip
-            axes.set_yticks(range(len(table)), list(table.index))
+            axes.set_yticks(range(len(table)), [*map(literal, table.index)])
             axes.tick_params(axis="y", length=0)
             axes.invert_yaxis()
             named = str(table.index.name).replace("_", " ").replace("*", " and ")
-            axes.set_title(f"by {named}")
+            axes.set_title(f"by {literal(named)}")
             axes.set_xlim(0, most * 1.3)
             axes.margins(y=0.02)
         panels[-1, 0].set_xlabel("images")
         used = [name for name in colours if any(name in table.columns for table in tables)]
-        words = {name: f"{chosen.replace('_', ' ')} {name}" for name in used}
+        words = {name: f"{literal(chosen.replace('_', ' '))} {name}" for name in used}
         patches = [
             Patch(facecolor=colours[n], edgecolor=SOFT, lw=0.6, label=words[n]) for n in used
         ]

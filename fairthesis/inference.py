@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from fairthesis.batches import Table
+from fairthesis.claim import WEIGHTS, RunFolder
 from fairthesis.cohort import Cohort
 from fairthesis.methods import Method
-from fairthesis.schema import SPLITS, attribute_parts, write_atomically, write_table
+from fairthesis.schema import SPLITS, attribute_parts
 
 
 def infer(
     method: Method, table: Table, rows: NDArray[np.intp], batch_size: int, device: torch.device
 ) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n d"], Float[np.ndarray, "n s"]]:
-    """Probabilities (n, targets), disease and sensitive embeddings of the given rows."""
+    """Probabilities (n, targets), disease and sensitive embeddings of the given rows.
+
+    Raises:
+        FloatingPointError: where one of them is not finite: the model has diverged.
+    """
     parts = []
     for start in range(0, len(rows), batch_size):
         batch = table.batch(rows[start : start + batch_size], device)
@@ -30,11 +34,14 @@ def infer(
             scores = torch.sigmoid(method.model.disease_logits(disease_emb))
         parts.append([t.cpu().numpy() for t in (scores, disease_emb, sensitive_emb)])
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    for name, values in zip(("score", "embedding", "embedding"), columns, strict=True):
+        if not np.isfinite(values).all():
+            raise FloatingPointError(f"a model's {name} is not finite")
     return columns[0], columns[1], columns[2]
 
 
 def write_results(
-    out: Path,
+    place: RunFolder,
     method: Method,
     cohort: Cohort,
     table: Table,
@@ -57,9 +64,9 @@ def write_results(
         keys.assign(target=target, y_true=frame[target], y_score=scores[:, t], **groups)
         for t, target in enumerate(targets)
     ]
-    write_table(pd.concat(tables, ignore_index=True), out / "predictions.parquet")
+    place.table(pd.concat(tables, ignore_index=True), "predictions.parquet")
     columns = {f"disease_{i:03d}": disease[:, i] for i in range(disease.shape[1])}
     columns |= {f"sensitive_{i:03d}": sensitive[:, i] for i in range(sensitive.shape[1])}
-    write_table(keys.join(pd.DataFrame(columns)), out / "embeddings.parquet")
+    place.table(keys.join(pd.DataFrame(columns)), "embeddings.parquet")
     weights = {name: value.contiguous() for name, value in method.model.state_dict().items()}
-    write_atomically(out / "model.safetensors", lambda to: save_file(weights, to))
+    place.file(lambda to: to.write_bytes(save(weights)), WEIGHTS)

@@ -187,7 +187,7 @@ def _in_order(
     By patient, image, score and label; what is then still equal differs in groups at most.
     """
     own = [c for c in (patient, "image_id") if c is not None and c in rows.columns]
-    columns = [text(rows[c]) for c in dict.fromkeys(own)]
+    columns = [rows[c] for c in dict.fromkeys(own)]  # keys by now
     columns += [rows[score], rows[label]]
     columns += [group_values(rows, name, WHAT) for name in sorted(set(groups))]
     codes = [pd.factorize(column, sort=True)[0] for column in columns]  # a null comes first
@@ -283,8 +283,8 @@ def _warn_of_shared(
     frame: pd.DataFrame, rows: pd.DataFrame, patient: str, warnings: list[str]
 ) -> None:
     others = frame.loc[~frame.index.isin(rows.index), patient]
-    shared = set(rows[patient].dropna()) & set(others.dropna())
-    if shared:
+    shared = pd.Index(rows[patient].dropna().unique()).intersection(others.dropna().unique())
+    if len(shared):
         warnings.append(
             f"{len(shared)} patients of the audited part are also in another split: what the "
             "model saw of them in training flatters these numbers."

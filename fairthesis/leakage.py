@@ -21,7 +21,8 @@ from fairthesis import probes, resampling
 from fairthesis.embeddings import Part
 from fairthesis.errors import InputError, unknown
 from fairthesis.probes import Array, Code, Codes
-from fairthesis.schema import without_formulas, write_table, write_text
+from fairthesis.schema import table_writer, text_writer, without_formulas
+from fairthesis.storage import write_together
 
 SCOPES = ("marginal", "given the target")
 FLOOR = 10  # of each group in a target class of the fitting part, for a probe given the target
@@ -76,10 +77,13 @@ class Leakage:
 
     def write(self, out: str | Path) -> list[Path]:
         """Write ``leakage.json`` and ``leakage.csv`` into ``out``, and return their paths."""
-        paths = [Path(out) / name for name in ("leakage.json", "leakage.csv")]
-        write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", paths[0])
-        write_table(without_formulas(self.table()), paths[1])
-        return paths
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        files = {
+            "leakage.json": text_writer(text),
+            "leakage.csv": table_writer(without_formulas(self.table()), "leakage.csv"),
+        }
+        write_together(Path(out), files, last="leakage.json")
+        return [Path(out) / name for name in files]
 
 
 def measure(

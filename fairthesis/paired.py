@@ -18,10 +18,11 @@ from fairthesis.schema import (
     attribute_parts,
     group_values,
     require_columns,
+    table_writer,
+    text_writer,
     without_formulas,
-    write_table,
-    write_text,
 )
+from fairthesis.storage import write_together
 from fairthesis.values import filled, is_empty, keys, labels, probabilities
 
 # What is tested, and corrected for together; everything else is in the table without a correction.
@@ -56,12 +57,15 @@ class Comparison:
 
     def write(self, out: str | Path) -> list[Path]:
         """Write ``comparison.json``, ``changes.csv``, ``levelling.csv``; return their paths."""
-        names = ("comparison.json", "changes.csv", "levelling.csv")
-        paths = [Path(out) / name for name in names]
-        write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", paths[0])
-        write_table(without_formulas(self.changes), paths[1])
-        write_table(without_formulas(self.levelling), paths[2])
-        return paths
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        changes, levelling = without_formulas(self.changes), without_formulas(self.levelling)
+        files = {
+            "comparison.json": text_writer(text),
+            "changes.csv": table_writer(changes, "changes.csv"),
+            "levelling.csv": table_writer(levelling, "levelling.csv"),
+        }
+        write_together(Path(out), files, last="comparison.json")
+        return [Path(out) / name for name in files]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes null."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fairthesis.archive import Results
 from fairthesis.cohort import Cohort
 from fairthesis.errors import InputError, unknown
-from fairthesis.figures import CHANCE, style
+from fairthesis.figures import CHANCE, literal, style
 from fairthesis.summaries import HEADLINE, by_group, headline
 from fairthesis.wording import LABELS
 
@@ -36,7 +36,7 @@ def pictures(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6)
         axes.set_axis_off()
     for axes, image, title in zip(grid.flat, images, titles, strict=False):
         axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, vmin=0, vmax=255)
-        axes.set_title(title, fontsize=8, loc="center", fontweight="normal")
+        axes.set_title(literal(title), fontsize=8, loc="center", fontweight="normal")
     return figure
 
 
@@ -83,7 +83,7 @@ def headlines(results: Results, numbers: Sequence[str] | None = None) -> Figure:
                 axes.plot([place - 0.3, place + 0.3], [level, level], color=CHANCE, lw=5, zorder=0)
         title = number.replace(" difference", "\ndifference").replace("'s ", "'s\n")
         axes.set_title(title, fontsize=9)
-        axes.set_xticks(range(len(variants)), variants, rotation=20)
+        axes.set_xticks(range(len(variants)), [literal(name, 24) for name in variants], rotation=20)
         axes.set_xlim(-0.6, len(variants) - 0.4)
         if number in GAPS:
             axes.set_ylim(bottom=0)
@@ -108,15 +108,16 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
         )
     for axes, attribute in zip(grid[0], attributes, strict=True):
         part = table[table["attribute"] == attribute]
-        labels: dict[str, float] = {}
+        labels: list[tuple[str, float]] = []
         for group, rows in part.groupby("group"):
             mean = rows.groupby("variant")[["value", "n"]].mean().reindex(variants)
             if mean["value"].isna().all():
                 continue
             axes.plot(range(len(variants)), mean["value"], "o-")
-            labels[f"{group} (n = {mean['n'].iloc[-1]:.0f})"] = float(mean["value"].iloc[-1])
-        apart = _apart(list(labels.values()), 0.07 * np.ptp(axes.get_ylim()))
-        for (label, value), height in zip(labels.items(), apart, strict=True):
+            text = f"{literal(group)} (n = {mean['n'].iloc[-1]:.0f})"
+            labels.append((text, float(mean["value"].iloc[-1])))
+        apart = _apart([value for _, value in labels], 0.07 * np.ptp(axes.get_ylim()))
+        for (label, value), height in zip(labels, apart, strict=True):
             axes.annotate(
                 label,
                 (len(variants) - 1, value),
@@ -125,10 +126,10 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
                 fontsize=9,
                 arrowprops={"arrowstyle": "-", "color": CHANCE, "lw": 0.8},
             )
-        axes.set_xticks(range(len(variants)), variants)
+        axes.set_xticks(range(len(variants)), [literal(name, 24) for name in variants])
         axes.set_xlim(-0.2, len(variants) - 0.4)
-        axes.set_ylabel(LABELS.get(metric, metric))
-        axes.set_title(f"by {attribute.replace('_', ' ')}")
+        axes.set_ylabel(literal(LABELS.get(metric, metric)))
+        axes.set_title(f"by {literal(attribute.replace('_', ' '))}")
     return figure
 
 
@@ -149,10 +150,10 @@ def leakage(table: pd.DataFrame) -> Figure:
             part = part.set_index("probe").loc[probes]
             x = np.arange(len(probes)) + 0.16 * (place - (len(variants) - 1) / 2)
             spread = np.abs(part[["ci_low", "ci_high"]].to_numpy().T - part["auroc"].to_numpy())
-            axes.errorbar(x, part["auroc"], yerr=spread, fmt="o", label=variant)
+            axes.errorbar(x, part["auroc"], yerr=spread, fmt="o", label=literal(variant))
             axes.hlines(part["shuffled_mean"], x - 0.08, x + 0.08, color=CHANCE, lw=5, zorder=0)
-        axes.set_xticks(range(len(probes)), probes, rotation=20)
-        axes.set_title(scope, loc="left")
+        axes.set_xticks(range(len(probes)), [literal(name, 24) for name in probes], rotation=20)
+        axes.set_title(literal(scope), loc="left")
     grid[0, 0].set_ylabel("AUROC of the probe")
     artists, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(artists, labels, loc="outside upper center", ncols=len(variants))
@@ -182,7 +183,7 @@ def over_epochs(
     for number, name in enumerate(names):
         part = rows[rows["name"] == name]
         for place, (_, line) in enumerate(part.groupby("seed")):
-            label = name.replace("_", " ") if place == 0 else None
+            label = literal(name.replace("_", " ")) if place == 0 else None
             axes.plot(line["epoch"] + 1, line["value"], color=f"C{number}", alpha=0.8, label=label)
     axes.set_xlabel("epoch")
     axes.legend(ncols=len(names), loc="upper center", bbox_to_anchor=(0.5, 1.16))

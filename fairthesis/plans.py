@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
+from fairthesis.datasets import Seed
+from fairthesis.documents import parse
+from fairthesis.errors import InputError, unknown
+from fairthesis.kinds import Range, kinds
+from fairthesis.options import typed
 
-from fairthesis.errors import unknown
+PROBES = ("n_boot", "n_shuffles")
+_Count = Annotated[int, Range(least=1)]
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,32 @@ class Plan:
     profile: str
     base: Mapping[str, Any]
     variants: Mapping[str, Mapping[str, Any]]
-    seeds: tuple[int, ...]
+    seeds: tuple[Seed, ...]
     threshold: str = "youden"
-    n_boot: int = 2000
-    n_permutations: int = 2000
-    probes: Mapping[str, int] | None = None
+    n_boot: _Count = 2000
+    n_permutations: Annotated[int, Range(least=0)] = 2000
+    probes: Mapping[str, _Count] | None = None
+
+    def __post_init__(self) -> None:
+        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name, value in typed(kinds(Plan), own, "part of a plan", text=False).items():
+            object.__setattr__(self, name, value)
+        for name in self.probes or {}:
+            if name not in PROBES:
+                raise unknown("key of probes", name, PROBES)
+        for name, changes in self.variants.items():
+            if "posthoc" in changes:
+                for key in (key for key in changes if key not in ("posthoc", "of")):
+                    raise unknown(f"key of the post-hoc variant {name}", key, ("posthoc", "of"))
+
+    def check(self) -> None:
+        """Check the configuration of every run, before the first one starts."""
+        from fairthesis.posthoc import POSTHOC
+
+        for variant, changes in self.variants.items():
+            if "posthoc" in changes and changes["posthoc"] not in POSTHOC:
+                raise unknown("post-hoc method", changes["posthoc"], POSTHOC)
+            self.config(variant, self.seeds[0])
 
     @property
     def audit_settings(self) -> dict[str, Any]:
@@ -50,13 +76,16 @@ class Plan:
         """The ``TrainConfig`` of one run; that of its parent for a post-hoc variant."""
         from fairthesis.config import TrainConfig
 
-        if variant not in self.variants:
-            raise unknown("variant", variant, self.variants)
         trained = self.parent(variant) or variant
+        known = kinds(TrainConfig)
+        for name in (name for name in {**self.base, **self.variants[trained]} if name not in known):
+            raise unknown(f"parameter of the variant {trained}", name, known)
         return TrainConfig(**{**self.base, **self.variants[trained], "seed": seed})
 
     def parent(self, variant: str) -> str | None:
         """The variant whose runs a post-hoc variant starts from; None for a trained one."""
+        if variant not in self.variants:
+            raise unknown("variant", variant, self.variants)
         changes = self.variants[variant]
         if "posthoc" not in changes:
             return None
@@ -71,10 +100,23 @@ class Plan:
         return out / "runs" / f"{variant}-{seed}"
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What a profile of ``experiments.yml`` may say; the comments there tell of each."""
+
+    seeds: _Count
+    base: dict[str, Any]
+    variants: dict[str, dict[str, Any]]
+    first_seed: Seed = 0
+    probes: dict[str, _Count] | None = None
+    only: list[str] | None = None
+    grid: dict[str, Any] | None = None
+
+
 def experiments() -> dict[str, dict[str, Any]]:
     """The content of ``experiments.yml``: experiment, then profile, then what is run."""
     text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return parse(text, "experiments.yml", typed=True)
 
 
 def grid(
@@ -109,6 +151,16 @@ def grid(
     return found | {name: {"posthoc": name, "of": "erm"} for name in POSTHOC}
 
 
+def _grid(entry: Mapping[str, Any] | None, dataset: str) -> dict[str, dict[str, Any]]:
+    if entry is None:
+        return {}
+    known = kinds(grid)
+    given = typed(known, entry, f"key of the grid of {dataset}", text=False)
+    for key in (key for key in known if key not in given):
+        raise InputError(f"Expected {key} in the grid of {dataset} in experiments.yml.")
+    return grid(**given)
+
+
 def plan(
     dataset: str,
     profile: str = "quick",
@@ -127,10 +179,15 @@ def plan(
         raise unknown("data set with an experiment", dataset, listed)
     if profile not in listed[dataset]:
         raise unknown(f"profile of {dataset}", profile, listed[dataset])
-    entry = listed[dataset][profile]
+    entry = typed(
+        kinds(_Entry), listed[dataset][profile], f"key of {dataset} {profile}", text=False
+    )
+    for key in ("seeds", "base", "variants"):
+        if key not in entry:
+            raise InputError(f"Expected {key} in {dataset} {profile} of experiments.yml.")
     base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
     variants = dict(entry["variants"])
-    for name, changes in (grid(**entry["grid"]) if "grid" in entry else {}).items():
+    for name, changes in _grid(entry.get("grid"), dataset).items():
         variants.setdefault(name, changes)  # what is listed by itself is not overruled
     if "only" in entry:
         for name in (name for name in entry["only"] if name not in variants):

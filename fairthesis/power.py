@@ -66,7 +66,7 @@ def design_effect(images_per_patient: float, correlation: float) -> float:
     >>> design_effect(3, 0.5)
     2.0
     """
-    if images_per_patient < 1:
+    if not 1 <= images_per_patient < math.inf:
         raise InputError(f"images_per_patient is {images_per_patient}: expected 1 or more.")
     if not 0 <= correlation <= 1:
         raise InputError(f"correlation is {correlation}: expected a number from 0 to 1.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import warnings
@@ -17,15 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from fairthesis import __version__
-from fairthesis.schema import write_atomically
+from fairthesis.schema import text_writer
+from fairthesis.storage import write_atomically
+
+try:
+    resource: Any = importlib.import_module("resource")
+except ImportError:  # Windows
+    resource = None
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvision", "pillow")
 _ROOT = Path(__file__).parent
 # The modules that decide what a training run computes, and what an audit does.
 TRAINING = (
-    *("averaging.py", "batches.py", "cohort.py", "config.py", "encoder.py", "images.py"),
-    *("inference.py", "metrics.py", "selection.py", "splits.py", "train.py", "validation.py"),
-    *("datasets", "methods"),
+    *("averaging.py", "batches.py", "cases.py", "cohort.py", "config.py", "decoding.py"),
+    *("encoder.py", "image_cache.py", "image_files.py", "images.py", "inference.py"),
+    *("metrics.py", "pixel_file.py", "preparing.py", "selection.py", "splits.py", "train.py"),
+    *("validation.py", "weights.py", "datasets", "methods"),
 )
 AUDITING = (
     *("audit.py", "calibration.py", "cases.py", "cells.py", "disparity.py", "estimates.py"),
@@ -38,10 +45,14 @@ PROBING = (
 )
 
 
-def write_json(value: Mapping[str, Any], path: Path) -> None:
+def json_text(value: Mapping[str, Any]) -> str:
+    """A mapping as indented JSON. NaN is refused."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(value: Mapping[str, Any], path: Path, *, make_folder: bool = True) -> None:
     """Write a mapping as indented JSON, whole or not at all. NaN is refused."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda to: to.write_text(text, encoding="utf-8"))
+    write_atomically(path, text_writer(json_text(value)), make_folder=make_folder)
 
 
 def used_test_labels(folder: Path) -> bool:
@@ -119,10 +130,12 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def peak_memory_mb() -> float:
-    """The largest resident memory of this process so far, in MB."""
+def peak_memory_mb() -> int | None:
+    """The largest resident memory of this process so far, in MB; None where it is not told."""
+    if resource is None:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def provenance(**more: Any) -> dict[str, Any]:

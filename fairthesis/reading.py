@@ -7,6 +7,7 @@ with the size of the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def read_predictions(
 ) -> pd.DataFrame:
     """The columns of a table (see ``tables.read_table``) that an audit of it needs.
 
+    Label and score are numbers where all of them can be; everything else is as the file has it.
     Raises ``InputError`` where the file cannot be read, or lacks a column that was named.
     """
     names = table_columns(path)
@@ -38,4 +40,5 @@ def read_predictions(
     require_columns(header, named, WHAT)
     # Without a patient column the audit looks for one by name, to say so.
     spare = [] if patient else [c for c in names if c.lower() in PATIENT_NAMES]
-    return read_table(path, {*named, *ALWAYS, *spare})
+    numeric = "|".join(map(re.escape, (label, score)))
+    return read_table(path, {*named, *ALWAYS, *spare}, numeric=numeric)

@@ -1,28 +1,31 @@
-"""The run directory: whether it is finished, whose it is, and the state of a run that goes on.
+"""The state of a run that goes on: all that it needs to continue after a kill.
 
-``config.json``, ``log.jsonl`` (a line per epoch), ``model.safetensors``, ``predictions.parquet``,
-``embeddings.parquet``, ``provenance.json`` and, written last, ``DONE``. While a run goes on
-``state.pt`` holds all that it needs to continue after a kill. Every file is written whole or not at
-all, so a killed run leaves either a resumable state or nothing that looks finished.
+A run directory holds ``config.json``, ``log.jsonl`` (a line per epoch), ``model.safetensors``,
+``predictions.parquet``, ``embeddings.parquet``, ``provenance.json`` and, written last, ``DONE``
+(``fairthesis.manifest``). While a run goes on ``state.pt`` is there as well. Every file is written
+whole or not at all, so a killed run leaves either a resumable state or nothing that looks finished.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
-import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from fairthesis.errors import InputError
+from fairthesis.claim import FINGERPRINTS, STATE, RunFolder
+from fairthesis.manifest import same_run
 from fairthesis.methods import Method
-from fairthesis.schema import write_atomically
 
-_FINGERPRINTS = ("data_fingerprint", "code_fingerprint")
+_SEAL = b"\nfairthesis sha256 "  # and 64 hexadecimal digits, after torch's own bytes
+_TAIL = len(_SEAL) + 64
 
 
 @dataclass
@@ -37,84 +40,105 @@ class Progress:
     seconds: float = 0.0
 
 
-def same_run(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether two configurations compute the same: where they run does not count."""
-    place = {"device", "threads"}
-    return {k: v for k, v in a.items() if k not in place} == {
-        k: v for k, v in b.items() if k not in place
-    }
-
-
-def is_finished(config: Mapping[str, Any], out: Path, origin: Mapping[str, Any]) -> bool:
-    """Whether ``out`` is a finished run of this configuration, data and code."""
-    if not (out / "DONE").exists():
-        return False
-    old = json.loads((out / "provenance.json").read_text())
-    same = all(old[k] == origin[k] for k in _FINGERPRINTS)
-    return same and same_run(json.loads((out / "config.json").read_text()), config)
-
-
-def claim(config: Mapping[str, Any], out: Path, origin: Mapping[str, Any], overwrite: bool) -> bool:
-    """Make ``out`` ready for a run; True where that very run is finished there already.
-
-    Another run in ``out`` is replaced if ``overwrite`` is true, else refused (``InputError``). A
-    folder that holds no run is never touched.
-    """
-    if is_finished(config, out, origin):
-        return True
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{str(out)!r} is a file: expected a folder, or none yet, for the run.")
-    if not out.exists() or not any(out.iterdir()):
-        return False
-    described = out / "config.json"
-    if not described.exists():
-        raise InputError(
-            f"The folder {str(out)!r} is not empty and holds no run: choose another for the run."
-        )
-    if same_run(json.loads(described.read_text()), config) and not (out / "DONE").exists():
-        return False  # to be resumed
-    if not overwrite:
-        raise InputError(
-            f"The folder {str(out)!r} holds a run with another configuration, data or code: choose "
-            "another folder, or pass --overwrite to replace it."
-        )
-    shutil.rmtree(out)
-    return False
-
-
-def save_state(
-    config: Mapping[str, Any], out: Path, method: Method, state: Progress, origin: Mapping[str, Any]
-) -> None:
+def save_state(place: RunFolder, method: Method, state: Progress) -> None:
     """The state after a whole epoch, then the log up to it."""
     saved = {
-        "config": config,
-        "code_fingerprint": origin["code_fingerprint"],
-        "data_fingerprint": origin["data_fingerprint"],
+        "config": dict(place.config),
+        "code_fingerprint": place.origin["code_fingerprint"],
+        "data_fingerprint": place.origin["data_fingerprint"],
+        "threads": place.origin["threads"],
         "method": method.training_state(),
         "rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         # Not ``asdict``, which would copy every tensor.
         "progress": {f.name: getattr(state, f.name) for f in dataclasses.fields(state)},
     }
-    write_atomically(out / "state.pt", lambda to: torch.save(saved, to))
-    text = "".join(json.dumps(line) + "\n" for line in state.log)
-    write_atomically(out / "log.jsonl", lambda to: to.write_text(text))
+    place.file(lambda to: _write_sealed(saved, to), STATE)
+    _write_log(place, state.log)
 
 
-def load_state(
-    config: Mapping[str, Any], out: Path, method: Method, origin: Mapping[str, Any]
-) -> Progress:
-    """The state that a killed run of the same configuration, data and code left, or a new one."""
-    file = out / "state.pt"
-    if not file.exists():
+def _write_log(place: RunFolder, log: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in log)
+    place.file(lambda to: to.write_text(text), "log.jsonl")
+
+
+def load_state(place: RunFolder, method: Method) -> Progress:
+    """The state that a killed run of the same configuration, data and code left, or a new one.
+
+    A run goes on with as many threads as it began with: others would give other numbers.
+    """
+    saved, why = _read_sealed(place.path / STATE, next(method.parameters()).device)
+    if not saved and not why:
         return Progress()
-    device = next(method.parameters()).device  # which need not be the one it was saved on
-    saved = torch.load(file, map_location=device, weights_only=True)
-    same = all(saved[k] == origin[k] for k in _FINGERPRINTS)
-    if not same or not same_run(saved["config"], config):
+    if not why:
+        other = [k for k in FINGERPRINTS if saved[k] != place.origin[k]]
+        other += [] if same_run(saved["config"], place.config) else ["configuration"]
+        why = f"is of other {' and '.join(other)}".replace("_", " ") if other else ""
+    if why:
+        warnings.warn(
+            f"The state of the unfinished run in {str(place.path)!r} {why}: the run begins anew.",
+            stacklevel=4,
+        )
         return Progress()
+    if saved["threads"] != place.origin["threads"]:
+        warnings.warn(
+            f"The run in {str(place.path)!r} goes on with {saved['threads']} threads, as it began, "
+            f"not {place.origin['threads']}: other threads give other numbers.",
+            stacklevel=4,
+        )
+        torch.set_num_threads(saved["threads"])
+        place.origin["threads"] = saved["threads"]
+    if json.loads((place.path / "config.json").read_text(encoding="utf-8")) != saved["config"]:
+        place.json(saved["config"], "config.json")
     method.load_training_state(saved["method"])
     torch.set_rng_state(saved["rng"].cpu())
+    device = next(method.parameters()).device  # which need not be the one it was saved on
     if device.type == "cuda" and saved["cuda_rng"] is not None:
         torch.cuda.set_rng_state(saved["cuda_rng"].cpu())
-    return Progress(**saved["progress"])
+    progress = Progress(**saved["progress"])
+    _write_log(place, progress.log)  # it may have been killed between the state and its log
+    return progress
+
+
+class _Hashing(io.RawIOBase):
+    """Passes on what is written, and keeps its checksum and the error that torch would hide."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.sha256 = hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+
+def _write_sealed(value: Mapping[str, Any], to: Path) -> None:
+    with to.open("wb") as file:
+        sink = _Hashing(file)
+        try:
+            torch.save(value, sink)  # type: ignore[arg-type]
+        except Exception:
+            if sink.error is not None:
+                raise sink.error from None
+            raise
+        file.write(_SEAL + sink.sha256.hexdigest().encode())
+
+
+def _read_sealed(path: Path, device: torch.device) -> tuple[dict[str, Any], str]:
+    """The saved values, and in words why they cannot be used, if so; no values without a file."""
+    if not path.exists():
+        return {}, ""
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        left = path.stat().st_size - _TAIL
+        while left > 0 and (block := file.read(min(left, 1 << 22))):
+            sha256.update(block)
+            left -= len(block)
+        if file.read() != _SEAL + sha256.hexdigest().encode():
+            return {}, "is damaged (its checksum is wrong)"
+    return torch.load(path, map_location=device, weights_only=True), ""

@@ -6,9 +6,7 @@ on disk. They are read by ``fairthesis.tables``.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.storage import write_atomically
 from fairthesis.values import labels, numbers, plain_column, probabilities, text
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for a formula
@@ -138,34 +137,24 @@ def group_values(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
     return found.rename(name)
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call ``write`` with a temporary path beside ``path``, then move it into place.
-
-    A reader never sees a half-written file, and a killed process leaves the old one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+def write_table(frame: pd.DataFrame, path: str | Path, *, make_folder: bool = True) -> None:
     """Write ``frame`` to a ``.csv`` or ``.parquet`` file, whole or not at all."""
     path = Path(path)
-    if path.suffix == ".parquet":
-        write_atomically(path, lambda to: frame.to_parquet(to, index=False))
-    elif path.suffix == ".csv":
-        write_atomically(path, lambda to: frame.to_csv(to, index=False, lineterminator="\n"))
-    else:
-        raise InputError(f"Cannot write {path.name!r}: expected a name ending in .csv or .parquet.")
+    write_atomically(path, table_writer(frame, path.name), make_folder=make_folder)
+
+
+def table_writer(frame: pd.DataFrame, name: str) -> Callable[[Path], object]:
+    """What writes ``frame`` to a path, by the ending of ``name``: ``.csv`` or ``.parquet``."""
+    if name.endswith(".parquet"):
+        return lambda to: frame.to_parquet(to, index=False)
+    if name.endswith(".csv"):
+        return lambda to: frame.to_csv(to, index=False, lineterminator="\n")
+    raise InputError(f"Cannot write {name!r}: expected a name ending in .csv or .parquet.")
+
+
+def text_writer(text: str) -> Callable[[Path], object]:
+    """What writes ``text`` to a path, as UTF-8."""
+    return lambda to: to.write_text(text, encoding="utf-8")
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
@@ -196,7 +185,7 @@ def _quoted(value: object) -> object:
 
 def write_text(text: str, path: str | Path) -> None:
     """Write ``text`` to a file as UTF-8, whole or not at all."""
-    write_atomically(Path(path), lambda to: to.write_text(text, encoding="utf-8"))
+    write_atomically(Path(path), text_writer(text))
 
 
 def fold_floats(frame: pd.DataFrame) -> pd.DataFrame:

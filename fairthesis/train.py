@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +18,22 @@ from fairthesis import datasets, images
 from fairthesis._callable import make_callable
 from fairthesis.averaging import SWAD, Averager, averager
 from fairthesis.batches import Table, augment, in_batches, make_table
+from fairthesis.claim import WEIGHTS, RunFolder, claimed
 from fairthesis.cohort import Cohort
 from fairthesis.config import TrainConfig
 from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError
 from fairthesis.inference import infer, write_results
+from fairthesis.manifest import RUN
 from fairthesis.methods import METHODS, Method
 from fairthesis.methods.base import Setting, cell_probabilities
-from fairthesis.provenance import peak_memory_mb, provenance, write_json
-from fairthesis.rundir import Progress, claim, load_state, save_state
-from fairthesis.schema import write_atomically
+from fairthesis.provenance import peak_memory_mb, provenance
+from fairthesis.rundir import Progress, load_state, save_state
 from fairthesis.selection import RULES, Rule
+from fairthesis.storage import check_writable
 from fairthesis.validation import copied, use_average, validation_line
+
+_LinAlgError: type[Exception] = getattr(torch.linalg, "LinAlgError")  # noqa: B009 (not exported)
 
 
 def train(
@@ -48,6 +55,8 @@ def train(
             ``out`` holds another run and ``overwrite`` is false.
     """
     out = Path(out)
+    if not out.is_dir():
+        check_writable(out)
     if config.threads:
         torch.set_num_threads(config.threads)
     device = _device(config.device)
@@ -60,17 +69,35 @@ def train(
         cohort.labels(target)
     for attribute in attributes:
         cohort.groups(attribute)
-    origin = provenance(seed=config.seed, data_fingerprint=cohort.fingerprint(), device=str(device))
-    if claim(config.to_dict(), out, origin, overwrite):
-        return out
+    origin = provenance(
+        seed=config.seed,
+        data_fingerprint=images.fingerprint(cohort, config.size, progress=progress),
+        device=str(device),
+        threads=torch.get_num_threads(),
+    )
+    with claimed(config.to_dict(), out, origin, overwrite) as place:
+        if not place.finished:
+            _run(config, place, cohort, targets, attributes, device, progress)
+    return out
+
+
+def _run(
+    config: TrainConfig,
+    place: RunFolder,
+    cohort: Cohort,
+    targets: tuple[str, ...],
+    attributes: tuple[str, ...],
+    device: torch.device,
+    progress: bool,
+) -> None:
+    """The run from its state, or its start, to ``DONE``."""
+    origin = place.origin
     pixels, readable = images.prepared(cohort, config.size, progress=progress)
     table = make_table(cohort, pixels, readable, targets, attributes)
     method = _build(config, table, cohort.channels, len(targets)).to(device)
     _check_batches(config, method, len(targets))
-
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(config.to_dict(), out / "config.json")
-    state = load_state(config.to_dict(), out, method, origin)
+    place.begin()
+    state = load_state(place, method)
     average = averager(config.averaging, config.ema_decay)
     average.load(state.averager)
     rule = RULES[config.selection]
@@ -93,12 +120,13 @@ def train(
     )
     for epoch in bar:
         started = time.perf_counter()
-        line = _epoch(config, method, table, epoch, device, average)
         own = None
-        if average.each_epoch:
-            average.end_epoch(epoch, math.nan, method.selectable(epoch))
-            own = averaged()
-        line |= validated()
+        with _told_if_diverged(config, epoch):
+            line = _epoch(config, method, table, epoch, device, average)
+            if average.each_epoch:
+                average.end_epoch(epoch, math.nan, method.selectable(epoch))
+                own = averaged()
+            line |= validated()
         if average.at_end:
             average.end_epoch(epoch, line["val_loss"], method.selectable(epoch))
         state.seconds += time.perf_counter() - started
@@ -108,18 +136,20 @@ def train(
         _select(state, method, rule, config)
         if own is not None:
             method.model.load_state_dict(own)
-        save_state(config.to_dict(), out, method, state, origin)
+        save_state(place, method, state)
         bar.set_postfix(val_auroc=f"{line['val_auroc']:.3f}", refresh=False)
     method.load_state_dict(state.states[state.chosen])
-    if isinstance(average, SWAD):
-        averaged()
-        origin["averaged_epochs"] = list(average.interval())
-        state.chosen = average.interval()[1]
-    origin |= {f"selected_{name}": value for name, value in validated().items()}
-    write_results(out, method, cohort, table, targets, attributes, 4 * config.batch_size, device)
+    rows = 4 * config.batch_size
+    with _told_if_diverged(config, state.epoch - 1):
+        if isinstance(average, SWAD):
+            averaged()
+            origin["averaged_epochs"] = list(average.interval())
+            state.chosen = average.interval()[1]
+        origin |= {f"selected_{name}": value for name, value in validated().items()}
+        write_results(place, method, cohort, table, targets, attributes, rows, device)
     origin |= {
         "wall_seconds": round(state.seconds, 1),
-        "peak_memory_mb": round(peak_memory_mb()),
+        "peak_memory_mb": peak_memory_mb(),
         "selected_epoch": state.chosen,
         "selection": config.selection,
         "uses_test_labels": "test" in rule.needs,
@@ -127,10 +157,23 @@ def train(
         "left_out": dict(cohort.left_out) | {"unreadable image": int((~readable).sum())},
         "groups": dict(zip(attributes, map(list, table.groups), strict=True)),
     }
-    write_json(origin, out / "provenance.json")
-    (out / "state.pt").unlink(missing_ok=True)
-    write_atomically(out / "DONE", lambda to: to.write_text(f"{origin['data_fingerprint']}\n"))
-    return out
+    place.json(origin, "provenance.json")
+    place.finish(origin["data_fingerprint"], (*RUN, WEIGHTS))
+
+
+@contextlib.contextmanager
+def _told_if_diverged(config: TrainConfig, epoch: int) -> Iterator[None]:
+    """Numbers that are none, in words; the state of the epoch before stays as it is."""
+    try:
+        yield
+    except (FloatingPointError, _LinAlgError) as error:
+        reason = str(error) if isinstance(error, FloatingPointError) else "whitening failed"
+        kept = f"The state after epoch {epoch} is kept. " if epoch else ""
+        raise InputError(
+            f"Training diverged in epoch {epoch + 1} of {config.epochs}: {reason}. {kept}Try a "
+            f"learning_rate below {config.learning_rate:g}, or weaker method options, with "
+            "--overwrite or in another folder."
+        ) from error
 
 
 def _device(name: str) -> torch.device:
@@ -191,7 +234,14 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         table.patients[rows],
         config.classifier_rate,
     )
-    return METHODS[config.method](model, config.options(), setting)
+    options = config.options()
+    if options != METHODS[config.method].Options(**config.method_options):
+        warnings.warn(
+            f"The default schedule of {config.method} is shortened to {config.epochs} epochs: "
+            f"warmup_epochs {options.warmup_epochs}, ramp_epochs {options.ramp_epochs}.",  # type: ignore[attr-defined]
+            stacklevel=2,
+        )
+    return METHODS[config.method](model, options, setting)
 
 
 def _select(state: Progress, method: Method, rule: Rule, config: TrainConfig) -> None:
@@ -230,6 +280,8 @@ def _epoch(
         batch = table.batch(part, device)
         batch = batch._replace(images=augment(config.augmentation, batch.images, generator))
         for name, value in method.update(batch).items():
+            if not math.isfinite(value):
+                raise FloatingPointError(f"{name} is {value} at step {step + 1} of {steps}")
             sums.setdefault(name, []).append(value)
         average.step(method.model)
     return {"epoch": epoch} | {name: float(np.mean(values)) for name, values in sums.items()}

@@ -107,11 +107,15 @@ def _word(value: Any) -> str:
 
 def _folded(column: pd.Series) -> pd.Series:
     """Text stripped of blanks and marks of byte order, and of ``.0`` where it is a whole number."""
-    found = column.str.strip().str.strip("\ufeff\u200b").str.strip()
-    found = found.str.replace(WHOLE, r"\1", regex=True)
+    found = column.str.strip()
+    if found.str.contains("[\ufeff\u200b]", regex=True).any():
+        found = found.str.strip("\ufeff\u200b").str.strip()
+    if found.str.contains(".0", regex=False).any():
+        found = found.str.replace(WHOLE, r"\1", regex=True)
     found = found.mask((found == "").fillna(False))
     known = found.dropna()
-    if len(known) and known.str.lower().isin(TRUTH).all():  # R writes TRUE, Spark true
+    # R writes TRUE, Spark true
+    if len(known) and known.iloc[0].lower() in TRUTH and known.str.lower().isin(TRUTH).all():
         found = found.str.capitalize()
     return found
 

@@ -227,9 +227,9 @@ def test_the_swad_run_writes_the_mean_of_its_steps(tmp_path, monkeypatch):
     ("changes", "words"),
     [
         ({"averaging": "swa"}, "Unknown averaging 'swa': expected one of none, ema, swad"),
-        ({"ema_decay": 1.0}, "ema_decay between 0 and 1, but got 1.0"),
-        ({"ema_decay": 0.0}, "ema_decay between 0 and 1, but got 0.0"),
-        ({"reference_auroc": 87}, "reference_auroc to be from 0 to 1, but got 87"),
+        ({"ema_decay": 1.0}, "ema_decay to be a number between 0 and 1, but got 1.0"),
+        ({"ema_decay": 0.0}, "ema_decay to be a number between 0 and 1, but got 0.0"),
+        ({"reference_auroc": 87}, "reference_auroc to be a number from 0 to 1 or none, but got 87"),
     ],
 )
 def test_bad_values_are_named(changes, words):

@@ -3,12 +3,13 @@
 import ast
 import json
 import re
+import sys
 
 import nbformat
 import pytest
 from conftest import ROOT
 
-from fairthesis.chapter import execute, parameters
+from fairthesis.chapter import check, execute, parameters
 from fairthesis.errors import InputError
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -66,8 +67,8 @@ def test_two_runs_give_the_same_bytes(tmp_path):
     ("given", "words"),
     [
         ({"y": 1}, "Unknown parameter of n.ipynb 'y': expected one of x, name"),
-        ({"x": "many"}, "Expected x to be of type int, but got 'many'"),
-        ({"x": True}, "Expected x to be of type int, but got True"),
+        ({"x": "many"}, "Expected x to be a whole number, but got 'many'"),
+        ({"x": True}, "Expected x to be a whole number, but got True"),
     ],
 )
 def test_wrong_parameters_are_refused(given, words, tmp_path):
@@ -134,3 +135,116 @@ def test_the_audit_chapter_stops_where_a_number_differs(tmp_path):
     given = {"profile": "quick", "out_dir": str(tmp_path / "report")}
     with pytest.raises(InputError, match="AssertionError"):
         execute(tmp_path / "wrong.ipynb", tmp_path / "out.ipynb", given, cwd=ROOT)
+
+
+PARAMETERS = """\
+count = 1  # how many
+rate: float = 1  # a number
+url = "http://x?a=b#c"  # where
+root = None
+groups = ["sex"]
+cuts: "list[int]" = []
+some: Optional[int] = None
+mode: Literal["quick", "full"] = "quick"
+limit = 60 * 60
+old = 1e-3  # type: float  # as it was
+several = [
+    1,  # one
+    2,
+]  # more
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("count=3", 3),
+        ("rate=1e-3", 0.001),
+        ("url=A: B", "A: B"),
+        ("root=/data/Study #2/nih", "/data/Study #2/nih"),
+        ("root=none", None),
+        ("root=007", "007"),
+        ("groups=no,1", ["no", "1"]),
+        ("cuts=[4, 5]", [4, 5]),
+        ("some=5", 5),
+        ("some=none", None),
+        ("mode=full", "full"),
+        ("old=1e-4", 1e-4),
+        ("several=3", [3]),
+    ],
+)
+def test_text_is_read_as_the_notebook_says(text, value, tmp_path):
+    known = parameters(notebook(tmp_path / "n.ipynb", PARAMETERS))
+    name, _, given = text.partition("=")
+    assert check(known, {name: given}, "n.ipynb", text=True) == {name: value}
+    assert known["url"]["default"] == '"http://x?a=b#c"' and known["url"]["help"] == "where"
+    assert known["several"]["help"] == "more"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("count=0.5", "count to be a whole number, but got '0.5'"),
+        ("rate=fast", "rate to be a number, but got 'fast'"),
+        ("mode=ful", "mode to be one of quick, full, but got 'ful'"),
+        ("limit=5", "Cannot tell what limit is in n.ipynb"),
+        ("cuts=a", "cuts to be a list of whole numbers, but got 'a'"),
+    ],
+)
+def test_text_of_another_type_is_refused(text, words, tmp_path):
+    known = parameters(notebook(tmp_path / "n.ipynb", PARAMETERS))
+    name, _, given = text.partition("=")
+    with pytest.raises(InputError) as error:
+        check(known, {name: given}, "n.ipynb", text=True)
+    assert words in str(error.value)
+
+
+def test_a_chapter_runs_with_this_very_python(tmp_path, monkeypatch):
+    kernel = tmp_path / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text('{"argv": ["/usr/bin/false"], "display_name": "x", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    path = notebook(tmp_path / "{n}.ipynb", "%matplotlib inline\nx = 1", "import sys\nsys.prefix")
+    book = json.loads(path.read_text())
+    book["metadata"] = {}  # and no kernel is named
+    path.write_text(json.dumps(book))
+    text = execute(path, tmp_path / "{out}.ipynb", {"x": 2}).read_text()
+    assert sys.prefix in text and "x = 2" in text
+
+
+V3 = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}}
+V3_CELL = {"cell_type": "code", "input": "x = 1", "language": "python", "outputs": []}
+V3_CELL |= {"metadata": {"tags": ["parameters"]}, "collapsed": False, "prompt_number": None}
+V4 = {"nbformat": 4, "nbformat_minor": 4, "cells": []}
+
+
+def test_a_notebook_of_version_3_is_read(tmp_path):
+    old = V3 | {"worksheets": [{"cells": [V3_CELL], "metadata": {}}]}
+    (tmp_path / "n.ipynb").write_text(json.dumps(old))
+    assert list(parameters(tmp_path / "n.ipynb")) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (V4 | {"metadata": {"kernelspec": {"name": "ir", "display_name": "R"}}}, "in 'ir'"),
+        (V4 | {"metadata": {"language_info": {"name": "julia"}}}, "in 'julia'"),
+        (V4 | {"metadata": [], "cells": [5]}, "as a notebook"),
+        ({"nbformat": 4, "nbformat_minor": 5, "metadata": {}}, "as a notebook"),
+        ([], "as a notebook"),
+        ({}, "as a notebook"),
+        ({"nbformat": 9, "nbformat_minor": 0, "metadata": {}, "cells": []}, "as a notebook"),
+    ],
+)
+def test_other_notebooks_are_refused_in_words(content, words, tmp_path):
+    (tmp_path / "n.ipynb").write_text(json.dumps(content))
+    with pytest.raises(InputError) as error:
+        parameters(tmp_path / "n.ipynb")
+    assert words in str(error.value) and "object has no" not in str(error.value)
+
+
+def test_a_kernel_that_dies_is_named(tmp_path):
+    path = notebook(tmp_path / "n.ipynb", "x = 1", "import os\nos._exit(3)")
+    with pytest.raises(InputError, match=r"The kernel of n\.ipynb did not start, or ended"):
+        execute(path, tmp_path / "out.ipynb")
+    assert not (tmp_path / "out.ipynb").exists()

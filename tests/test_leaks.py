@@ -83,3 +83,42 @@ def test_the_command_says_what_is_shared(
         code, _, err = run(capsys, "check-leaks", tmp_path / words[0], *words[1:])
         assert code == 2
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("head", "options", "code", "words"),
+    [
+        ("Image Index,Patient ID,split", [], 1, "Patient ID: 3 in test+train"),
+        ("image_id,person,split", [], 2, "No column of patients was found"),
+        ("image_id,person,split", ["--key", "person"], 1, "person: 3 in test+train"),
+        ("image_id,person,split", ["--key", "image_id"], 0, "nothing is shared"),
+        ("image_id,patient_id,fold", [], 2, "split"),
+        ("image_id,patient_id,fold", ["--split", "fold"], 1, "3 in test+train"),
+    ],
+)
+def test_a_check_that_checks_nothing_is_none(tmp_path, capsys, head, options, code, words):
+    rows = [f"{k}.png,{k % 4}.0,{'train' if k < 8 else 'test'}" for k in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join([head, *rows]))
+    found = run(capsys, "check-leaks", tmp_path / "t.csv", *options)
+    assert found[0] == code
+    assert words in found[1] + found[2]
+
+
+def test_one_part_and_empty_keys_are_nothing_to_check(tmp_path, capsys):
+    file = tmp_path / "t.csv"
+    file.write_text("patient_id,split\n1,train\n2,train\n")
+    code, _, err = run(capsys, "check-leaks", file)
+    assert code == 2 and "only 'train'" in err
+    file.write_text("patient_id,split\n,train\n,test\n")
+    code, _, err = run(capsys, "check-leaks", file)
+    assert code == 2 and "patient_id is empty" in err
+    file.write_text("patient_id,split\n1,train\n2,test\n3,\n,test\n")
+    code, out, _ = run(capsys, "check-leaks", file)
+    assert code == 0 and "1 rows have no split" in out and "patient_id (1 empty)" in out
+
+
+def test_images_that_cannot_be_compared_are_no_check(tmp_path, capsys):
+    file = tmp_path / "t.csv"
+    file.write_text("path,split\na.png,train\nb.png,test\n")
+    code, _, err = run(capsys, "check-leaks", file, "--image", "path")
+    assert code == 2 and "None of the 2 images could be compared" in err

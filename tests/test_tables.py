@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from test_audit import table
 
 import fairthesis
 from fairthesis import values
 from fairthesis.errors import InputError
+from fairthesis.intake import Intake, take_in
 from fairthesis.reading import read_predictions
 from fairthesis.tables import read_table, table_columns
 
@@ -163,30 +165,59 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return frame
 
 
-def audited(path: Path) -> str:
+def taken(path: Path) -> Intake:
+    """All that an audit is made of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Latin-1
         frame = read_predictions(path, **COLUMNS)
-    options = {"n_boot": 20, "n_permutations": 20, "floor": 1, "threshold": 0.5}
-    report = fairthesis.audit(frame, groups=["site", "skin"], patient="pid", seed=1, **options)
+    return take_in(frame, "y_true", "y_score", ["site", "skin"], "pid", None, None, 0.5)
+
+
+def same(a: Intake, b: Intake) -> bool:
+    """Whether two audits begin with the same bits."""
+    arrays = all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("y", "s", "patient")
+    )
+    groups = all(
+        x.categories.tolist() == y.categories.tolist() and (x.codes == y.codes).all()
+        for x, y in zip(a.groups.values(), b.groups.values(), strict=True)
+    )
+    return arrays and groups and a.warnings == b.warnings
+
+
+def audited(path: Path) -> str:
+    frame = read_predictions(path, **COLUMNS)
+    options = {"n_boot": 10, "n_permutations": 10, "floor": 1}
+    report = fairthesis.audit(frame, groups=["site", "skin"], patient="pid", **options)
     return report.to_json()
 
 
 # Not shrunk: a table is told by its seed, and each try writes it in twenty dialects.
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(tables())
 def test_a_table_in_every_dialect_gives_the_same_audit(tmp_path_factory, frame):
     home = tmp_path_factory.mktemp("dialects")
     (home / "plain.csv").write_text(delimited(frame), encoding="utf-8")
-    plain = audited(home / "plain.csv")
+    plain = taken(home / "plain.csv")
     for name, write in DIALECTS.items():
         path = home / f"{name}.csv"  # what it is is told by its content
         path = path.with_suffix(".xlsx") if name == "workbook" else path
         write(frame, path)
-        assert audited(path) == plain, name
+        assert same(taken(path), plain), name
     shuffled = frame.sample(frac=1, random_state=0)
     (home / "shuffled.csv").write_text(delimited(shuffled), encoding="utf-8")
-    assert audited(home / "shuffled.csv") == plain, "the order of rows moves the audit"
+    assert same(taken(home / "shuffled.csv"), plain), "the order of rows moves the audit"
+
+
+def test_the_report_is_the_same_to_the_last_byte(tmp_path):
+    frame = table(160)
+    frame = frame.rename(columns={"patient_id": "pid", "sex": "site"}).assign(skin=1.0)
+    frame.loc[frame.index[::3], "skin"] = 2.0
+    found = set()
+    for name in ("semicolons", "Parquet of Spark", "row names of R"):
+        DIALECTS[name](frame.sample(frac=1, random_state=len(name)), tmp_path / name)
+        found.add(audited(tmp_path / name))
+    assert len(found) == 1
 
 
 def written(path: Path, content: str | bytes) -> Path:

@@ -222,7 +222,11 @@ def no_split(part):
         (None, {"targets": ("diseas",)}, "Unknown target of planted"),
         (None, {"attributes": ("sites",)}, "Unknown attribute of planted"),
         (None, {"device": "quantum"}, "Device 'quantum' cannot be used"),
-        (None, {"method": "adversarial", "epochs": 3}, "expected more epochs than that"),
+        (
+            None,
+            {"method": "adversarial", "epochs": 3, "method_options": {"warmup_epochs": 3}},
+            "expected more epochs than that",
+        ),
         (None, {"disease_dim": 60}, "has 52 images, too few to whiten 60 directions"),
     ],
 )
@@ -245,13 +249,13 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(
         ({"disease_norm": "layer"}, "Unknown disease_norm 'layer'"),
         ({"precision": "half"}, "Unknown precision 'half'"),
         ({"augmentation": "heavy"}, "Unknown augmentation 'heavy'"),
-        ({"epochs": 0}, "epochs to be 1 or larger, but got 0"),
-        ({"learning_rate": -1.0}, "learning_rate above 0"),
+        ({"epochs": 0}, "epochs to be a whole number of 1 or larger, but got 0"),
+        ({"learning_rate": -1.0}, "learning_rate to be a number above 0, but got -1.0"),
         ({"classifier_rate": 0.0}, "classifier_rate to be a number above 0, but got 0.0"),
         ({"method_options": {"wieght": 1}}, "Unknown option of method erm 'wieght'"),
         (
             {"method": "adversarial", "method_options": {"critic_steps": "five"}},
-            "critic_steps to be a number, but got 'five'",
+            "critic_steps to be a whole number, but got 'five'",
         ),
         (
             {"method": "adversarial", "method_options": {"critic_steps": 2.5}},
@@ -270,7 +274,8 @@ def test_bad_configuration_is_named(changes, words):
 
 
 def test_a_whole_number_may_be_written_with_a_point():
-    options = replace(SMALL, method="adversarial", method_options={"critic_steps": 3.0}).options()
+    more = {"epochs": 9, "method_options": {"critic_steps": 3.0}}
+    options = replace(SMALL, method="adversarial", **more).options()
     assert options.critic_steps == 3 and isinstance(options.critic_steps, int)
 
 
@@ -307,7 +312,7 @@ def test_the_synthetic_cohort_trains_from_the_command_line(tmp_path, capsys):
         ("--dataset nih-cxr14 --data-root /nowhere", "/nowhere"),
         ("--dataset nih-cxr14", "--data-root"),
         ("--method-option weight", "Cannot read --method-option 'weight'"),
-        ("--config nowhere.yml", "No configuration file at 'nowhere.yml'"),
+        ("--config nowhere.yml", "No such file: 'nowhere.yml'"),
         ("--epochs many", "'many' is not a valid integer"),
         ("--target pneumothorax", "Unknown target of synthetic-cxr 'pneumothorax'"),
         ("--attribute height", "Unknown attribute of synthetic-cxr 'height'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import os
 import re
 import subprocess
@@ -23,9 +24,15 @@ def main() -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="configuration")
     parser.add_argument("--target", default="book", help="rule or file to make")
     args = parser.parse_args()
+    machines = sorted(path.name for path in (ROOT / "workflow" / "profiles").iterdir())
+    if args.on not in machines:
+        parser.error(f"ON is {args.on!r}: expected one of {', '.join(machines)}")
+    if wrong := [pair for pair in args.set if "=" not in pair]:
+        parser.error(f"--set {wrong[0]!r}: expected NAME=VALUE")
+    settings = ROOT / "build" / "settings.json"
     command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
     command += ["--workflow-profile", f"workflow/profiles/{args.on}", "--cores", str(args.cores)]
-    command += ["--nolock", *(["--config", *args.set] if args.set else []), "--", args.target]
+    command += ["--nolock", "--configfile", str(settings), "--", args.target]
     started = time.monotonic()
     log = ROOT / "build" / "logs" / "workflow.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +43,9 @@ def main() -> int:
     except OSError:
         print("Another build is running in this folder: wait for it to end.", file=sys.stderr)
         return 1
+    # In a file: on the command line Snakemake reads values as YAML, where `#` begins a comment.
+    given = dict(pair.split("=", 1) for pair in args.set)
+    settings.write_text(json.dumps(given), encoding="utf-8")
     total = 0
     said: set[str] = set()
     cause = False  # whether the line is what Snakemake says after "InputError in file ..., line 4:"
@@ -49,7 +59,8 @@ def main() -> int:
             env=os.environ | {"PATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             pass_fds=[lock.fileno()],  # steps that outlive this process keep the lock
         ) as process,
     ):

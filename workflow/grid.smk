@@ -1,51 +1,31 @@
 # data -> runs -> audits -> tables of any experiment and profile, and the archive of all of them.
 # A run directory is a job: data set x method x seed x weight. What is finished is not run again.
 import json
+import shlex
 from functools import cache
 
-from fairthesis.errors import unknown
+from chosen import chosen, data_folder
+from fairthesis.errors import InputError
 from fairthesis.plans import experiments, plan
 
 EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
-PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid", "tuning", "tuned"]}
 TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "curves.csv", "provenance.json"]
 ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
 EXPERIMENT = ONE_THREAD + " fairthesis experiment "
-
-
-def data_folder(name):
-    """The folder under `data_root` that is named after the experiment's data set; None if none."""
-    dataset = plan(name).base["dataset"]
-    found = sorted(Path(config.get("data_root", "data")).glob(f"{dataset}*/"))
-    return found[0] if found and not dataset.startswith("synthetic") else None
-
-
-def chosen():
-    """The experiments to rebuild: those of `only`, less those whose data are not at hand."""
-    names = (config.get("only") or "").replace(",", " ").split() or list(experiments())
-    for name in names:
-        plan(name)  # an unknown name is refused in words
-        if data_folder(name) or plan(name).base["dataset"].startswith("synthetic"):
-            yield name
-        else:
-            folder = f"{config.get('data_root', 'data')}/{plan(name).base['dataset']}*"
-            print(f"left out: {name}, since there is no folder {folder}", file=sys.stderr)
+DATA_ROOT = str(config.get("data_root") or "data")
 
 
 @cache
 def planned(name, profile):
-    return plan(name, profile, data_folder(name))
+    return plan(name, profile, data_folder(name, DATA_ROOT))
 
 
-def archived():
+def archived(wildcards=None):
     """The tables of everything that `profile` rebuilds."""
-    if (asked := config.get("profile", "full")) not in PROFILES:
-        raise unknown("profile to reproduce", asked, PROFILES)
-    names = list(chosen())
-    if asked == "quick":  # a data set's second attribute is left to `full`
-        names = [name for name in names if name == plan(name).base["dataset"]]
-    pairs = [(n, p) for n in names for p in PROFILES[asked] if p in experiments()[n]]
+    if "profile" not in config:
+        raise InputError("Nothing is asked for: add --config profile=quick, or call `make reproduce`.")
+    pairs = chosen(str(config["profile"]), str(config.get("only") or ""), DATA_ROOT)
     return [f"{ARCHIVE}/{name}-{profile}/{file}" for name, profile in pairs for file in TABLES]
 
 
@@ -79,10 +59,10 @@ def of_runs(file):
 
 
 def asked(wildcards):
-    """The words that name an experiment on the command line."""
-    root = data_folder(wildcards.name)
-    words = f"--profile {wildcards.profile}" + (f" --data-root '{root}'" if root else "")
-    return f"{words} --out {EXPERIMENTS}/{wildcards.name}-{wildcards.profile}"
+    """The words that name an experiment on the command line, whatever the folder's name holds."""
+    root = data_folder(wildcards.name, DATA_ROOT)
+    words = ["--profile", wildcards.profile, *([f"--data-root={root}"] if root else [])]
+    return shlex.join([*words, "--out", f"{EXPERIMENTS}/{wildcards.name}-{wildcards.profile}"])
 
 
 wildcard_constraints:
@@ -100,7 +80,7 @@ localrules:
 
 rule reproduce:
     input:
-        archived() if "profile" in config else [],
+        archived() if "profile" in config else archived,
     message:
         "reproduce: all that was asked is in " + ARCHIVE
 
@@ -136,7 +116,7 @@ rule train:
         "run: {wildcards.name} {wildcards.profile}, {wildcards.variant}, seed {wildcards.seed}"
     shell:
         EXPERIMENT + "train {wildcards.name} {wildcards.variant} --seed {wildcards.seed}"
-        " {params.asked}"
+        " {params.asked} --overwrite"
 
 
 rule audit:
@@ -170,7 +150,7 @@ rule collect:
     message:
         "tables: {wildcards.name} {wildcards.profile}"
     shell:
-        EXPERIMENT + "collect {wildcards.name} --runs-of {params.runs_of} {params.asked}"
+        EXPERIMENT + "collect {wildcards.name} --runs-of {params.runs_of:q} {params.asked}"
 
 
 rule archive:

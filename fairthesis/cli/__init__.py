@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import warnings
 from typing import Any
 
 import click
 
 from fairthesis import __version__
-from fairthesis.errors import InputError
+from fairthesis.cli import _ending
 
 # command -> (module in fairthesis.cli, one line of help)
 COMMANDS = {
@@ -40,6 +39,16 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["fairthesis.given"] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        given = ctx.meta["fairthesis.given"]
+        grouped = given[:1] in (["datasets"], ["experiment"])
+        with _ending.in_words(given[: 2 if grouped else 1]):
+            return super().invoke(ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -57,29 +66,15 @@ def cli() -> None:
     """
 
 
-def _tell(message: Warning | str) -> None:
-    """A warning as a user reads it: what happened, not the line of code that noticed."""
-    click.echo(f"fairthesis: {message}", err=True)
-
-
 def main(argv: list[str] | None = None) -> Any:
-    """Run the command line. Input that cannot be used ends with one message and exit code 2."""
-    if argv is None:  # the process is ours: a caller in Python keeps its own warnings
-        warnings.showwarning = lambda message, *where, **more: _tell(message)
-    try:
+    """Run the command line. Whatever ends a command early ends it with one message.
+
+    Exit code 2 for input that cannot be used and for what the system refuses, 130 and 143 for an
+    interrupt and SIGTERM.
+    """
+    if argv is None:  # the process is ours: a caller in Python keeps its own warnings and signals
+        # A warning as a user reads it: what happened, not the line of code that noticed.
+        warnings.showwarning = lambda message, *where, **more: _ending.say(message)
+        _ending.listen()
+    with _ending.in_words([]):
         return cli.main(args=argv, prog_name="fairthesis", standalone_mode=True)
-    except InputError as error:
-        click.echo(f"fairthesis: {error}", err=True)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        extra = {"torch": "train", "torchvision": "train", "safetensors": "train"}
-        extra |= {"papermill": "book", "nbformat": "book", "ipykernel": "book"}
-        package = (error.name or "").partition(".")[0]
-        if package not in extra:
-            raise
-        click.echo(
-            f"fairthesis: this command needs {package}, which is not installed: "
-            f"pip install 'fairthesis[{extra[package]}]'",
-            err=True,
-        )
-        sys.exit(2)

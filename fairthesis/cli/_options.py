@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -63,7 +63,30 @@ def seed(text: str = "Same seed, same numbers.") -> Option:
 def folder() -> Option:
     """``--out``, a directory."""
     kind = click.Path(path_type=Path)
-    return click.option("--out", required=True, type=kind, help="Directory to write.")
+    return click.option(
+        "--out", required=True, type=kind, callback=writable_folder, help="Directory to write."
+    )
+
+
+Value = TypeVar("Value", Path, str, None)
+
+
+def writable_folder(ctx: click.Context, parameter: click.Parameter, value: Value) -> Value:
+    """A folder of output, refused before the work where it cannot be written."""
+    from fairthesis.storage import check_writable
+
+    if value is not None:
+        check_writable(value)
+    return value
+
+
+def writable_file(ctx: click.Context, parameter: click.Parameter, value: Value) -> Value:
+    """A file of output, refused before the work where it cannot be written."""
+    from fairthesis.storage import check_writable
+
+    if value is not None:
+        check_writable(value, a_file=True)
+    return value
 
 
 def quiet() -> Option:

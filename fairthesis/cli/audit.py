@@ -81,10 +81,12 @@ def command(
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
     """
     from fairthesis.audit import audit
+    from fairthesis.manifest import tell_damage
     from fairthesis.provenance import used_test_labels
     from fairthesis.reading import read_predictions
 
     used_test_labels(file.resolve().parent)
+    tell_damage(file)
     report = audit(
         read_predictions(file, label=label, score=score, groups=groups, patient=patient),
         groups=groups,

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from fairthesis.cli.train import settings
+from fairthesis.options import pairs
 
 
 @click.command()
 @click.argument("notebook")
-@click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+@click.option("-p", "--parameter", "given", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--out", type=click.Path(), help="The executed copy.  [default: NAME-executed.ipynb]")
 @click.option("--show-parameters", is_flag=True, help="List the notebook's parameters and stop.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
-    notebook: str, pairs: tuple[str, ...], out: str | None, show_parameters: bool, quiet: bool
+    notebook: str, given: tuple[str, ...], out: str | None, show_parameters: bool, quiet: bool
 ) -> None:
     """Run a chapter's NOTEBOOK in a fresh kernel, with your own parameters.
 
@@ -39,5 +39,5 @@ def command(
             click.echo(f"{name:{width}}  {item['default']}{note}")
         return
     target = Path(out) if out else Path(f"{path.stem}-executed.ipynb")
-    execute(path, target, settings(pairs, "--parameter"), progress=not quiet)
+    execute(path, target, pairs(given, "--parameter"), progress=not quiet, text=True)
     click.echo(f"{target}: {path.name} executed.")

@@ -33,7 +33,13 @@ KEYS = {
 )
 @click.option("--image", help="Column of image files: looks for near-duplicates as well.")
 @click.option("--image-root", type=click.Path(path_type=Path), help="[default: the table's folder]")
-@click.option("--distance", default=14, show_default=True, help="Largest distance, of 256 bits.")
+@click.option(
+    "--distance",
+    type=click.IntRange(0, 256),
+    default=14,
+    show_default=True,
+    help="Largest distance, of 256 bits.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Table of all leaks to write.")
 def check_leaks(
     file: Path,

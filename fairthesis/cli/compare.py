@@ -63,10 +63,13 @@ def command(
       fairthesis compare a.csv b.csv c.csv --name plain --name first --name second \\
           --group age_group --threshold fpr=0.2 --out comparison/
     """
+    from fairthesis.manifest import tell_damage
     from fairthesis.paired import compare_all
     from fairthesis.tables import read_table
 
     titles = model_names(files, names)
+    for file in files:
+        tell_damage(Path(file))
     found = compare_all(
         {title: read_table(file) for title, file in zip(titles, files, strict=True)},
         group=group,

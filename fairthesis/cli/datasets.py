@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairthesis.cli import _options
 from fairthesis.cli.check_leaks import check_leaks
 from fairthesis.errors import InputError, unknown
 
@@ -49,9 +50,10 @@ def _chosen(function: click.decorators.FC) -> click.decorators.FC:
 
 def _load(name: str, data_root: str | None, options: tuple[str, ...], seed: int) -> Cohort:
     from fairthesis import datasets
-    from fairthesis.cli.train import settings
+    from fairthesis.options import pairs
 
-    return datasets.load(name, data_root, seed=seed, **settings(options, "--option"))
+    typed = datasets.typed_options(name, pairs(options, "--option"), text=True)
+    return datasets.load(name, data_root, seed=seed, **typed)
 
 
 @command.command(name="list")
@@ -66,7 +68,12 @@ def list_() -> None:
 
 @command.command()
 @_chosen
-@click.option("--plot", type=click.Path(path_type=Path), help="Figure of the counts to write.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    callback=_options.writable_file,
+    help="Figure of the counts to write.",
+)
 @click.option(
     "--attribute",
     "attributes",
@@ -137,7 +144,7 @@ def _draw(cohort: Cohort, plot: Path, attributes: tuple[str, ...]) -> None:
 
     matplotlib.use("Agg")
     from fairthesis.gallery import counts
-    from fairthesis.schema import write_atomically
+    from fairthesis.storage import write_atomically
 
     figure = counts(cohort, attributes=attributes)
     write_atomically(plot, lambda to: figure.savefig(to, dpi=160))
@@ -217,7 +224,13 @@ def prepare(
 
 @command.command()
 @click.argument("name")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to fill.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    callback=_options.writable_folder,
+    help="Folder to fill.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def fetch(name: str, out: Path, quiet: bool) -> None:
     """Download a data set that needs neither account nor application.

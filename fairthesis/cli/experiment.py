@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from fairthesis.cli._options import writable_folder
+
 
 @click.group()
 def command() -> None:
@@ -41,24 +43,47 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--seed", type=int, help="First seed.  [default: as in `list`]"),
         click.option("--data-root", help="Folder of the data set's official release."),
         click.option("--profile", default="quick", help="One of `list`.", show_default=True),
-        click.option("--out", required=True, type=click.Path(), help="Folder for the experiment."),
+        click.option(
+            "--out",
+            required=True,
+            type=click.Path(),
+            callback=writable_folder,
+            help="Folder for the experiment.",
+        ),
         click.argument("dataset"),
     ):
         function = option(function)
     return function
 
 
+_overwrite = click.option(
+    "--overwrite", is_flag=True, help="Replace runs of another configuration, data or code."
+)
+
+
 @command.command()
 @_options
+@_overwrite
 @click.option("--quiet", is_flag=True, help="No progress.")
 def run(
-    dataset: str, profile: str, data_root: str | None, seed: int | None, out: str, quiet: bool
+    dataset: str,
+    profile: str,
+    data_root: str | None,
+    seed: int | None,
+    out: str,
+    overwrite: bool,
+    quiet: bool,
 ) -> None:
-    """Train and audit what is not finished, then gather the tables."""
+    """Train and audit what is not finished, then gather the tables.
+
+    A run of another configuration, data or code in the folder is kept, and the command ends,
+    unless --overwrite is given.
+    """
     from fairthesis.experiment import plan, run
 
     chosen = plan(dataset, profile, data_root, seed)
-    run(chosen, out, progress=not quiet, say=None if quiet else click.echo)
+    say = None if quiet else click.echo
+    run(chosen, out, progress=not quiet, say=say, overwrite=overwrite)
     click.echo(f"{out}: metrics.csv, disparities.csv, leakage.csv, curves.csv, provenance.json")
 
 
@@ -74,15 +99,22 @@ def data(dataset: str, profile: str, data_root: str | None, seed: int | None, ou
 
 @command.command()
 @_options
+@_overwrite
 @click.argument("variant")
 def train(
-    dataset: str, profile: str, data_root: str | None, seed: int | None, out: str, variant: str
+    dataset: str,
+    profile: str,
+    data_root: str | None,
+    seed: int | None,
+    out: str,
+    overwrite: bool,
+    variant: str,
 ) -> None:
     """Train one VARIANT with one seed."""
     from fairthesis.experiment import plan, train_run
 
     chosen = plan(dataset, profile, data_root, seed)
-    click.echo(train_run(chosen, variant, chosen.seeds[0], Path(out), False))
+    click.echo(train_run(chosen, variant, chosen.seeds[0], Path(out), False, overwrite))
 
 
 @command.command()

@@ -18,7 +18,11 @@ METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isot
 @click.option("--group", required=True, help="Column of the attribute; sex*age_group works.")
 @click.option("--method", required=True, type=click.Choice(METHODS), help="What is done.")
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="A .csv or .parquet file."
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    callback=_options.writable_file,
+    help="A .csv or .parquet file.",
 )
 @_options.target()
 @click.option(
@@ -59,11 +63,13 @@ def command(
           --method leace --out erased.parquet
     """
     from fairthesis import postprocess
+    from fairthesis.manifest import tell_damage
     from fairthesis.schema import write_table
     from fairthesis.tables import read_table
 
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
+    tell_damage(file)
     numeric = re.escape(prefix) + "[0-9]+" if method == "leace" else None
     frame = read_table(file, numeric=numeric)
     if method == "leace":

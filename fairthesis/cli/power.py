@@ -44,7 +44,12 @@ if TYPE_CHECKING:
 @click.option("--alpha", default=0.05, show_default=True, help="Two-sided level of the test.")
 @click.option("--power", "wanted", default=0.8, show_default=True, help="Chance to see the gap.")
 @click.option("--gap", type=float, help="Also give the patients that this gap would need.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the table to this .csv file.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    callback=_options.writable_file,
+    help="Write the table to this .csv file.",
+)
 def command(
     file: Path | None,
     group: str | None,

@@ -72,8 +72,11 @@ def command(
           --prefix sensitive_ --probe logistic --probe mlp --out leakage/
     """
     from fairthesis.leakage import measure
+    from fairthesis.manifest import tell_damage
     from fairthesis.tables import read_table
 
+    tell_damage(file)
+    tell_damage(labels)
     numeric = re.escape(prefix) + "[0-9]+"
     found = measure(
         read_table(file, numeric=numeric),

@@ -4,54 +4,66 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.kinds import kinds
+from fairthesis.options import fit, pairs
 
-
-def settings(pairs: tuple[str, ...], option: str) -> dict[str, Any]:
-    """``("a=1", "b=x")`` as ``{"a": 1, "b": "x"}``; values are read as YAML scalars."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise InputError(f"Cannot read {option} {pair!r}: expected NAME=VALUE.")
-        found[name.replace("-", "_")] = yaml.safe_load(value)
-    return found
-
-
-def read_config(file: str) -> dict[str, Any]:
-    """A configuration file (YAML or JSON) as a dict of ``TrainConfig`` fields."""
-    import dataclasses
-
+if TYPE_CHECKING:
     from fairthesis.config import TrainConfig
 
-    path = Path(file)
-    if not path.is_file():
-        raise InputError(f"No configuration file at {file!r}: expected a YAML or JSON file.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read {file!r} as YAML or JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"Expected NAME: VALUE lines in {file!r}, but got {values!r:.60}")
-    names = [item.name for item in dataclasses.fields(TrainConfig)]
+
+def configured(
+    file: str | None,
+    given: Mapping[str, Any],
+    dataset_options: Iterable[str] = (),
+    method_options: Iterable[str] = (),
+    adversary_weight: float | None = None,
+) -> TrainConfig:
+    """The configuration of a file, changed by what was ``given`` beside it; all of it checked.
+
+    The options ``NAME=VALUE`` are typed by the data set and the method that are chosen in the end.
+    """
+    from fairthesis import datasets, weights
+    from fairthesis.config import TrainConfig, from_text
+    from fairthesis.config import method_options as typed_options
+    from fairthesis.documents import read
+
+    values, text = read(Path(file)) if file else ({}, False)
+    values = from_text(values, str(file)) if text else values
     for name in values:
-        if name not in names:
-            raise unknown(f"parameter in {file}", name, names)
-    return values
+        if name not in kinds(TrainConfig):
+            raise unknown(f"parameter in {file}", name, kinds(TrainConfig))
+    values |= {name: value for name, value in given.items() if value not in (None, ())}
+    held = {name: values.pop(name, {}) for name in ("dataset_options", "method_options")}
+    held = {name: fit(name, Mapping[str, Any], value) for name, value in held.items()}
+    method = fit("method", str, values.pop("method", TrainConfig.method))
+    config = TrainConfig(**values)
+    of_dataset = partial(datasets.typed_options, config.dataset)
+    own = of_dataset(held["dataset_options"], text=text)
+    own |= of_dataset(pairs(dataset_options, "--dataset-option"), text=True)
+    of_method = partial(typed_options, method)
+    strength = of_method(held["method_options"], text=text)
+    strength |= of_method(pairs(method_options, "--method-option"), text=True)
+    if adversary_weight is not None:
+        strength[_strength(method)] = adversary_weight
+    config = replace(config, dataset_options=own, method=method, method_options=strength)
+    if config.weights is not None:  # before the images are read; not where a run is read again
+        weights.check(config.backbone, config.weights)
+    return config
 
 
 def _strength(method: str) -> str:
     """The option that --adversary-weight sets: each method's name for its strength."""
     from fairthesis.methods import METHODS
 
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
     name = METHODS[method].strength
     if name is None:
         given = [known for known, kind in METHODS.items() if kind.strength]
@@ -124,22 +136,10 @@ def command(
           --attribute sex --method adversarial --adversary-weight 1 --out runs/nih
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
-    from fairthesis.config import TrainConfig
     from fairthesis.provenance import used_test_labels
     from fairthesis.train import train
 
-    values = read_config(config_file) if config_file else {}
-    values |= {name: value for name, value in given.items() if value not in (None, ())}
-    method_options = dict(values.get("method_options", {})) | settings(
-        method_option, "--method-option"
-    )
-    if adversary_weight is not None:
-        method_options[_strength(values.get("method", "erm"))] = adversary_weight
-    values["method_options"] = method_options
-    values["dataset_options"] = dict(values.get("dataset_options", {})) | settings(
-        dataset_option, "--dataset-option"
-    )
-    config = TrainConfig(**values)
+    config = configured(config_file, given, dataset_option, method_option, adversary_weight)
     folder = train(config, out, overwrite=overwrite, progress=not quiet)
     origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     used_test_labels(folder)

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import click
 
+from fairthesis.cli import _options
+
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--results", type=click.Path(), help="The archive.  [default: results/ of the clone]")
 @click.option("--data-root", help="Folder of the data set, for an experiment on real images.")
-@click.option("--out", type=click.Path(), help="Keep the new runs in this folder.")
+@click.option(
+    "--out",
+    type=click.Path(),
+    callback=_options.writable_folder,
+    help="Keep the new runs in this folder.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(
     names: tuple[str, ...], results: str | None, data_root: str | None, out: str | None, quiet: bool
@@ -29,7 +36,7 @@ def command(
       fairthesis verify synthetic-cxr-quick --out build/verify
     """
     from fairthesis.archive import archive, compare, load_results
-    from fairthesis.errors import unknown
+    from fairthesis.errors import InputError, unknown
     from fairthesis.experiment import plan, run
     from fairthesis.schema import write_table
 
@@ -38,6 +45,11 @@ def command(
     for name in names:
         if name not in found:
             raise unknown("archived quick experiment", name, found, f"Looked in {root}/.")
+    if not found:
+        raise InputError(
+            f"No archived quick experiment in {root}/: nothing was verified. Expected folders "
+            "NAME-quick with a provenance.json; name the archive with --results."
+        )
     failed = 0
     for name in names or [name for name in found if name.startswith("synthetic")]:
         old = load_results(root / name)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from fairthesis.cohort import Cohort
+from fairthesis.datasets._planting import Mechanisms
 from fairthesis.errors import unknown
+from fairthesis.kinds import Range, kinds
+from fairthesis.options import fit, typed
+
+Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
 
 
 class Loader(Protocol):
@@ -27,24 +33,28 @@ def _lazy(module: str) -> Loader:
 
     def loader(root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
         home = importlib.import_module(f"fairthesis.datasets.{module}")
-        accepted = _accepted(home)
-        for name in options:
-            if name not in accepted:
-                raise unknown(f"option of {module.replace('_', '-')}", name, accepted)
-        return home.load(root, seed=seed, **options)
+        accepted = typed(_accepted(home), options, _option_of(module), text=False)
+        fit("the data root", str | None, root)
+        return home.load(root, seed=fit("seed", Seed, seed), **accepted)
 
     loader.__name__ = module
     return loader
 
 
-def _accepted(home: Any) -> list[str]:
-    """The options that a data set's ``load`` takes."""
-    names = [
-        p.name
+def _accepted(home: Any) -> dict[str, Any]:
+    """The options that a data set's ``load`` takes, and the annotation of each."""
+    known = kinds(home.load)
+    own = {
+        p.name: known[p.name]
         for p in inspect.signature(home.load).parameters.values()
         if p.kind is p.KEYWORD_ONLY and p.name != "seed"
-    ]
-    return sorted({*names, *getattr(home, "MECHANISMS", ())})
+    }
+    planted = kinds(Mechanisms) if hasattr(home, "MECHANISMS") else {}
+    return dict(sorted((planted | own).items()))
+
+
+def _option_of(module: str) -> str:
+    return f"option of {module.replace('_', '-')}"
 
 
 DATASETS: dict[str, Loader] = {
@@ -81,7 +91,19 @@ def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options:
 
 def options(name: str) -> list[str]:
     """The options that ``load(name, ...)`` accepts."""
-    return _accepted(_home(name))
+    return list(_accepted(_home(name)))
+
+
+def typed_options(name: str, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
+    """The options ``given`` to ``load(name, ...)``, each of the type that its annotation says.
+
+    ``text`` says that they are text still, as on a command line. Nothing is read.
+
+    >>> typed_options("nih-cxr14", {"age_cuts": "40,60", "target": "effusion"}, text=True)
+    {'age_cuts': [40, 60], 'target': 'effusion'}
+    """
+    home = _home(name)
+    return typed(_accepted(home), given, _option_of(DATASETS[name].__name__), text=text)
 
 
 def about(name: str) -> str:

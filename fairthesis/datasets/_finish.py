@@ -11,9 +11,9 @@ import pandas as pd
 
 from fairthesis.cohort import Cohort
 from fairthesis.datasets._links import count_links_out
-from fairthesis.datasets._values import text
 from fairthesis.errors import InputError, unknown
 from fairthesis.splits import by_patient
+from fairthesis.values import as_text
 
 FITZPATRICK = {
     **{"1": "I-II", "2": "I-II", "3": "III-IV"},
@@ -32,7 +32,7 @@ def skin_type(types: pd.Series, skin_types: str = "grouped") -> pd.Series:
     """
     if skin_types not in SKIN_TYPES:
         raise unknown("choice of skin_types", skin_types, SKIN_TYPES)
-    return text(types.map(SKIN_TYPES[skin_types]))
+    return as_text(types.map(SKIN_TYPES[skin_types]))
 
 
 def chosen(dataset: str, target: str, targets: Sequence[str]) -> tuple[str, ...]:

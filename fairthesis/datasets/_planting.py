@@ -86,6 +86,8 @@ def draw(
             raise InputError(
                 f"Expected n_{split} to be an integer larger than 0, but got {size!r}."
             )
+        if size >> 32:  # the splits' random streams lie that far apart
+            raise InputError(f"Expected n_{split} to be smaller than 2**32, but got {size!r}.")
         parts.append(_part(split, number << 32, int(size), seed, planted, age_shares))
     return pd.concat(parts, ignore_index=True)
 

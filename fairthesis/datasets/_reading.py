@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis.datasets._values import KEPT, count_values, describe_by, text
+from fairthesis.datasets._values import KEPT, count_values, describe_by
 from fairthesis.errors import InputError
 from fairthesis.schema import require_columns
 from fairthesis.tables import read_table
@@ -107,7 +107,7 @@ def age_group(age: pd.Series, cuts: Sequence[int] = AGE_CUTS) -> pd.Series:
     values = age.to_numpy(dtype=float)
     code = np.searchsorted(edges, np.nan_to_num(values), side="right")
     named = pd.Series(np.array(names, dtype=object)[code], index=age.index, dtype="object")
-    return text(named.mask(np.isnan(values), None))
+    return as_text(named.mask(np.isnan(values), None))
 
 
 def by_stem(found: Mapping[str, str]) -> dict[str, str]:

@@ -19,11 +19,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.errors import unknown
+from fairthesis.values import as_text
 
 TABLES = Path(__file__).parent / "values"
 UNCERTAIN = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
 KEPT = "(set to unknown, image kept)"
-OLD_PANDAS = pd.Series(["a"]).dtype == "object"
 NAMED, SHOWN = 20, 80  # values told by name, and letters of each
 
 
@@ -58,13 +58,6 @@ def _by_spelling(dataset: str, column: str) -> dict[str, str]:
     return {spelling(value): means for value, means in published(dataset, column).items()}
 
 
-def text(values: pd.Series) -> pd.Series:
-    """Words as text, null where they are null: ``astype("str")`` of pandas 2 makes ``"nan"``."""
-    words = values.astype("object")
-    words = words.where(words.notna(), None)
-    return words if OLD_PANDAS else words.astype("str")
-
-
 def spelled(given: pd.Series) -> pd.Series:
     """Each value as it is compared, null where the cell is empty."""
     compared = {value: spelling(str(value)) for value in given.dropna().unique()}
@@ -75,7 +68,7 @@ def spelled(given: pd.Series) -> pd.Series:
 def meaning(given: pd.Series, dataset: str, column: str) -> pd.Series:
     """What each value means; null where the list says that it is unknown or does not hold it."""
     known = {value: means for value, means in _by_spelling(dataset, column).items() if means}
-    return text(spelled(given).map(known))
+    return as_text(spelled(given).map(known))
 
 
 def listed(given: pd.Series, dataset: str, column: str) -> pd.Series:

@@ -43,10 +43,10 @@ from fairthesis.datasets._values import (
     most_frequent,
     spelled,
     stated,
-    text,
 )
 from fairthesis.errors import unknown
 from fairthesis.splits import FRACTIONS
+from fairthesis.values import as_text
 
 FINDINGS = (
     *("No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion"),
@@ -126,6 +126,6 @@ def _join(
 ) -> None:
     """Write an attribute of the patients, by the published values of the workbook's ``column``."""
     group = people[["PATIENT"]].assign(group=meaning(people[column], "chexpert", column))
-    frame[name] = text(frame["patient_id"].map(most_frequent(group, "PATIENT", "group")))
+    frame[name] = as_text(frame["patient_id"].map(most_frequent(group, "PATIENT", "group")))
     given = people.drop_duplicates("PATIENT").set_index("PATIENT")[column]
     count_unknown(frame, name, frame["patient_id"].map(given), left_out)

@@ -41,7 +41,6 @@ from fairthesis.datasets._values import (
     meaning,
     most_frequent,
     stated,
-    text,
 )
 from fairthesis.datasets.chexpert import TARGETS
 from fairthesis.errors import InputError, unknown
@@ -146,6 +145,6 @@ def _join(
     Images whose patient has none are counted by the value of the first admission.
     """
     group = stays[["subject_id"]].assign(group=meaning(stays[column], "mimic-cxr-jpg", name))
-    frame[name] = text(frame["patient_id"].map(most_frequent(group, "subject_id", "group")))
+    frame[name] = as_text(frame["patient_id"].map(most_frequent(group, "subject_id", "group")))
     first = stays.drop_duplicates("subject_id").set_index("subject_id")[column]
     count_unknown(frame, name, frame["patient_id"].map(first), left_out)

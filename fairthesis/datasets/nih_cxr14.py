@@ -58,7 +58,7 @@ def load(
     *,
     seed: int = 0,
     target: str = "pneumonia",
-    edition: str | None = None,
+    edition: int | str | None = None,
     age_cuts: Sequence[int] = AGE_CUTS,
     official_split: bool | None = None,
     fractions: tuple[float, float, float] = FRACTIONS,

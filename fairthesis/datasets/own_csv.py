@@ -23,20 +23,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
+from fairthesis import documents
 from fairthesis.cohort import Cohort
 from fairthesis.datasets import _reading
 from fairthesis.datasets._finish import finish, present
 from fairthesis.datasets._reading import folder, usable
 from fairthesis.errors import InputError, unknown
+from fairthesis.kinds import kinds
+from fairthesis.options import typed
 from fairthesis.schema import SPLITS, attribute_parts, require_columns
 from fairthesis.splits import FRACTIONS
 
 ANSWERS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "y": 1.0}
 ANSWERS |= {"0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0, "n": 0.0}
-OPTIONS = ("table", "image", "patient", "lesion", "targets", "attributes", "split", "channels")
+OPTIONS = (
+    *("table", "image", "patient", "lesion", "targets", "attributes"),
+    *("split", "channels", "fractions"),
+)
 
 
 def load(
@@ -65,6 +70,7 @@ def load(
     home = folder(root, "csv", "your table (.csv)")
     given: dict[str, Any] = {"table": table, "image": image, "patient": patient, "lesion": lesion}
     given |= {"targets": targets, "attributes": attributes, "split": split, "channels": channels}
+    given["fractions"] = fractions
     if config is not None:
         given |= _read_config(home / config)
     labels, groups = _names(given["targets"]), _names(given["attributes"])
@@ -108,7 +114,7 @@ def load(
         left_out=left_out,
         expected=f"files at the paths in the column {given['image']!r}, relative to the folder",
         seed=seed,
-        fractions=fractions,
+        fractions=given["fractions"],
         keys=disjoint,
     )
     final = cohort.frame.drop(columns="own_split")
@@ -130,18 +136,12 @@ def _names(value: str | Sequence[str]) -> list[str]:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"No such file: {str(path)!r}. Expected a YAML file of options.")
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not readable as YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"Expected names and values in {str(path)!r}, as in `patient: pid`.")
-    for name in found:
-        if name not in OPTIONS:
-            raise unknown(f"option in {path.name}", name, OPTIONS)
-    return found
+    """The options in a YAML or JSON file, typed as ``load`` says."""
+    found, text = documents.read(path, "options")
+    known = kinds(load)
+    return typed(
+        {name: known[name] for name in OPTIONS}, found, f"option in {path.name}", text=text
+    )
 
 
 def _label(values: pd.Series) -> NDArray[np.float64]:

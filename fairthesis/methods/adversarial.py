@@ -96,13 +96,6 @@ class Adversarial(ERM):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
-        last = self.options.warmup_epochs + self.options.ramp_epochs
-        if self.options.adversary_weight and last >= setting.epochs:
-            raise InputError(
-                f"warmup_epochs + ramp_epochs is {last}, and the run has {setting.epochs} epochs: "
-                "expected more epochs than that. Raise epochs or lower warmup_epochs and "
-                "ramp_epochs."
-            )
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
         self.critics = nn.ModuleList()
         if self.options.adversary_weight == 0:
@@ -122,6 +115,17 @@ class Adversarial(ERM):
         self.optimisers["critics"] = torch.optim.Adam(
             self.critics.parameters(), lr=self.options.critic_rate
         )
+
+    @classmethod
+    def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
+        assert isinstance(options, AdversarialOptions)
+        last = options.warmup_epochs + options.ramp_epochs
+        if options.adversary_weight and last >= epochs:
+            raise InputError(
+                f"warmup_epochs + ramp_epochs is {last}, and the run has {epochs} epochs: "
+                "expected more epochs than that. Raise epochs or lower warmup_epochs and "
+                "ramp_epochs."
+            )
 
     @classmethod
     def eligible(cls, epoch: int, options: MethodOptions) -> bool:

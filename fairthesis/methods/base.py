@@ -121,6 +121,7 @@ class Method(nn.Module):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__()
+        self.check_epochs(options, setting.epochs)
         self.model = model
         self.options = options
         self.setting = setting
@@ -165,6 +166,10 @@ class Method(nn.Module):
         share = self.setting.targets.nanmean(0).clamp(1e-3, 1 - 1e-3)
         odds = torch.logit(share).to(classifier.bias)
         classifier.bias.copy_(odds.repeat(len(classifier.bias) // len(odds)))
+
+    @classmethod
+    def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
+        """Raise ``InputError`` where a run of so many epochs is too short for the method."""
 
     @classmethod
     def eligible(cls, epoch: int, options: MethodOptions) -> bool:

@@ -60,16 +60,20 @@ class JTT(ERM):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
-        if self.options.identify_epochs >= setting.epochs:
-            raise InputError(
-                f"identify_epochs is {self.options.identify_epochs}, and the run has "
-                f"{setting.epochs} epochs: expected more epochs than that. Raise epochs or lower "
-                "identify_epochs."
-            )
         # Not part of the saved state: the model that a resumed run builds starts with the same.
         self.first = {name: value.clone() for name, value in model.state_dict().items()}
         targets, _ = setting.training_part()
         self.register_buffer("error", torch.zeros(len(targets)))
+
+    @classmethod
+    def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
+        assert isinstance(options, JTTOptions)
+        if options.identify_epochs >= epochs:
+            raise InputError(
+                f"identify_epochs is {options.identify_epochs}, and the run has "
+                f"{epochs} epochs: expected more epochs than that. Raise epochs or lower "
+                "identify_epochs."
+            )
 
     @classmethod
     def eligible(cls, epoch: int, options: MethodOptions) -> bool:

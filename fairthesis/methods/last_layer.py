@@ -56,12 +56,6 @@ class LastLayer(ERM):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
-        if self.options.retrain_epochs >= setting.epochs:
-            raise InputError(
-                f"retrain_epochs is {self.options.retrain_epochs}, and the run has "
-                f"{setting.epochs} epochs: expected more epochs than that. Raise epochs or lower "
-                "retrain_epochs."
-            )
         self.start = setting.epochs - self.options.retrain_epochs
         self.optimisers["classifier"] = torch.optim.AdamW(
             model.disease_classifier.parameters(),
@@ -69,6 +63,16 @@ class LastLayer(ERM):
             weight_decay=setting.weight_decay,
         )
         self.is_held = self._hold_out()
+
+    @classmethod
+    def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
+        assert isinstance(options, LastLayerOptions)
+        if options.retrain_epochs >= epochs:
+            raise InputError(
+                f"retrain_epochs is {options.retrain_epochs}, and the run has "
+                f"{epochs} epochs: expected more epochs than that. Raise epochs or lower "
+                "retrain_epochs."
+            )
 
     def _hold_out(self) -> NDArray[np.bool_]:
         """Which training images are held out: the first patients of a random order."""

@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError
-from fairthesis.methods.base import MethodOptions, Setting, check_range
+from fairthesis.methods.base import MethodOptions, check_range
 from fairthesis.methods.erm import ERM
 
 
@@ -41,12 +40,13 @@ class Penalised(ERM):
     options: PenaltyOptions
     strength = "weight"
 
-    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
-        super().__init__(model, options, setting)
-        last = self.options.warmup_epochs + self.options.ramp_epochs
-        if self.options.weight and last >= setting.epochs:
+    @classmethod
+    def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
+        assert isinstance(options, PenaltyOptions)
+        last = options.warmup_epochs + options.ramp_epochs
+        if options.weight and last >= epochs:
             raise InputError(
-                f"warmup_epochs + ramp_epochs is {last}, and the run has {setting.epochs} epochs: "
+                f"warmup_epochs + ramp_epochs is {last}, and the run has {epochs} epochs: "
                 "expected more epochs than that. Raise epochs or lower warmup_epochs and "
                 "ramp_epochs."
             )
