@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from fairthesis.archive import Results
 
 ROOT = Path(__file__).parent.parent
+NOT_TRACKED = {
+    *(".venv", "_build", ".snakemake", "build", "runs", "__pycache__", ".pytest_cache"),
+    *(".mypy_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache", "shared"),
+}
 DATA = ROOT.parent / "shared" / "data"
 QUICK = ROOT / "results" / "synthetic-cxr-quick"
 
@@ -47,6 +52,23 @@ class _Skipping(MetaPathFinder):
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--table-half"):
         sys.meta_path.insert(0, _Skipping())
+
+
+def copy_checkout(to: Path) -> Path:
+    """A copy of what git knows of the checkout or, in an unpacked sdist, of all that is there."""
+    listed = ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"]
+    if (ROOT / ".git").exists():
+        names = subprocess.run(listed, check=True, capture_output=True).stdout.decode().split("\0")
+        files = [ROOT / name for name in names if (ROOT / name).is_file()]
+    else:
+        made = ("PKG-INFO", "setup.cfg")  # by the sdist
+        files = [file for file in ROOT.rglob("*") if file.is_file() and file.name not in made]
+    for file in files:
+        place = file.relative_to(ROOT)
+        if not NOT_TRACKED & set(place.parts) and "egg-info" not in str(place):
+            (to / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, to / place)
+    return to
 
 
 @pytest.fixture(scope="session", autouse=True)

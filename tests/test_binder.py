@@ -6,16 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, copy_checkout
 
 
 @pytest.fixture(scope="module")
 def dockerfile(tmp_path_factory):
     """What repo2docker would build from the tracked files (and no virtual environment)."""
-    clone = tmp_path_factory.mktemp("binder") / "clone"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-    for name in (".binder", "requirements.txt", "pyproject.toml"):
-        subprocess.run(["cp", "-r", str(ROOT / name), str(clone)], check=True)
+    clone = copy_checkout(tmp_path_factory.mktemp("binder") / "clone")
     import repo2docker  # noqa: F401  # the table half's environment has none
 
     tool = Path(sys.executable).with_name("jupyter-repo2docker")

@@ -1,28 +1,93 @@
-"""What `pip install .` gives: every file of the package, and the extras it promises."""
+"""What `pip install .` gives, what is published, and what `pyproject.toml` promises."""
 
+import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 
-from conftest import ROOT
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, copy_checkout
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def test_wheel_holds_every_file_of_the_package(tmp_path):
-    source = tmp_path / "source"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True)
-    (source / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "-w", str(tmp_path), str(source)], check=True, capture_output=True)
-    names = set(zipfile.ZipFile(next(tmp_path.glob("fairthesis-*.whl"))).namelist())
-    files = {
-        str(file.relative_to(source))
-        for file in (source / "fairthesis").rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The checkout, its wheel, and its sdist unpacked; made without a network."""
+    home = tmp_path_factory.mktemp("built")
+    source = copy_checkout(home / "source")
+    # The wheel last, in a folder of its own: the sdist's list of files would reach into it.
+    code = "from setuptools import build_meta as b; b.build_sdist('..'); b.build_wheel('..')"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    with tarfile.open(next(home.glob("fairthesis-*.tar.gz"))) as archive:
+        archive.extractall(home / "unpacked", filter="data")
+    return {
+        "source": copy_checkout(home / "clean"),
+        "wheel": next(home.glob("fairthesis-*.whl")),
+        "sdist": next((home / "unpacked").iterdir()),
     }
+
+
+def files_of(folder):
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_wheel_holds_every_file_of_the_package(built):
+    names = set(zipfile.ZipFile(built["wheel"]).namelist())
+    files = {name for name in files_of(built["source"]) if name.startswith("fairthesis/")}
     assert files <= names, files - names
+    assert {name.partition("/")[0] for name in names} == {
+        "fairthesis",
+        f"{built['wheel'].name.rpartition('-py3')[0]}.dist-info",
+    }
+
+
+def test_sdist_holds_every_file_of_the_checkout(built):
+    files = files_of(built["source"])
+    made = {"PKG-INFO", "setup.cfg"}
+    found = {name for name in files_of(built["sdist"]) if ".egg-info/" not in name} - made
+    assert found == files, sorted(found ^ files)
+
+
+def test_tests_are_found_in_an_unpacked_sdist(built):
+    command = [sys.executable, "-m", "pytest", "-q", "--table-half", "-p", "no:cacheprovider"]
+    command += ["-W", "ignore::DeprecationWarning", "tests/test_cohort.py", "tests/test_ages.py"]
+    env = os.environ | {"PYTHONPATH": str(built["sdist"])}
+    done = subprocess.run(
+        command, cwd=built["sdist"], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+def test_an_installed_wheel_runs_outside_of_a_checkout(built, tmp_path):
+    target, home = tmp_path / "installed", tmp_path / "elsewhere"
+    home.mkdir()
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
+    subprocess.run([*install, "--target", str(target), str(built["wheel"])], check=True)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"y_true": rng.integers(0, 2, 200), "y_score": rng.random(200)})
+    table["sex"] = rng.choice(["F", "M"], 200)
+    table.to_csv(home / "p.csv", index=False)
+    env = os.environ | {"PYTHONPATH": str(target), "PYTHONNOUSERSITE": "1"}
+    where = [sys.executable, "-c", "import fairthesis; print(fairthesis.__file__)"]
+    found = subprocess.run(where, cwd=home, env=env, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith(str(target))
+    for words in (
+        ["audit", "p.csv", "--group", "sex", "--n-boot", "20", "--out", "audit"],
+        ["datasets", "list"],
+        ["datasets", "describe", "synthetic-derm"],
+        ["experiment", "list"],
+    ):
+        command = [sys.executable, "-m", "fairthesis", *words]
+        done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    assert (home / "audit" / "audit.html").is_file()
 
 
 def test_core_needs_no_torch_and_extras_are_as_documented():
@@ -35,7 +100,7 @@ def test_core_needs_no_torch_and_extras_are_as_documented():
 
 
 def test_every_dependency_of_the_book_is_pinned():
-    pins = (ROOT / "requirements.txt").read_text().lower().replace("_", "-")
+    pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     names = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["train"]
     names += [n for n in PROJECT["optional-dependencies"]["book"] if "fairthesis" not in n]
     for item in names:

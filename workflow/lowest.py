@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / "build" / "lowest"
-TOOLS = ("pytest", "pytest-xdist", "hypothesis")
+TOOLS = ("pytest", "pytest-xdist", "hypothesis", "setuptools")
 UNREACHED = re.compile(r"from versions: none|ConnectionError|ConnectTimeout|ReadTimeout|ProxyError")
 
 
