@@ -30,7 +30,7 @@ QUICK = ROOT / "results" / "synthetic-cxr-quick"
 # one by one and by name, the files and tests that ask for them.
 EXTRAS = {
     *("torch", "torchvision", "safetensors", "torchmetrics", "beartype"),
-    *("nbformat", "papermill", "snakemake", "jupyter_book", "grimp", "repo2docker"),
+    *("nbformat", "papermill", "snakemake", "jupyter_book", "grimp"),
     *("playwright", "axe_playwright_python"),
 }
 
@@ -47,6 +47,12 @@ class _Skipping(MetaPathFinder):
         extra = name.partition(".")[0]
         if extra in EXTRAS:
             pytest.skip(f"no part of the table half: needs {extra}", allow_module_level=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.getoption("--table-half"):
+        for mark in item.iter_markers("needs"):
+            pytest.skip(f"no part of the table half: needs {mark.args[0]}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -108,3 +108,17 @@ def test_every_dependency_of_the_book_is_pinned():
         assert f"\n{name}==" in pins, name
     for line in pins.splitlines():
         assert line.startswith("#") or "==" in line, line
+
+
+def test_every_floor_is_one_that_make_lowest_can_install():
+    sys.path.insert(0, str(ROOT / "workflow"))
+    try:
+        import lowest
+    finally:
+        sys.path.pop(0)
+    floors = lowest.floors()
+    assert [f"{name}>={floor}" for name, floor in floors.items()] == PROJECT["dependencies"]
+    names, kept = lowest.wanted()
+    assert set(names) >= {f"{name}=={floor}" for name, floor in floors.items()}
+    assert not {item.partition("==")[0] for item in kept} & set(floors)
+    assert not any(item.startswith(("torch", "nvidia")) for item in names)
