@@ -243,6 +243,11 @@ def _read(
             if isinstance(error, InputError):
                 raise
             reason = str(error).strip().splitlines()[0]
+            if longer := re.search(r"Expected \d+ fields in line (\d+), saw (\d+)", reason):
+                raise InputError(
+                    f"Row {int(longer[1]) - 1} of {str(path)!r} has more values than the head has "
+                    f"names ({n}): {longer[2]}. Quote values that hold the separator."
+                ) from error
             raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
     frame = pd.concat(pieces, ignore_index=True).iloc[1:].reset_index(drop=True)
     frame = frame[[k + shift for k in kept]]

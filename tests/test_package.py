@@ -64,30 +64,42 @@ def test_tests_are_found_in_an_unpacked_sdist(built):
     assert " passed" in done.stdout
 
 
-def test_an_installed_wheel_runs_outside_of_a_checkout(built, tmp_path):
-    target, home = tmp_path / "installed", tmp_path / "elsewhere"
-    home.mkdir()
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """A function that runs the installed wheel's command in a folder far from the checkout."""
+    target = tmp_path_factory.mktemp("installed")
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
     subprocess.run([*install, "--target", str(target), str(built["wheel"])], check=True)
+    env = os.environ | {"PYTHONPATH": str(target), "PYTHONNOUSERSITE": "1"}
+
+    def run(home, *words):
+        command = [sys.executable, *words]
+        done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    found = run(target, "-c", "import fairthesis; print(fairthesis.__file__)")
+    assert found.startswith(str(target))
+    return run
+
+
+@pytest.mark.needs("torch")
+def test_an_installed_wheel_lists_the_experiments(installed, tmp_path):
+    assert "synthetic-cxr" in installed(tmp_path, "-m", "fairthesis", "experiment", "list")
+
+
+def test_an_installed_wheel_runs_outside_of_a_checkout(installed, tmp_path):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"y_true": rng.integers(0, 2, 200), "y_score": rng.random(200)})
     table["sex"] = rng.choice(["F", "M"], 200)
-    table.to_csv(home / "p.csv", index=False)
-    env = os.environ | {"PYTHONPATH": str(target), "PYTHONNOUSERSITE": "1"}
-    where = [sys.executable, "-c", "import fairthesis; print(fairthesis.__file__)"]
-    found = subprocess.run(where, cwd=home, env=env, capture_output=True, text=True, check=True)
-    assert found.stdout.startswith(str(target))
+    table.to_csv(tmp_path / "p.csv", index=False)
     for words in (
         ["audit", "p.csv", "--group", "sex", "--n-boot", "20", "--out", "audit"],
         ["datasets", "list"],
         ["datasets", "describe", "synthetic-derm"],
-        ["experiment", "list"],
     ):
-        command = [sys.executable, "-m", "fairthesis", *words]
-        done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
-    assert (home / "audit" / "audit.html").is_file()
+        assert installed(tmp_path, "-m", "fairthesis", *words)
+    assert (tmp_path / "audit" / "audit.html").is_file()
 
 
 def test_core_needs_no_torch_and_extras_are_as_documented():
