@@ -133,7 +133,7 @@ def test_a_small_file_of_many_pixels_takes_bounded_memory_with_any_workers(
     words = [sys.executable, "-c", PEAK, str(tmp_path / "a.png"), "8"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     peak, result = done.stdout.splitlines()
-    assert int(peak) < 600
+    assert int(peak) < 700  # all at once would be 800 and more; Pillow 12 takes up to 640
     assert result == "(64, 64, 3)"
 
 
