@@ -17,13 +17,14 @@ export CORES PROFILE DATA_ROOT ONLY ON
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help book reproduce test check install install-test chromium pins clean
+.PHONY: help book reproduce test lowest check install install-test chromium pins clean
 
 help:
 	@echo "make book     environment, experiments, chapters, HTML (prints its path)"
 	@echo "make test     environment, style, types, layers, all tests"
 	@echo "make reproduce  every experiment, method, seed and weight into build/archive; PROFILE=quick:"
 	@echo "              a small part in minutes; DATA_ROOT=, ONLY=, CORES=, ON=slurm"
+	@echo "make lowest   the table half's tests with the lowest versions that pyproject.toml allows"
 	@echo "make check    style, types and layers only"
 	@echo "make clean    remove everything that was made, except the environment"
 
@@ -69,6 +70,10 @@ check: install-test
 
 test: install-test chromium check book
 	@$(BIN)/pytest -n "$$CORES" --dist loadfile
+	@$(BIN)/python workflow/lowest.py -q -n "$$CORES" --dist loadfile
+
+lowest: install-test
+	@$(BIN)/python workflow/lowest.py -q -n "$$CORES" --dist loadfile
 
 # Pins of the newest versions that the extras of pyproject.toml allow, torch as it is.
 pins: install-test

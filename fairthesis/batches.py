@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from fairthesis.cohort import Cohort
 from fairthesis.errors import InputError, unknown
+from fairthesis.values import filled
 
 
 class Batch(NamedTuple):
@@ -91,13 +92,15 @@ def make_table(
                 f"Attribute {name!r} has {only} among the {len(rows['train'])} train images of "
                 f"{cohort.name}: expected two groups or more. Choose another attribute."
             )
+    # Without patients of their own, all images of unknown patients would be one patient's.
+    owner = filled(cohort.frame["patient_id"]).to_numpy(object)
     return Table(
         images,
         torch.from_numpy(labels),
         torch.from_numpy(codes),
         tuple(tuple(cohort.groups(attribute)) for attribute in attributes),
         rows,
-        torch.from_numpy(np.unique(cohort.frame["patient_id"].astype(str), return_inverse=True)[1]),
+        torch.from_numpy(np.unique(owner, return_inverse=True)[1]),
     )
 
 

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from fairthesis.errors import InputError
+from fairthesis.values import OLD_PANDAS, exact
 
 T = TypeVar("T")
 
@@ -208,6 +209,8 @@ def _read(
     # row of so many empty values tells the parser of them.
     wanted = sorted({*(k + shift for k in kept), n, n + 1})
     first = dialect.separator * (n + 1) + "\n"
+    # pandas 2 refuses usecols where a later piece has none of the last columns: it reads all.
+    read = range(n + 2) if OLD_PANDAS else wanted
     pattern = re.compile(numeric) if numeric else None
     digits = {k + shift for k in kept if pattern and pattern.fullmatch(names[k])}
     with _open(path, encoding, errors) as file, warnings.catch_warnings():
@@ -218,17 +221,17 @@ def _read(
                 pass
         try:
             pieces = [
-                _cleaned(piece, path, n, shift, digits)
+                _cleaned(piece[wanted], path, n, shift, digits)
                 for piece in pd.read_csv(
                     _Prefixed(first, file),
                     sep=dialect.separator,
                     header=None,
                     names=list(range(n + 2)),
-                    usecols=wanted,
+                    usecols=None if OLD_PANDAS else wanted,
                     dtype=str,
                     na_filter=False,
                     index_col=False,
-                    chunksize=max(1000, min(ROWS, CELLS // len(wanted))),
+                    chunksize=max(1000, min(ROWS, CELLS // len(read))),
                     low_memory=True,
                 )
             ]
@@ -240,6 +243,11 @@ def _read(
             if isinstance(error, InputError):
                 raise
             reason = str(error).strip().splitlines()[0]
+            if longer := re.search(r"Expected \d+ fields in line (\d+), saw (\d+)", reason):
+                raise InputError(
+                    f"Row {int(longer[1]) - 1} of {str(path)!r} has more values than the head has "
+                    f"names ({n}): {longer[2]}. Quote values that hold the separator."
+                ) from error
             raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
     frame = pd.concat(pieces, ignore_index=True).iloc[1:].reset_index(drop=True)
     frame = frame[[k + shift for k in kept]]
@@ -280,5 +288,5 @@ def _cleaned(
         found[name] = values.mask(values.isin(NULLS))
         if int(name) in digits:
             with contextlib.suppress(ValueError):
-                found[name] = pd.to_numeric(found[name])
+                found[name] = exact(found[name], pd.to_numeric(found[name]))
     return pd.DataFrame(found, index=piece.index)

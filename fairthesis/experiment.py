@@ -100,7 +100,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         folder = plan.folder(runs_of or out, variant, seed)
         key: dict[str, Any] = {"variant": variant, "seed": seed}
         check_finished(folder, ("predictions.parquet", "provenance.json", "log.jsonl"))
-        origin = json.loads((folder / "provenance.json").read_text())
+        origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         if origin.get("uses_test_labels"):
             raise InputError(
                 f"The run {folder.name} was selected on test labels (selection: oracle) and cannot "
@@ -109,12 +109,12 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         check_audited(folder)
         runs.append(key | {name: origin[name] for name in _OF_RUN})
         for file in sorted(folder.glob("audit/*/audit.json")):
-            report = json.loads(file.read_text())
+            report = json.loads(file.read_text(encoding="utf-8"))
             _flatten(report, key | {"target": file.parent.name}, rows)
         if plan.probes:
             leak = pd.read_csv(folder / "audit" / "leakage.csv")
             leaks.append(leak.assign(variant=variant, seed=seed))
-        for text in (folder / "log.jsonl").read_text().splitlines():
+        for text in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
             rows["curves"] += [
                 key | {"epoch": line["epoch"], "name": name, "value": value}

@@ -92,7 +92,7 @@ def apply(name: str, parent: str | Path, out: str | Path, *, overwrite: bool = F
         line = json.dumps({"epoch": origin["selected_epoch"]} | validated)
         place.begin()
         _write(made, predictions, embeddings, place)
-        place.file(lambda to: to.write_text(f"{line}\n"), "log.jsonl")
+        place.file(lambda to: to.write_text(f"{line}\n", encoding="utf-8"), "log.jsonl")
         place.json(origin, "provenance.json")
         place.finish(origin["data_fingerprint"], RUN)
     return out

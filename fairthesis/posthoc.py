@@ -172,10 +172,12 @@ def threshold_optimizer(run: Run) -> Run:
     from fairlearn.postprocessing import ThresholdOptimizer
 
     scores = np.full_like(run.y_score, np.nan)
+    known = np.array([group is not None for group in run.group])
+    names = run.group.astype(str)  # an unknown one becomes "None", and a group may be called that
     for t, y in enumerate(run.y_true.T):
         rows = run.known("val") & ~np.isnan(y)
         both = [g for g in set(run.group[rows]) if len(np.unique(y[rows & (run.group == g)])) == 2]
-        rows &= np.isin(run.group.astype(str), both)
+        rows &= np.isin(names, both)
         if len(both) < 2:
             raise InputError(
                 f"{len(both) or 'No'} group has both classes of {run.targets[t]!r} in the val "
@@ -192,12 +194,12 @@ def threshold_optimizer(run: Run) -> Run:
         optimizer.fit(
             run.y_score[rows, t : t + 1],
             y[rows].astype(int),
-            sensitive_features=run.group[rows].astype(str),
+            sensitive_features=names[rows],
         )
-        seen = np.isin(run.group.astype(str), both)
+        seen = known & np.isin(names, both)
         scores[seen, t] = optimizer.predict(
             run.y_score[seen, t : t + 1],
-            sensitive_features=run.group[seen].astype(str),
+            sensitive_features=names[seen],
             random_state=run.seed,
         )
     return dataclasses.replace(run, y_score=scores)

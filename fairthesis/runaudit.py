@@ -41,7 +41,7 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     if _audited(folder, key):
         return folder / "audit"
     frame = pd.read_parquet(folder / "predictions.parquet")
-    groups = list(json.loads((folder / "provenance.json").read_text())["groups"])
+    groups = list(json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["groups"])
     used_test_labels(folder)
     texts: dict[str, str] = {}
     for target in frame["target"].unique():

@@ -59,7 +59,7 @@ def save_state(place: RunFolder, method: Method, state: Progress) -> None:
 
 def _write_log(place: RunFolder, log: list[dict[str, Any]]) -> None:
     text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in log)
-    place.file(lambda to: to.write_text(text), "log.jsonl")
+    place.file(lambda to: to.write_text(text, encoding="utf-8"), "log.jsonl")
 
 
 def load_state(place: RunFolder, method: Method) -> Progress:

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from fairthesis.errors import InputError
 from fairthesis.schema import SPLITS, group_values, require_columns
+from fairthesis.values import text
 
 FRACTIONS = (0.6, 0.2, 0.2)
 
@@ -35,7 +36,8 @@ def connected(frame: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.int64]:
         rows.append(known)
         nodes.append(codes[known] + n + count)
         count += int(codes.max(initial=-1)) + 1
-    i, j = np.concatenate(rows), np.concatenate(nodes)
+    # scipy before 1.13 only prints that it cannot take int64 here, and labels every row -9999.
+    i, j = np.concatenate(rows).astype(np.int32), np.concatenate(nodes).astype(np.int32)
     graph = coo_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n + count, n + count))
     labels = connected_components(graph, directed=False)[1][:n]
     return pd.factorize(labels)[0].astype(np.int64)
@@ -68,7 +70,7 @@ def by_patient(
     component = connected(frame, keys)
     total = int(component.max(initial=-1)) + 1
     name = np.full(total, "", dtype=object)
-    first = frame[keys[0]].astype(str).to_numpy()
+    first = text(frame[keys[0]]).fillna("").to_numpy(object)
     order = np.argsort(first, kind="stable")[::-1]
     name[component[order]] = first[order]  # the smallest id of a component is written last
     stratum = _strata(frame, strata)
@@ -97,6 +99,6 @@ def _strata(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
     for column in columns:
         plain = column in frame.columns
         group = frame[column] if plain else group_values(frame, column, "the table to split")
-        values = pd.factorize(group.astype(str), sort=True)[0]
+        values = pd.factorize(text(group), sort=True)[0] + 1  # 0 is null, a value of its own
         code = pd.factorize(code * (values.max(initial=0) + 1) + values, sort=True)[0]
     return code

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +18,63 @@ if TYPE_CHECKING:
     from fairthesis.archive import Results
 
 ROOT = Path(__file__).parent.parent
+NOT_TRACKED = {
+    *(".venv", "_build", ".snakemake", "build", "runs", "__pycache__", ".pytest_cache"),
+    *(".mypy_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache", "shared"),
+}
 DATA = ROOT.parent / "shared" / "data"
 QUICK = ROOT / "results" / "synthetic-cxr-quick"
+
+
+# What only the extras of pyproject.toml bring. `make lowest` runs without these, and leaves out,
+# one by one and by name, the files and tests that ask for them.
+EXTRAS = {
+    *("torch", "torchvision", "safetensors", "torchmetrics", "beartype"),
+    *("nbformat", "papermill", "snakemake", "jupyter_book", "grimp"),
+    *("playwright", "axe_playwright_python"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "skip what needs more than the dependencies that every installation has"
+    parser.addoption("--table-half", action="store_true", help=words)
+
+
+class _Skipping(MetaPathFinder):
+    """Whoever imports an extra is skipped: a whole file where it does so at its top."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        extra = name.partition(".")[0]
+        if extra in EXTRAS:
+            pytest.skip(f"no part of the table half: needs {extra}", allow_module_level=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.getoption("--table-half"):
+        for mark in item.iter_markers("needs"):
+            pytest.skip(f"no part of the table half: needs {mark.args[0]}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--table-half"):
+        sys.meta_path.insert(0, _Skipping())
+
+
+def copy_checkout(to: Path) -> Path:
+    """A copy of what git knows of the checkout or, in an unpacked sdist, of all that is there."""
+    listed = ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"]
+    if (ROOT / ".git").exists():
+        names = subprocess.run(listed, check=True, capture_output=True).stdout.decode().split("\0")
+        files = [ROOT / name for name in names if (ROOT / name).is_file()]
+    else:
+        made = ("PKG-INFO", "setup.cfg")  # by the sdist
+        files = [file for file in ROOT.rglob("*") if file.is_file() and file.name not in made]
+    for file in files:
+        place = file.relative_to(ROOT)
+        if not NOT_TRACKED & set(place.parts) and "egg-info" not in str(place):
+            (to / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, to / place)
+    return to
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,16 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, copy_checkout
 
 
 @pytest.fixture(scope="module")
 def dockerfile(tmp_path_factory):
     """What repo2docker would build from the tracked files (and no virtual environment)."""
-    clone = tmp_path_factory.mktemp("binder") / "clone"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-    for name in (".binder", "requirements.txt", "pyproject.toml"):
-        subprocess.run(["cp", "-r", str(ROOT / name), str(clone)], check=True)
+    clone = copy_checkout(tmp_path_factory.mktemp("binder") / "clone")
+
     tool = Path(sys.executable).with_name("jupyter-repo2docker")
     done = subprocess.run(
         [str(tool), "--no-build", "--debug", str(clone)], capture_output=True, text=True, check=True
@@ -23,12 +21,14 @@ def dockerfile(tmp_path_factory):
     return done.stdout + done.stderr
 
 
+@pytest.mark.needs("repo2docker")
 def test_repo2docker_finds_the_set_up(dockerfile):
     assert '-r ".binder/requirements.txt"' in dockerfile
     assert "./.binder/postBuild" in dockerfile
     assert re.search(r"py-?3\.11|python-3\.11|3\.11", dockerfile)
 
 
+@pytest.mark.needs("repo2docker")
 def test_whole_repository_is_there_before_the_requirements_are_installed(dockerfile):
     # .binder/requirements.txt reads ../requirements.txt, postBuild installs the package.
     assert dockerfile.index("COPY --chown=0:0 src/ ") < dockerfile.index(
@@ -47,6 +47,7 @@ def test_binder_takes_the_cpu_build_of_the_pinned_torch():
     assert not (ROOT / "binder").exists()
 
 
+@pytest.mark.needs("torch")
 def test_post_build_is_a_script_that_runs():
     script = ROOT / ".binder" / "postBuild"
     assert script.stat().st_mode & 0o111
@@ -54,4 +55,5 @@ def test_post_build_is_a_script_that_runs():
     subprocess.run(["bash", "-n", str(script)], check=True)
     command = re.search(r'python -c "(.*)"', script.read_text())
     assert command is not None
+
     subprocess.run([sys.executable, "-W", "ignore", "-c", command.group(1)], check=True)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairthesis import splits
 from fairthesis.cohort import Cohort
 from fairthesis.errors import InputError
 from fairthesis.splits import by_patient, connected
@@ -88,6 +89,27 @@ def test_no_patient_and_no_lesion_is_on_two_sides(frame: pd.DataFrame, seed: int
         assert split.groupby(frame[key]).nunique().le(1).all()
     backwards = by_patient(frame[::-1], ["patient_id", "lesion_id"], ["y"], seed=seed)
     assert (backwards[::-1] == split).all()
+
+
+def test_two_in_three_patients_train_whatever_the_version() -> None:
+    # scipy 1.11 labelled all rows -9999 when it was given int64: one patient, all of it in train.
+    frame = pd.DataFrame({"patient_id": [f"p{k}" for k in range(100)]})
+    assert pd.Series(by_patient(frame)).value_counts().to_dict() == {
+        "train": 60,
+        "val": 20,
+        "test": 20,
+    }
+
+
+@pytest.mark.parametrize("null", [None, float("nan"), pd.NA], ids=["None", "nan", "NA"])
+def test_an_unknown_stratum_is_one_of_its_own(null: object) -> None:
+    y, sex = [0, 0, 0, 1, 1, 1] * 2, ["F", "M", null] * 4
+    frame = pd.DataFrame({"y": y, "sex": pd.Series(sex, dtype=object)})
+    assert splits._strata(frame, ["y", "sex"]).tolist() == [1, 2, 0, 4, 5, 3] * 2
+    words = frame.assign(sex=frame["sex"].astype("string"))
+    assert splits._strata(words, ["y", "sex"]).tolist() == [1, 2, 0, 4, 5, 3] * 2
+    frame["patient_id"] = pd.Series(["a", null] * 6, dtype=object)
+    assert set(by_patient(frame, strata=["y", "sex"])) <= {"train", "val", "test"}
 
 
 def test_lesions_join_patients_through_chains() -> None:

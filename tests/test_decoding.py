@@ -35,8 +35,12 @@ def test_postscript_starts_no_program(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (tmp_path / "STARTED").exists()
 
 
-def test_other_kinds_than_those_listed_are_not_read(tmp_path: Path) -> None:
+def test_other_kinds_than_those_listed_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Image.init()
+    # Before Pillow 13 the writer of SPIDER takes the ending .png for its own from then on.
+    monkeypatch.setattr(Image, "EXTENSION", dict(Image.EXTENSION))
     known = {"MPO": "JPEG"}  # what begins as one of them
     tried = 0
     for kind in sorted(set(Image.SAVE) - set(FORMATS) - set(known)):
@@ -131,7 +135,7 @@ def test_a_small_file_of_many_pixels_takes_bounded_memory_with_any_workers(
     words = [sys.executable, "-c", PEAK, str(tmp_path / "a.png"), "8"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     peak, result = done.stdout.splitlines()
-    assert int(peak) < 600
+    assert int(peak) < 700  # all at once would be 800 and more; Pillow 12 takes up to 640
     assert result == "(64, 64, 3)"
 
 

@@ -82,6 +82,7 @@ def test_faults_of_our_own_keep_their_traceback(monkeypatch: Any, capsys: Any) -
             ended(monkeypatch, capsys, error, "audit")
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_training_in_words(number: int, code: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fairthesis", *TRAIN, "--out", str(tmp_path / "run")]

@@ -24,6 +24,7 @@ MOST = {
 }
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork: not on this system")
 def test_the_same_command_ends_with_the_same_bytes_and_nothing_is_left_over():
     words = [f"{name}:{most}" for name, most in MOST.items()]

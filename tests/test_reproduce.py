@@ -80,6 +80,7 @@ def copied(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.needs("snakemake")
 def test_an_empty_plan_ends_with_an_error(tmp_path: Path) -> None:
     folder = copied(tmp_path / "p")
     command = [sys.executable, "workflow/build.py", "--target", "reproduce", "--set"]
@@ -96,6 +97,7 @@ def test_an_empty_plan_ends_with_an_error(tmp_path: Path) -> None:
     assert "Nothing changed" not in done.stdout
 
 
+@pytest.mark.needs("snakemake")
 def test_snakemake_without_a_profile_does_not_say_that_all_was_done(tmp_path: Path) -> None:
     folder = copied(tmp_path / "p")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -37,7 +37,7 @@ def main() -> int:
     log = ROOT / "build" / "logs" / "workflow.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     # Snakemake's own lock would outlive a killed build; this one goes with the process.
-    lock = (ROOT / "build" / "lock").open("w")
+    lock = (ROOT / "build" / "lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -38,9 +38,13 @@ def main() -> None:
     pair = re.findall(r"^torch(?:vision)?==.*$", PINS.read_text(encoding="utf-8"), re.MULTILINE)
     with tempfile.TemporaryDirectory() as scratch:
         kept = Path(scratch) / "kept.txt"
-        kept.write_text("\n".join(pair) + "\n")
+        kept.write_text("\n".join(pair) + "\n", encoding="utf-8")
         book, test = resolve("book", kept), resolve("test", kept)
-    comments = [text for text in PINS.read_text().splitlines(keepends=True) if text[0] == "#"]
+    comments = [
+        text
+        for text in PINS.read_text(encoding="utf-8").splitlines(keepends=True)
+        if text[0] == "#"
+    ]
     PINS.write_text("".join(comments) + lines(book), encoding="utf-8")
     head = "# What the tests need besides requirements.txt, pinned.\n-r requirements.txt\n"
     rest = {name: version for name, version in test.items() if name not in book}

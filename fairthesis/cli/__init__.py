@@ -76,5 +76,6 @@ def main(argv: list[str] | None = None) -> Any:
         # A warning as a user reads it: what happened, not the line of code that noticed.
         warnings.showwarning = lambda message, *where, **more: _ending.say(message)
         _ending.listen()
+        _ending.print_anything()
     with _ending.in_words([]):
         return cli.main(args=argv, prog_name="fairthesis", standalone_mode=True)

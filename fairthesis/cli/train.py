@@ -141,7 +141,7 @@ def command(
 
     config = configured(config_file, given, dataset_option, method_option, adversary_weight)
     folder = train(config, out, overwrite=overwrite, progress=not quiet)
-    origin = json.loads((folder / "provenance.json").read_text())
+    origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     used_test_labels(folder)
     kept = f"epoch {origin['selected_epoch'] + 1} of {config.epochs} kept by the rule"
     kept += f" '{config.selection}'"

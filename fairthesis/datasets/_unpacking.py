@@ -138,7 +138,7 @@ def _unpack(
 ) -> None:
     done = path.parent / f"{path.name}.unpacked"
     size = str(path.stat().st_size)
-    if done.is_file() and done.read_text().strip() in ("", size):
+    if done.is_file() and done.read_text(encoding="utf-8").strip() in ("", size):
         return
     done.unlink(missing_ok=True)
     if depth > MAX_DEPTH:

@@ -118,7 +118,9 @@ def fetch(
         laid = there and not note.is_file()  # by the user
         if not there:  # another archive may come than the one that was unpacked
             (folder / f"{file}.unpacked").unlink(missing_ok=True)
-        expected = published or (note.read_text().strip() if note.is_file() else None)
+        expected = published or (
+            note.read_text(encoding="utf-8").strip() if note.is_file() else None
+        )
         try:
             path = Path(
                 pooch.retrieve(
@@ -186,7 +188,7 @@ class _Resuming:
         headers = {"Accept-Encoding": "identity"}  # so that bytes on disk are bytes of the file
         have = self.part.stat().st_size if self.part.is_file() else 0
         if have and self.tag.is_file():
-            headers |= {"Range": f"bytes={have}-", "If-Range": self.tag.read_text()}
+            headers |= {"Range": f"bytes={have}-", "If-Range": self.tag.read_text(encoding="utf-8")}
         with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
             if answer.status_code == 416:  # nothing is left to send: the part may be too long
                 self.part.unlink()
@@ -197,7 +199,7 @@ class _Resuming:
             mark = answer.headers.get("Last-Modified", "") if mark[:1] != '"' else mark
             self.tag.unlink(missing_ok=True)
             if mark:
-                self.tag.write_text(mark)
+                self.tag.write_text(mark, encoding="utf-8")
             size = int(answer.headers.get("Content-Length", 0)) + have * goes_on
             bar = tqdm(
                 desc=self.part.name[1:-5],

@@ -94,8 +94,8 @@ def load(
             f"patients.csv in {str(home)!r} shares no subject_id with the metadata table: expected "
             "MIMIC-IV's patients.csv."
         )
-    subject = source["subject_id"].astype(str)
-    path = "files/p" + subject.str[:2] + "/p" + subject + "/s" + source["study_id"].astype(str)
+    subject, study = as_text(source["subject_id"]), as_text(source["study_id"])
+    path = "files/p" + subject.str[:2] + "/p" + subject + "/s" + study
     path = path + "/" + source["dicom_id"] + ".jpg"
     frame = pd.DataFrame(
         {"image_id": source["dicom_id"], "patient_id": subject, "path": present(home, path)}

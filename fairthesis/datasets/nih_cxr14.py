@@ -168,7 +168,7 @@ def _split(
     strata = [target, "sex"]
     if not there or official is False:
         return by_patient(frame, strata=strata, seed=seed, fractions=fractions)
-    held = set(lists[1].read_text().split())
+    held = set(lists[1].read_text(encoding="utf-8").split())
     test = frame["image_id"].isin(held).to_numpy()
     split = np.full(len(frame), "test", dtype="<U5")
     split[~test] = by_patient(frame[~test], strata=strata, seed=seed, fractions=(0.85, 0.15, 0.0))
