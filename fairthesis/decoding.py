@@ -20,7 +20,9 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "JPEG2000", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
 MAX_BYTES = 600_000_000  # that one image may take while it is decoded
-TOGETHER = 500_000_000  # that all workers' images may take, unless one alone takes more
+# That all workers' images may take, unless one alone takes more. Beside it glibc keeps up to 32 MiB
+# of freed memory for each worker: what is smaller than that it does not give back at once.
+TOGETHER = 400_000_000
 PIECE = 1_000_000  # pixels of a larger image that are converted at a time
 EXIF_ORIENTATION = 0x0112
 # Bytes a pixel that a decoder takes for itself, beside the image that it gives.

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import PIL
 import pytest
 from PIL import Image, features
 
@@ -136,8 +135,9 @@ def test_a_small_file_of_many_pixels_takes_bounded_memory_with_any_workers(
     words = [sys.executable, "-c", PEAK, str(tmp_path / "a.png"), "8"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     peak, result = done.stdout.splitlines()
-    # All at once would take 800 and more; Pillow 12 itself takes some 40 more than later ones.
-    assert int(peak) < (600 if int(PIL.__version__.partition(".")[0]) >= 13 else 700)
+    # All at once would take 800 to 1,600. Here 400 may be in hand, and what the allocator keeps for
+    # each of 8 workers is up to 32 MiB.
+    assert int(peak) < 700
     assert result == "(64, 64, 3)"
 
 
