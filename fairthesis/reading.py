@@ -17,6 +17,7 @@ from fairthesis.intake import PATIENT_NAMES
 from fairthesis.rows import WHAT
 from fairthesis.schema import attribute_parts, require_columns
 from fairthesis.tables import read_table, table_columns
+from fairthesis.values import shortest
 
 ALWAYS = ("split", "target", "image_id")  # used where they are there
 
@@ -31,7 +32,8 @@ def read_predictions(
 ) -> pd.DataFrame:
     """The columns of a table (see ``tables.read_table``) that an audit of it needs.
 
-    Label and score are numbers where all of them can be; everything else is as the file has it.
+    Label and score are numbers where all of them can be, scores of 32 bits at their shortest decimals
+    (``values.shortest``); everything else is as the file has it.
     Raises ``InputError`` where the file cannot be read, or lacks a column that was named.
     """
     names = table_columns(path)
@@ -42,4 +44,7 @@ def read_predictions(
     # Without a patient column the audit looks for one by name, to say so.
     spare = [] if patient else [c for c in names if c.lower() in PATIENT_NAMES]
     numeric = "|".join(map(re.escape, (label, score)))
-    return read_table(path, {*named, *ALWAYS, *spare}, numeric=numeric)
+    frame = read_table(path, {*named, *ALWAYS, *spare}, numeric=numeric)
+    if pd.api.types.is_float_dtype(frame[score].dtype):
+        frame[score] = shortest(frame[score].to_numpy())
+    return frame
