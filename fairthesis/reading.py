@@ -32,12 +32,12 @@ def read_predictions(
 ) -> pd.DataFrame:
     """The columns of a table (see ``tables.read_table``) that an audit of it needs.
 
-    Label and score are numbers where all of them can be, scores of 32 bits at their shortest decimals
-    (``values.shortest``); everything else is as the file has it.
+    Label and score are numbers where all of them can be, scores of 32 bits at their shortest
+    decimals (``values.shortest``); everything else is as the file has it.
     Raises ``InputError`` where the file cannot be read, or lacks a column that was named.
     """
     names = table_columns(path)
-    header = pd.DataFrame(columns=list(dict.fromkeys(names)))
+    header = pd.DataFrame(columns=names)  # a name that stands twice does so here
     parts = [part for group in groups for part in attribute_parts(header, group)]
     named = [label, score, *parts, *([patient] if patient else [])]
     require_columns(header, named, WHAT)

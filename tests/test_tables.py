@@ -510,3 +510,23 @@ def test_the_command_takes_a_folder_of_parts(tmp_path, capsys, name):
             ]
         )
     assert ended.value.code == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["audit", "power", "compare"])
+def test_a_file_in_which_a_column_stands_twice_is_refused(tmp_path, capsys, command):
+    from fairthesis.cli import main
+
+    frame = table(60)
+    frame = pd.concat([frame, frame[["y_score", "y_true"]]], axis=1)
+    file = str(tmp_path / "t.csv")
+    frame.to_csv(file, index=False)
+    words = {
+        "audit": ["audit", file, "--group", "sex"],
+        "power": ["power", file, "--group", "sex"],
+        "compare": ["compare", file, file, "--name", "a", "--name", "b", "--group", "sex"],
+    }
+    out = [] if command == "power" else ["--out", str(tmp_path / "o")]
+    with pytest.raises(SystemExit) as ended:
+        main([*words[command], *out])
+    assert ended.value.code == 2
+    assert "stands 2 times" in capsys.readouterr().err

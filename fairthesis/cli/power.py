@@ -176,7 +176,7 @@ def _from_table(
     from fairthesis.values import filled, keys, labels
 
     names = table_columns(file)
-    header = pd.DataFrame(columns=list(dict.fromkeys(names)))
+    header = pd.DataFrame(columns=names)
     needed = [label, *attribute_parts(header, group), *([patient] if patient else [])]
     require_columns(header, needed, str(file))
     frame = read_table(file, {*needed, "target", "split"})
