@@ -113,4 +113,7 @@ def compare(old: Results, new: Results) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    found = pd.concat(parts, ignore_index=True)
+    if found.empty:
+        raise InputError("There is no number to compare: expected tables with rows.")
+    return found

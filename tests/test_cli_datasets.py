@@ -119,3 +119,18 @@ def test_describe_counts_patients_of_both_classes_and_lesions_seen_again(
     assert f"patients with pneumonia=0 and pneumonia=1: {both}\n" in out
     _, out, _ = run(capsys, "describe", "ham10000", "--data-root", ham10000(tmp_path / "ham"))
     assert "lesions with several images: 9\n" in out  # ten, and one has lost its second file
+
+
+def test_a_preparation_of_nothing_is_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for k in range(4):
+        (tmp_path / f"{k}.png").write_text("no picture")
+    rows = [f"{k}.png,{k},{k % 2},F" for k in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,pid,y,sex", *rows]))
+    options = ("table=t.csv", "patient=pid", "targets=y", "attributes=sex")
+    words = [word for option in options for word in ("--option", option)]
+    words += ["--size", "16", "--quiet", "--cache-dir", str(tmp_path / "cache")]
+    code, _, err = run(capsys, "prepare", "csv", "--data-root", tmp_path, *words)
+    assert code == 2
+    assert "None of the 4 images of csv can be read" in err and "cannot read 0.png" in err

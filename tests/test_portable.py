@@ -162,6 +162,10 @@ def test_results_go_through_pickle() -> None:
         assert str(again) == str(result)
 
 
+def test_the_audit_itself_goes_to_another_process() -> None:
+    assert pickle.loads(pickle.dumps(fairthesis.audit)) is fairthesis.audit
+
+
 def drawn(cohort: Cohort, rows: list[int]) -> bytes:
     assert cohort.render is not None
     return cohort.render(np.array(rows, dtype=np.intp), 16).tobytes()

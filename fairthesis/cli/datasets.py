@@ -218,6 +218,8 @@ def prepare(
         )
     for row in images.unreadable(cohort, size, cache_dir).itertuples():
         click.echo(f"cannot read {row.path}: {row.reason}", err=True)
+    if not ok.any():
+        raise InputError(f"None of the {len(ok)} images of {cohort.name} can be read.")
     home: Path = images.cache_folder(cohort, size, cache_dir)
     click.echo(f"{int(ok.sum())} of {len(ok)} images of {cohort.name} at {size} px in {home}")
 

@@ -45,13 +45,15 @@ def command(
     for name in names:
         if name not in found:
             raise unknown("archived quick experiment", name, found, f"Looked in {root}/.")
-    if not found:
+    chosen_names = names or tuple(name for name in found if name.startswith("synthetic"))
+    if not chosen_names:
         raise InputError(
-            f"No archived quick experiment in {root}/: nothing was verified. Expected folders "
-            "NAME-quick with a provenance.json; name the archive with --results."
+            f"No archived quick experiment on drawn images in {root}/: nothing was verified. "
+            "Expected folders synthetic-NAME-quick with a provenance.json; name the archive with "
+            f"--results, or an experiment on real images ({', '.join(found) or 'there is none'})."
         )
     failed = 0
-    for name in names or [name for name in found if name.startswith("synthetic")]:
+    for name in chosen_names:
         old = load_results(root / name)
         described = old.provenance["experiment"]
         dataset, seed = described["dataset"], described["seeds"][0]
