@@ -86,7 +86,13 @@ def test_faults_of_our_own_keep_their_traceback(monkeypatch: Any, capsys: Any) -
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_training_in_words(number: int, code: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fairthesis", *TRAIN, "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A job that runs in the background of a script is born deaf to SIGINT.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     for _ in range(600):
         if (tmp_path / "run" / "state.pt").exists():
             break
