@@ -106,7 +106,19 @@ def _decoded(path: Path, read: Callable[..., T]) -> tuple[T, str]:
             ) from error
     except (OSError, EOFError, zlib.error) as error:  # a broken gzip file
         raise InputError(f"Cannot read {str(path)!r} as a table: {error}") from error
+    if _some_utf8(path):
+        raise InputError(
+            f"Cannot read {str(path)!r} as a table: a part of it is UTF-8 text, and some bytes are "
+            "not. Were files of two encodings joined? Save it as UTF-8 throughout."
+        )
     return read("cp1252", "backslashreplace"), "cp1252"
+
+
+def _some_utf8(path: Path) -> bool:
+    """Whether letters beyond ASCII stand there as UTF-8: then Latin-1 would garble them."""
+    with _binary(path) as file:
+        head = file.read(HEAD).decode("utf-8", "surrogateescape")
+    return any(ord(sign) > 127 and not 0xDC80 <= ord(sign) <= 0xDCFF for sign in head)
 
 
 def _binary(path: Path) -> IO[bytes]:

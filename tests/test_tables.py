@@ -259,6 +259,7 @@ def test_text_is_read_as_it_stands(tmp_path, content, rows):
         (b"\x00\x01\x02" * 9, "no text"),
         (b"\xff\xfea\x00,\x00b\x00\n", "begins as utf-16 text and is none"),
         (b"\x1f\x8b\x08broken", "Cannot read"),
+        ("a,b\nKöln,1\n".encode() + "Málaga,2\n".encode("latin-1"), "two encodings joined"),
         ("<html><body>sign in</body></html>", "a web page"),
         (b"PK\x03\x04broken", "broken zip"),
         (b"\x80\x04\x95", "pickle"),
