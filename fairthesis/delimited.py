@@ -7,27 +7,22 @@ a head are recognised: taken as they come they would shift every column.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
-import gzip
 import io
 import itertools
 import re
 import warnings
-import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO
 
-import numpy as np
 import pandas as pd
 
 from fairthesis.errors import InputError
+from fairthesis.text_files import HEAD, LATIN_1, decoded, open_text
 from fairthesis.values import OLD_PANDAS, exact
-
-T = TypeVar("T")
 
 SEPARATORS = (",", ";", "\t", "|")
 # What an unquoted cell says where there is no value: pandas' own list.
@@ -37,17 +32,9 @@ NULLS = frozenset(
         *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     ]
 )
-HEAD = 1_000_000  # bytes from which the dialect is told
-LOOK = 1_000  # rows of them
+LOOK = 1_000  # rows from which the dialect is told
 ROWS = 500_000  # of a piece: memory grows with rows and needed columns, not with the file
 CELLS = 20_000_000  # of a piece
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 class Latin1Warning(UserWarning):
@@ -74,10 +61,10 @@ def read_delimited(
     columns whose whole name matches ``numeric`` become numbers where all their values are.
     Raises ``InputError`` for what is no table: other bytes, rows longer than the head.
     """
-    found, encoding = _decoded(
+    found, encoding = decoded(
         path, lambda encoding, errors: _read(path, encoding, errors, columns, numeric)
     )
-    if encoding != "cp1252":
+    if encoding != LATIN_1:
         return found
     warnings.warn(
         f"{path.name} is not UTF-8 text: read as Latin-1 (Windows-1252). Look at names with "
@@ -90,74 +77,12 @@ def read_delimited(
 
 def column_names(path: Path) -> list[str]:
     """The names in the head of a text file."""
-    return _decoded(path, lambda encoding, errors: look(path, encoding, errors).names)[0]
-
-
-def _decoded(path: Path, read: Callable[..., T]) -> tuple[T, str]:
-    """What ``read(encoding, errors)`` gives in the first encoding that fits, and which that is."""
-    try:
-        encoding = find_encoding(path)
-        return read(encoding, "strict"), encoding
-    except UnicodeDecodeError as error:
-        if encoding != "utf-8":
-            raise InputError(
-                f"Cannot read {str(path)!r} as a table: it begins as {encoding} text and is none: "
-                f"{error}."
-            ) from error
-    except (OSError, EOFError, zlib.error) as error:  # a broken gzip file
-        raise InputError(f"Cannot read {str(path)!r} as a table: {error}") from error
-    if _some_utf8(path):
-        raise InputError(
-            f"Cannot read {str(path)!r} as a table: a part of it is UTF-8 text, and some bytes are "
-            "not. Were files of two encodings joined? Save it as UTF-8 throughout."
-        )
-    return read("cp1252", "backslashreplace"), "cp1252"
-
-
-def _some_utf8(path: Path) -> bool:
-    """Whether letters beyond ASCII stand there as UTF-8: then Latin-1 would garble them."""
-    with _binary(path) as file:
-        head = file.read(HEAD).decode("utf-8", "surrogateescape")
-    return any(ord(sign) > 127 and not 0xDC80 <= ord(sign) <= 0xDCFF for sign in head)
-
-
-def _binary(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")
-
-
-def _open(path: Path, encoding: str, errors: str) -> IO[str]:
-    return io.TextIOWrapper(_binary(path), encoding=encoding, errors=errors, newline="")
-
-
-def find_encoding(path: Path) -> str:
-    """``utf-8`` where nothing says otherwise; refuses bytes that are no text."""
-    with _binary(path) as file:
-        head = file.read(HEAD)
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
-    sample = np.frombuffer(head[: len(head) // 2 * 2], np.uint8)
-    zero = [float((sample[k::2] == 0).mean()) if len(sample) else 0.0 for k in (0, 1)]
-    if max(zero) > 0.4 and min(zero) < 0.1:  # a letter of a Western language and a zero, in turn
-        return "utf-16-le" if zero[1] > zero[0] else "utf-16-be"
-    if b"\0" in head:
-        raise InputError(
-            f"Cannot read {str(path)!r} as a table: expected text with a header line, but it "
-            "holds bytes that are no text."
-        )
-    if len(head) == HEAD and b"\n" not in head and b"\r" not in head:
-        raise InputError(
-            f"Cannot read {str(path)!r} as a table: expected text with a header line, but it has "
-            "no line ends."
-        )
-    return "utf-8"
+    return decoded(path, lambda encoding, errors: look(path, encoding, errors).names)[0]
 
 
 def look(path: Path, encoding: str, errors: str) -> Dialect:
     """The dialect of a file, from its first rows."""
-    with _open(path, encoding, errors) as file:
+    with open_text(path, encoding, errors) as file:
         head = file.read(HEAD)
         whole = not file.read(1)
     lines = head.lstrip().splitlines(keepends=True)
@@ -225,7 +150,7 @@ def _read(
     read = range(n + 2) if OLD_PANDAS else wanted
     pattern = re.compile(numeric) if numeric else None
     digits = {k + shift for k in kept if pattern and pattern.fullmatch(names[k])}
-    with _open(path, encoding, errors) as file, warnings.catch_warnings():
+    with open_text(path, encoding, errors) as file, warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         reader = csv.reader(file, delimiter=dialect.separator)
         for _ in range(dialect.skip + 1):
