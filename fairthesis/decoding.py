@@ -20,18 +20,16 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "JPEG2000", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
 MAX_BYTES = 600_000_000  # that one image may take while it is decoded
-# That all workers' images may take, unless one alone takes more. Beside it glibc keeps up to 32 MiB
-# of freed memory for each worker: what is smaller than that it does not give back at once.
-TOGETHER = 400_000_000
+TOGETHER = 500_000_000  # that all workers' images may take, unless one alone takes more
 PIECE = 1_000_000  # pixels of a larger image that are converted at a time
 EXIF_ORIENTATION = 0x0112
 # Bytes a pixel that a decoder takes for itself, beside the image that it gives.
 _DECODERS = {"JPEG2000": 16, "WEBP": 4}
 _PROGRESSIVE = 6  # of JPEG: all coefficients are held until the last scan
-# What a thread frees in blocks of up to 32 MB glibc keeps for that thread, so each worker would
-# hold the memory of its largest image for ever. Larger blocks go back to the system at once.
+# What a thread frees in blocks of up to 32 MiB glibc may keep for that thread, and Pillow parts an
+# image into blocks, the last of any size. In one block each, large images go back to the system.
 if "PILLOW_BLOCK_SIZE" not in os.environ:
-    Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
+    Image.core.set_block_size(1 << 30)  # type: ignore[attr-defined]
 
 
 def decode(path: Path, size: int, channels: int) -> Pixels | str:
