@@ -26,7 +26,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 import fairthesis
-from fairthesis import replicates
+from fairthesis import stats
 
 N_BOOT = 2000
 FAIRLEARN_BOOT = 10
@@ -84,11 +84,11 @@ def with_fairthesis(frame: pd.DataFrame) -> np.ndarray:
     codes = pd.Categorical(frame["age"]).codes
 
     def resample() -> None:
-        parts = [replicates.prepare(y, s, who, 0.5)]
+        parts = [stats.prepare(y, s, who, 0.5)]
         for k in range(8):
             m = codes == k
-            parts.append(replicates.prepare(y[m], s[m], who[m], 0.5))
-        replicates.bootstrap_metrics(parts, int(who.max()) + 1, N_BOOT, 0)
+            parts.append(stats.prepare(y[m], s[m], who[m], 0.5))
+        stats.bootstrap_metrics(parts, int(who.max()) + 1, N_BOOT, 0)
 
     return timed(resample)
 

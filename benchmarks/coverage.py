@@ -18,15 +18,20 @@ from pathlib import Path
 
 import numpy as np
 
-from fairthesis import (
-    calibration,
-    cells,
-    disparity,
-    inversion,
-    metrics,
-    operating,
-    replicates,
-    resampling,
+from fairthesis import metrics, stats
+from fairthesis.metrics import (
+    N_BINS,
+    NEEDED,
+    RATE,
+    bin_index,
+    bin_sums,
+    cross_auroc,
+    disparities,
+    fpr_at_tpr,
+    grid_cell,
+    smooth_ece,
+    spread,
+    tpr_at_fpr,
 )
 from fairthesis.provenance import AUDITING, code_fingerprint
 
@@ -35,7 +40,7 @@ CALIBRATION = ("ece_debiased", "ece", "smooth_ece")
 BINNED = CALIBRATION[:2]
 PERCENTILE = (*BINNED, "ece_gap")
 # xauc: positives of group 0 against negatives of group 1
-OTHERS = ("auroc", "tpr_difference", *replicates.FIXED, "xauc", "ece_gap")
+OTHERS = ("auroc", "tpr_difference", *stats.FIXED, "xauc", "ece_gap")
 NAMES = (*OTHERS, *CALIBRATION)
 # What the audit gives, and for comparison what it does not: percentile intervals of the errors.
 TRIED = (*NAMES, *(f"{name}, percentile" for name in PERCENTILE))
@@ -61,27 +66,27 @@ def values(y, s, patient, group, n_boot, seed):
     found = {name: exact[0][name] for name in NAMES if name in exact[0]}
     found["tpr_difference"] = abs(exact[1]["tpr"] - exact[2]["tpr"])
     found["ece_gap"] = abs(exact[1]["ece_debiased"] - exact[2]["ece_debiased"])
-    found["tpr_at_fpr_0.2"] = operating.tpr_at_fpr(y, s, operating.RATE)
-    found["fpr_at_tpr_0.8"] = operating.fpr_at_tpr(y, s, 1 - operating.RATE)
-    found["smooth_ece"] = calibration.smooth_ece(y, s)
-    found["xauc"] = operating.cross_auroc(s[masks[1] & (y > 0)], s[masks[2] & (y <= 0)])
+    found["tpr_at_fpr_0.2"] = tpr_at_fpr(y, s, RATE)
+    found["fpr_at_tpr_0.8"] = fpr_at_tpr(y, s, 1 - RATE)
+    found["smooth_ece"] = smooth_ece(y, s)
+    found["xauc"] = cross_auroc(s[masks[1] & (y > 0)], s[masks[2] & (y <= 0)])
     if not n_boot:
         return found, {}
-    parts = [replicates.prepare(y[m], s[m], patient[m], 0.5) for m in masks]
-    drawn, bins = replicates.bootstrap_metrics_and_bins(parts, int(patient.max()) + 1, n_boot, seed)
-    place = {name: k for k, name in enumerate(replicates.NAMES)}
+    parts = [stats.prepare(y[m], s[m], patient[m], 0.5) for m in masks]
+    drawn, bins = stats.bootstrap_metrics_and_bins(parts, int(patient.max()) + 1, n_boot, seed)
+    place = {name: k for k, name in enumerate(stats.NAMES)}
     boot = {name: drawn[:, 0, place[name]] for name in found if name in place}
-    boot["tpr_difference"] = disparity.spread(drawn[:, 1:, place["tpr"]])
-    boot["ece_gap"] = disparity.spread(drawn[:, 1:, place["ece_debiased"]])
-    crossed = cells.cross_aurocs(y, s, patient, group, 2)
-    boot["xauc"] = resampling.bootstrap(crossed, int(patient.max()) + 1, n_boot, seed)[:, 0, 1]
-    ends = {name: resampling.percentile_interval(boot[name]) for name in (*OTHERS, *PERCENTILE)}
+    boot["tpr_difference"] = spread(drawn[:, 1:, place["tpr"]])
+    boot["ece_gap"] = spread(drawn[:, 1:, place["ece_debiased"]])
+    crossed = stats.cross_aurocs(y, s, patient, group, 2)
+    boot["xauc"] = stats.bootstrap(crossed, int(patient.max()) + 1, n_boot, seed)[:, 0, 1]
+    ends = {name: stats.percentile_interval(boot[name]) for name in (*OTHERS, *PERCENTILE)}
     percentile = {f"{name}, percentile": ends.pop(name) for name in PERCENTILE}
-    residual = np.bincount(calibration.grid_cell(s, cells.GRID), y - s, cells.GRID) / len(y)
-    replicated = cells.residuals(y, s, patient, masks[:1], n_boot, seed)[:, 0]
-    ends["smooth_ece"] = inversion.smooth_interval(residual, replicated)
+    residual = np.bincount(grid_cell(s, stats.GRID), y - s, stats.GRID) / len(y)
+    replicated = stats.residuals(y, s, patient, masks[:1], n_boot, seed)[:, 0]
+    ends["smooth_ece"] = stats.smooth_interval(residual, replicated)
     every, *each = (inverted(y[m], s[m], patient[m], bins[:, k]) for k, m in enumerate(masks))
-    ends["ece_gap"] = inversion.gap_interval(
+    ends["ece_gap"] = stats.gap_interval(
         [one["ece_debiased"] for one in exact[1:]], [one["ece_debiased"] for one in each]
     )
     return found, ends | every | percentile
@@ -89,10 +94,10 @@ def values(y, s, patient, group, n_boot, seed):
 
 def inverted(y, s, patient, drawn):
     """Intervals of ``BINNED`` from replicated bins, shape (n_boot, 2, bins)."""
-    n, scores, labels = calibration.bin_sums(y, s)
-    pairs = np.unique(patient * calibration.N_BINS + calibration.bin_index(s))
-    patients = np.bincount(pairs % calibration.N_BINS, minlength=calibration.N_BINS)
-    return inversion.calibration_intervals(n, labels - scores, drawn[:, 0], drawn[:, 1], patients)
+    n, scores, labels = bin_sums(y, s)
+    pairs = np.unique(patient * N_BINS + bin_index(s))
+    patients = np.bincount(pairs % N_BINS, minlength=N_BINS)
+    return stats.calibration_intervals(n, labels - scores, drawn[:, 0], drawn[:, 1], patients)
 
 
 def coverage(simulated, n_patients, by_row, n_sets, n_boot):
@@ -158,14 +163,12 @@ def size(n_sets):
     rejected = dict.fromkeys(names, 0)
     for k in range(n_sets):
         y, s, patient, group = simulate(np.random.default_rng([2, k]), PATIENTS, 0.0)
-        null = replicates.permutation_null(y, s, patient, group, 0.5, N_PERMUTATIONS, k, "sex")
+        null = stats.permutation_null(y, s, patient, group, 0.5, N_PERMUTATIONS, k, "sex")
         each = [metrics.evaluate(y[group == g], s[group == g]) for g in (0, 1)]
-        observed = disparity.disparities(
-            {m: np.array([one[m] for one in each]) for m in disparity.NEEDED}
-        )
-        chance = disparity.disparities(null)
+        observed = disparities({m: np.array([one[m] for one in each]) for m in NEEDED})
+        chance = disparities(null)
         for name in names:
-            p = resampling.permutation_p_value(float(observed[name]), chance[name])
+            p = stats.permutation_p_value(float(observed[name]), chance[name])
             rejected[name] += p <= 0.05
     return {name: count / n_sets for name, count in rejected.items()}
 

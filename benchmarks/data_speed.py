@@ -27,8 +27,8 @@ import pandas as pd
 import psutil
 from PIL import Image
 
-from fairthesis import datasets, image_cache, images
-from fairthesis.cohort import Cohort
+from fairthesis import data, datasets
+from fairthesis.data import Cohort
 
 WORKERS = 2
 
@@ -66,7 +66,7 @@ def bare(path: Path, size: int, draft: bool = False) -> np.ndarray:
 
 def fresh(cohort: Cohort, size: int) -> None:
     with tempfile.TemporaryDirectory() as cache:
-        images.prepared(cohort, size, cache, workers=WORKERS)
+        data.prepared_images(cohort, size, cache, workers=WORKERS)
 
 
 def decoding(cohort: Cohort, size: int, repeats: int) -> list[tuple[str, str, str, str]]:
@@ -75,7 +75,7 @@ def decoding(cohort: Cohort, size: int, repeats: int) -> list[tuple[str, str, st
     paths = [cohort.root / name for name in cohort.frame["path"]]
     with ProcessPoolExecutor(WORKERS) as pool, tempfile.TemporaryDirectory() as cache:
         list(pool.map(partial(bare, size=size), paths[:8]))  # processes are started
-        pixels, _ = images.prepared(cohort, size, cache, workers=WORKERS)
+        pixels, _ = data.prepared_images(cohort, size, cache, workers=WORKERS)
         batches = np.array_split(np.random.default_rng(0).permutation(n), max(1, n // 64))
         ours, theirs, drafted, read = by_turns(
             [
@@ -116,13 +116,13 @@ def opening(n: int, repeats: int) -> list[tuple[str, str, str, str]]:
     frame = pd.DataFrame({"image_id": names, "patient_id": names, "split": "test"})
     cohort = Cohort("noise", frame.assign(y=0.0, sex="F"), ("y",), ("sex",), 1, None, noise)
     with tempfile.TemporaryDirectory() as cache:
-        images.prepared(cohort, 224, cache, workers=WORKERS)
-        [path] = images.cache_folder(cohort, 224, cache).glob("images*.npy")
+        data.prepared_images(cohort, 224, cache, workers=WORKERS)
+        [path] = data.cache_folder(cohort, 224, cache).glob("images*.npy")
 
         def opened(checked: bool) -> None:
             if not checked:
-                image_cache._verified.clear()
-            kept[:] = [images.prepared(cohort, 224, cache, workers=WORKERS)[0]]
+                data._verified.clear()
+            kept[:] = [data.prepared_images(cohort, 224, cache, workers=WORKERS)[0]]
 
         def read() -> None:
             with path.open("rb", buffering=0) as handle:

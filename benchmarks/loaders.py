@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from made_layouts import LAYOUTS, picture, write_rows  # noqa: E402
 
 from fairthesis import datasets  # noqa: E402
-from fairthesis.cohort import Cohort  # noqa: E402
+from fairthesis.data import Cohort  # noqa: E402
 
 PAGE = ROOT / "book" / "datasets.md"
 START, END = "<!-- loaders: start -->", "<!-- loaders: end -->"

@@ -24,11 +24,9 @@ from unittest.mock import patch
 
 import torch
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
-from fairthesis.methods import METHODS, Method
+from fairthesis.methods import METHODS, Batch, Method, Setting, cell_probabilities
 from fairthesis.methods import adversarial as ours
-from fairthesis.methods.base import Setting, cell_probabilities
+from fairthesis.models import FairEncoder
 
 CASES = {  # backbone: pixels, images of a batch, repeats, limit of the adversarial step
     "small": (64, 128, 60, 2.0),

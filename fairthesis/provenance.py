@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fairthesis import __version__
-from fairthesis.schema import text_writer
-from fairthesis.storage import write_atomically
+from fairthesis.storage import text_writer, write_atomically
 
 try:
     resource: Any = importlib.import_module("resource")

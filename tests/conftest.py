@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from fairthesis.archive import Results
+    from fairthesis.study import Results
 
 ROOT = Path(__file__).parent.parent
 NOT_TRACKED = {
@@ -88,7 +88,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="module")
 def quick() -> Results:
     """The archived quick experiment on made chest X-rays."""
-    from fairthesis.archive import load_results
+    from fairthesis.study import load_results
 
     return load_results(QUICK)
 

@@ -70,8 +70,7 @@ def attempt(action: Callable[[Path], object], root: Path, kill: int = 0) -> tupl
 
 def content(root: Path) -> dict[str, str]:
     """The files below ``root`` by checksum, times left out; what is temporary by its name."""
-    from fairthesis.manifest import digest
-    from fairthesis.storage import is_partial
+    from fairthesis.storage import digest, is_partial
 
     paths = sorted(root.rglob("*"))
     temporary = {str(p.relative_to(root)): "left over" for p in paths if is_partial(p.name)}
@@ -81,7 +80,7 @@ def content(root: Path) -> dict[str, str]:
 
 def mixed(root: Path, before: dict[str, str], after: dict[str, str]) -> str:
     """What a kill may never leave: a marker over files that are not all of one making."""
-    from fairthesis.manifest import damage
+    from fairthesis.storage import damage
 
     now = content(root)
     if {name: value for name, value in now.items() if value != "left over"} == before:
@@ -141,13 +140,10 @@ def scenarios() -> dict[str, Scenario]:
     import torch._dynamo
     from planted import planted_cohort
 
-    from fairthesis import experiment, provenance
-    from fairthesis.audit import audit
-    from fairthesis.config import TrainConfig
-    from fairthesis.finished import CODE, apply
-    from fairthesis.leakage import measure
-    from fairthesis.paired import compare_all
-    from fairthesis.train import train
+    from fairthesis import provenance, study
+    from fairthesis.auditing import audit, compare
+    from fairthesis.embeddings import probe
+    from fairthesis.training import CODE, TrainConfig, apply_posthoc, train
 
     torch.set_num_threads(1)
     provenance._statements = cache(provenance._statements)  # code is read once, not in each fork
@@ -191,7 +187,7 @@ def scenarios() -> dict[str, Scenario]:
 
     def compared(seed: int) -> Callable[[Path], object]:
         models = {"a": table(seed), "b": table(seed).assign(y_score=0.5)}
-        return lambda root: compare_all(models, group="sex", n_boot=20).write(root)
+        return lambda root: compare(models, group="sex", n_boot=20).write(root)
 
     def probed(seed: int) -> Callable[[Path], object]:
         def action(root: Path) -> None:
@@ -201,21 +197,21 @@ def scenarios() -> dict[str, Scenario]:
                 pd.read_parquet(run / f"run/{n}.parquet") for n in ("embeddings", "predictions")
             )
             names = ("logistic",)
-            measure(
-                *tables, attribute="site", names=names, n_boot=5, n_shuffles=1, seed=seed
-            ).write(root)
+            probe(*tables, attribute="site", names=names, n_boot=5, n_shuffles=1, seed=seed).write(
+                root
+            )
 
         return action
 
     base = {"dataset_options": {"n_train": 120, "n_val": 80, "n_test": 120}, "backbone": "small"}
     base |= {"dataset": "synthetic-cxr", "size": 16, "epochs": 1, "batch_size": 60, "threads": 1}
     variants = {"erm": {"method": "erm"}, "leace": {"posthoc": "leace", "of": "erm"}}
-    plan = experiment.Plan("synthetic-cxr", "quick", base, variants, (0,), "0.5", 10, 10)
+    plan = study.Plan("synthetic-cxr", "quick", base, variants, (0,), "0.5", 10, 10)
     probes = replace(plan, probes={"n_boot": 5, "n_shuffles": 1})
     changed_plan = replace(plan, base=base | {"learning_rate": 0.002})
 
     def leace(root: Path, method: str = "leace", **more: bool) -> None:
-        apply(method, root / "parent", root / "run", **more)
+        apply_posthoc(method, root / "parent", root / "run", **more)
 
     def parent(root: Path) -> None:
         trained(root, 1, name="parent")
@@ -238,14 +234,14 @@ def scenarios() -> dict[str, Scenario]:
         "audit": Scenario(audited(1), audited(0)),
         "compare": Scenario(compared(1), compared(0)),
         "probe": Scenario(probed(1), probed(0)),
-        "experiment": Scenario(lambda root: experiment.run(plan, root, progress=False)),
+        "experiment": Scenario(lambda root: study.run_experiment(plan, root, progress=False)),
         "experiment-probes": Scenario(
-            lambda root: experiment.run(probes, root, progress=False),
-            lambda root: experiment.run(plan, root, progress=False),
+            lambda root: study.run_experiment(probes, root, progress=False),
+            lambda root: study.run_experiment(plan, root, progress=False),
         ),
         "experiment-overwrite": Scenario(
-            lambda root: experiment.run(changed_plan, root, progress=False, overwrite=True),
-            lambda root: experiment.run(plan, root, progress=False),
+            lambda root: study.run_experiment(changed_plan, root, progress=False, overwrite=True),
+            lambda root: study.run_experiment(plan, root, progress=False),
         ),
     }
 

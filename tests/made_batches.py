@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from planted import planted_cohort
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
-from fairthesis.methods import METHODS
-from fairthesis.methods.base import Setting, cell_probabilities
+from fairthesis.methods import METHODS, Batch, Setting, cell_probabilities
+from fairthesis.models import FairEncoder
 
 # Options that let a run of three epochs show all phases of a method.
 QUICK = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis.cohort import Cohort
+from fairthesis.data import Cohort
 
 
 def planted_cohort(

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairthesis import values
-from fairthesis.cohort import Cohort
+from fairthesis import inputs
+from fairthesis.data import Cohort
 from fairthesis.errors import InputError
-from fairthesis.tables import read_table
+from fairthesis.inputs import read_table
 
 
 def test_numbers_in_text_are_right_to_the_last_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     drawn = np.concatenate([rng.random(3000), rng.normal(size=3000) * 10.0 ** rng.integers(-9, 9)])
     words = pd.DataFrame({"s": [repr(float(x)) for x in drawn]})
-    assert (values.numbers(words, "s", "the table") == drawn).all()
-    assert (values.numbers(words.astype("string"), "s", "the table") == drawn).all()
+    assert (inputs.number_column(words, "s", "the table") == drawn).all()
+    assert (inputs.number_column(words.astype("string"), "s", "the table") == drawn).all()
     odd = words.assign(s=words["s"].str.replace(".", ","))
-    assert (values.numbers(odd, "s", "the table") == drawn).all()
+    assert (inputs.number_column(odd, "s", "the table") == drawn).all()
     words.rename(columns={"s": "z_000"}).to_csv(tmp_path / "e.csv", index=False)
     assert (read_table(tmp_path / "e.csv", numeric="z_[0-9]+")["z_000"] == drawn).all()
 
@@ -42,7 +42,7 @@ def test_a_table_of_many_pieces_is_read_whole(
 
 
 def test_images_of_unknown_patients_are_not_one_patients() -> None:
-    from fairthesis.batches import make_table
+    from fairthesis.training import make_table
 
     parts = np.repeat(["train", "val", "test"], 6)
     frame = pd.DataFrame({"image_id": [f"i{k}" for k in range(18)], "split": parts})

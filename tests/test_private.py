@@ -15,9 +15,7 @@ from test_audit import table
 
 import fairthesis
 from fairthesis.cli import main
-from fairthesis.config import TrainConfig
-from fairthesis.finished import apply
-from fairthesis.train import train
+from fairthesis.training import TrainConfig, apply_posthoc, train
 
 HOME = "jane.doe-of-st-marys"
 KEY = "MRN-4711-"
@@ -71,7 +69,7 @@ def test_a_run_names_no_folder_and_no_patient_but_in_its_tables(run):
 
 
 def test_a_post_hoc_run_neither(run, tmp_path):
-    apply("leace", run, tmp_path / "out")
+    apply_posthoc("leace", run, tmp_path / "out")
     assert told(tmp_path / "out", [HOME, *machine()]) == []
     assert told(tmp_path / "out", [KEY], without=KEYED) == []
 
@@ -79,7 +77,7 @@ def test_a_post_hoc_run_neither(run, tmp_path):
 def test_a_weights_file_is_kept_by_name_and_content(tmp_path):
     import torch
 
-    from fairthesis._torchvision import torchvision
+    from fairthesis.models import torchvision
 
     (tmp_path / HOME).mkdir()
     file = tmp_path / HOME / "own.pth"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fairthesis.archive import compare, load_results
+from fairthesis.study import compare_results, load_results
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,7 +15,7 @@ def main(folder: Path) -> None:
     if not old.is_dir():
         print(f"archived: {folder}: new, results/ has none of this name")
         return
-    table = compare(load_results(old), load_results(folder))
+    table = compare_results(load_results(old), load_results(folder))
     print(
         f"archived: {folder}: {table['agrees'].sum()} of {len(table)} numbers as in "
         f"results/{folder.name}, within its tolerance"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.plans import experiments
+from fairthesis.study import experiments
 
 PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid", "tuning", "tuned"]}
 

@@ -8,9 +8,8 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from fairthesis.archive import load_results
-from fairthesis.figures import use_style
-from fairthesis.panels import headlines
+from fairthesis.plots import headlines, use_style
+from fairthesis.study import load_results
 
 ROOT = Path(__file__).parent.parent
 

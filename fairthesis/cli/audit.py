@@ -11,7 +11,7 @@ import click
 from fairthesis.cli import _layout, _options
 
 if TYPE_CHECKING:
-    from fairthesis.findings import Estimate, FairnessReport, Gap
+    from fairthesis.auditing import Estimate, FairnessReport, Gap
 
 OVERALL = ("auroc", "average_precision", "accuracy", "tpr", "fpr", "ppv", "brier", "ece_debiased")
 BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
@@ -80,10 +80,9 @@ def command(
       fairthesis audit results.parquet --label disease --score probability \\
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
     """
-    from fairthesis.audit import audit
-    from fairthesis.manifest import tell_damage
+    from fairthesis.auditing import audit, read_predictions
     from fairthesis.provenance import used_test_labels
-    from fairthesis.reading import read_predictions
+    from fairthesis.storage import tell_damage
 
     used_test_labels(file.resolve().parent)
     tell_damage(file)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fairthesis.options import pairs
+from fairthesis.inputs import option_pairs
 
 
 @click.command()
@@ -28,16 +28,16 @@ def command(
       fairthesis chapter notebooks/03_real_images.ipynb -p dataset=nih-cxr14 \\
           -p data_root=data/nih -p profile=full --out nih.ipynb
     """
-    from fairthesis.chapter import execute, parameters
+    from fairthesis.study import execute_chapter, notebook_parameters
 
     path = Path(notebook)
     if show_parameters:
-        known = parameters(path)
+        known = notebook_parameters(path)
         width = max(map(len, known))
         for name, item in known.items():
             note = f"  {item['help']}" if item["help"] else ""
             click.echo(f"{name:{width}}  {item['default']}{note}")
         return
     target = Path(out) if out else Path(f"{path.stem}-executed.ipynb")
-    execute(path, target, pairs(given, "--parameter"), progress=not quiet, text=True)
+    execute_chapter(path, target, option_pairs(given, "--parameter"), progress=not quiet, text=True)
     click.echo(f"{target}: {path.name} executed.")

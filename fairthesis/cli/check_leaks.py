@@ -62,22 +62,22 @@ def check_leaks(
     """
     import pandas as pd
 
-    from fairthesis import leaks
-    from fairthesis.schema import require_columns, without_formulas, write_table
-    from fairthesis.tables import read_table
+    from fairthesis import data
+    from fairthesis.inputs import read_table, require_columns
+    from fairthesis.storage import without_formulas, write_table
 
     frame = read_table(file)
     require_columns(frame, [split, *keys, *([image] if image else [])], str(file))
     chosen = list(keys) or known_keys(list(frame.columns), only_images=image is not None)
-    parts = leaks.parts_of(frame, split)
-    found = pd.DataFrame(columns=list(leaks.COLUMNS))
+    parts = data.parts_of(frame, split)
+    found = pd.DataFrame(columns=list(data.COLUMNS))
     if chosen:
-        found = leaks.shared_values(frame, chosen, split)
+        found = data.shared_values(frame, chosen, split)
     checked = [_counted(frame, key) for key in chosen]
     if image is not None:
         rows = pd.DataFrame({"image": frame[image], "part": parts}).dropna().drop_duplicates()
         paths = [(image_root or file.parent) / str(name) for name in rows["image"]]
-        pairs, skipped = leaks.near_duplicates(paths, list(rows["part"]), distance)
+        pairs, skipped = data.near_duplicates(paths, list(rows["part"]), distance)
         found = pd.concat([found, pairs], ignore_index=True) if len(found) else pairs
         checked.append(f"{len(paths) - skipped} images ({skipped} missing, unreadable or flat)")
     if out is not None:
@@ -117,7 +117,7 @@ def known_keys(columns: list[str], only_images: bool = False) -> list[str]:
 
 
 def _counted(frame: pd.DataFrame, key: str) -> str:
-    from fairthesis.values import is_empty
+    from fairthesis.inputs import is_empty
 
     empty = int(is_empty(frame[key]).sum())
     return f"{key} ({empty} empty)" if empty else key

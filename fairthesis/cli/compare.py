@@ -12,7 +12,7 @@ from fairthesis.cli import _layout, _options
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
-    from fairthesis.paired import Comparison
+    from fairthesis.auditing import Comparison
 
 
 @click.command(name="compare", context_settings=_options.WIDE)
@@ -63,14 +63,14 @@ def command(
       fairthesis compare a.csv b.csv c.csv --name plain --name first --name second \\
           --group age_group --threshold fpr=0.2 --out comparison/
     """
-    from fairthesis.manifest import tell_damage
-    from fairthesis.paired import compare_all
-    from fairthesis.tables import read_table
+    from fairthesis.auditing import compare
+    from fairthesis.inputs import read_table
+    from fairthesis.storage import tell_damage
 
     titles = model_names(files, names)
     for file in files:
         tell_damage(Path(file))
-    found = compare_all(
+    found = compare(
         {title: read_table(file) for title, file in zip(titles, files, strict=True)},
         group=group,
         patient=patient,

@@ -15,7 +15,7 @@ from fairthesis.errors import InputError, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fairthesis.cohort import Cohort
+    from fairthesis.data import Cohort
 
 FIGURES = (".png", ".svg", ".pdf")
 
@@ -50,9 +50,9 @@ def _chosen(function: click.decorators.FC) -> click.decorators.FC:
 
 def _load(name: str, data_root: str | None, options: tuple[str, ...], seed: int) -> Cohort:
     from fairthesis import datasets
-    from fairthesis.options import pairs
+    from fairthesis.inputs import option_pairs
 
-    typed = datasets.typed_options(name, pairs(options, "--option"), text=True)
+    typed = datasets.typed_options(name, option_pairs(options, "--option"), text=True)
     return datasets.load(name, data_root, seed=seed, **typed)
 
 
@@ -143,7 +143,7 @@ def _draw(cohort: Cohort, plot: Path, attributes: tuple[str, ...]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from fairthesis.gallery import counts
+    from fairthesis.plots import counts
     from fairthesis.storage import write_atomically
 
     figure = counts(cohort, attributes=attributes)
@@ -152,7 +152,7 @@ def _draw(cohort: Cohort, plot: Path, attributes: tuple[str, ...]) -> None:
 
 def _counts(cohort: Cohort, target: str, attribute: str) -> str:
     """Images by group and label, with what is not stated in a row and a column of its own."""
-    from fairthesis.gallery import count_table
+    from fairthesis.plots import count_table
 
     table = count_table(cohort, target, attribute)
     names = {
@@ -208,19 +208,19 @@ def prepare(
     \b
     fairthesis datasets prepare ham10000 --data-root ~/ham --size 224
     """
-    from fairthesis import images
+    from fairthesis import data
 
     cohort = _load(name, data_root, options, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", images.UnreadableImageWarning)  # said below, in full
-        _, ok = images.prepared(
+        warnings.simplefilter("ignore", data.UnreadableImageWarning)  # said below, in full
+        _, ok = data.prepared_images(
             cohort, size, cache_dir, workers=workers, progress=not quiet, strict=strict
         )
-    for row in images.unreadable(cohort, size, cache_dir).itertuples():
+    for row in data.unreadable_images(cohort, size, cache_dir).itertuples():
         click.echo(f"cannot read {row.path}: {row.reason}", err=True)
     if not ok.any():
         raise InputError(f"None of the {len(ok)} images of {cohort.name} can be read.")
-    home: Path = images.cache_folder(cohort, size, cache_dir)
+    home: Path = data.cache_folder(cohort, size, cache_dir)
     click.echo(f"{int(ok.sum())} of {len(ok)} images of {cohort.name} at {size} px in {home}")
 
 
@@ -243,8 +243,8 @@ def fetch(name: str, out: Path, quiet: bool) -> None:
     fairthesis datasets fetch fitzpatrick17k --out ~/fitzpatrick17k
     """
     from fairthesis import datasets
-    from fairthesis.datasets.fetch import SOURCES, THEN, steps
-    from fairthesis.datasets.fetch import fetch as download
+    from fairthesis.datasets import SOURCES, THEN, steps
+    from fairthesis.datasets import fetch as download
 
     if name in datasets.DATASETS and name not in SOURCES:
         if not datasets.needs_root(name) or name == "csv":

@@ -26,7 +26,7 @@ def command() -> None:
 @command.command(name="list")
 def list_() -> None:
     """List the experiments and their runs."""
-    from fairthesis.experiment import experiments, plan
+    from fairthesis.study import experiments, plan
 
     wide = max(map(len, experiments()))
     for dataset, profiles in experiments().items():
@@ -79,11 +79,11 @@ def run(
     A run of another configuration, data or code in the folder is kept, and the command ends,
     unless --overwrite is given.
     """
-    from fairthesis.experiment import plan, run
+    from fairthesis.study import plan, run_experiment
 
     chosen = plan(dataset, profile, data_root, seed)
     say = None if quiet else click.echo
-    run(chosen, out, progress=not quiet, say=say, overwrite=overwrite)
+    run_experiment(chosen, out, progress=not quiet, say=say, overwrite=overwrite)
     click.echo(f"{out}: metrics.csv, disparities.csv, leakage.csv, curves.csv, provenance.json")
 
 
@@ -91,7 +91,7 @@ def run(
 @_options
 def data(dataset: str, profile: str, data_root: str | None, seed: int | None, out: str) -> None:
     """Load and decode what the runs of one seed read."""
-    from fairthesis.experiment import data_run, plan
+    from fairthesis.study import data_run, plan
 
     chosen = plan(dataset, profile, data_root, seed)
     click.echo(data_run(chosen, chosen.seeds[0], Path(out), False))
@@ -111,7 +111,7 @@ def train(
     variant: str,
 ) -> None:
     """Train one VARIANT with one seed."""
-    from fairthesis.experiment import plan, train_run
+    from fairthesis.study import plan, train_run
 
     chosen = plan(dataset, profile, data_root, seed)
     click.echo(train_run(chosen, variant, chosen.seeds[0], Path(out), False, overwrite))
@@ -124,7 +124,7 @@ def audit(
     dataset: str, profile: str, data_root: str | None, seed: int | None, out: str, variant: str
 ) -> None:
     """Audit the run of one VARIANT with one seed."""
-    from fairthesis.experiment import audit_run, plan
+    from fairthesis.study import audit_run, plan
 
     chosen = plan(dataset, profile, data_root, seed)
     click.echo(audit_run(chosen, variant, chosen.seeds[0], Path(out)))
@@ -142,7 +142,7 @@ def collect(
     runs_of: str | None,
 ) -> None:
     """Gather the tables of finished runs."""
-    from fairthesis.experiment import collect, plan
+    from fairthesis.study import collect, plan
 
     of = Path(runs_of) if runs_of else None
     collect(plan(dataset, profile, data_root, seed), Path(out), of)

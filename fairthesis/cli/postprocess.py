@@ -62,10 +62,9 @@ def command(
       fairthesis postprocess embeddings.parquet --labels predictions.parquet --group sex \\
           --method leace --out erased.parquet
     """
-    from fairthesis import postprocess
-    from fairthesis.manifest import tell_damage
-    from fairthesis.schema import write_table
-    from fairthesis.tables import read_table
+    from fairthesis import postprocessing
+    from fairthesis.inputs import read_table
+    from fairthesis.storage import tell_damage, write_table
 
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
@@ -74,23 +73,23 @@ def command(
     frame = read_table(file, numeric=numeric)
     if method == "leace":
         given = frame if labels is None else read_table(labels)
-        erased = postprocess.erase(frame, given, group=group, prefix=prefix)
+        erased = postprocessing.erase(frame, given, group=group, prefix=prefix)
         write_table(erased, out)
         click.echo(f"{len(erased)} rows written: {out}")
         return
     if labels is not None:
         raise InputError(f"--labels is for leace: {method} reads {group} from {file.name}.")
     if method == "level_up":
-        cut = postprocess.level_up_thresholds(
+        cut = postprocessing.level_up_thresholds(
             frame, group=group, threshold=threshold, target=target
         )
-        found = postprocess.apply_thresholds(frame, cut, group=group, target=target)
+        found = postprocessing.apply_thresholds(frame, cut, group=group, target=target)
         for name, value in cut.items():
             click.echo(f"{group} = {name}: threshold {value:.4g}")
-    elif method in postprocess.CALIBRATIONS:
-        found = postprocess.recalibrate(frame, group=group, method=method, target=target)
+    elif method in postprocessing.CALIBRATIONS:
+        found = postprocessing.recalibrate(frame, group=group, method=method, target=target)
     else:
-        found = postprocess.equalize(
+        found = postprocessing.equalize(
             frame, group=group, constraint=method, target=target, seed=seed
         )
     write_table(found, out)

@@ -11,7 +11,7 @@ from fairthesis.cli import _layout, _options
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
-    from fairthesis.power import Size
+    from fairthesis.stats import Size
 
 
 @click.command(name="power", context_settings=_options.WIDE)
@@ -77,7 +77,7 @@ def command(
       fairthesis power predictions.parquet --group sex --patient patient_id
       fairthesis power --size f=100,900 --size m=150,1200 --auroc 0.9 --gap 0.05
     """
-    from fairthesis import power
+    from fairthesis import stats
 
     images = cluster = 1.0
     if (file is None) == (not given):
@@ -90,9 +90,9 @@ def command(
         sizes = _from_numbers(given)
     if images_per_patient is not None:
         images = cluster = images_per_patient
-    design = power.design_effect(cluster, correlation)
+    design = stats.design_effect(cluster, correlation)
     references = {"auroc": auroc, "tpr": tpr}
-    table = power.smallest_gaps(sizes, references, alpha=alpha, wanted=wanted, design=design)
+    table = stats.smallest_gaps(sizes, references, alpha=alpha, wanted=wanted, design=design)
     lines = [
         f"{name}: {size.positive} positive and {size.negative} negative cases"
         for name, size in sizes.items()
@@ -119,7 +119,7 @@ def command(
         (a, first), (b, second) = list(sizes.items())[:2]
         totals = [size.positive + size.negative for size in (first, second)]
         for metric, reference in references.items():
-            n = power.patients_needed(
+            n = stats.patients_needed(
                 metric,
                 gap,
                 reference,
@@ -133,7 +133,7 @@ def command(
             )
             lines.append(f"A gap of {gap:g} in {metric} between {a} and {b} needs {n:,} patients.")
     if out is not None:
-        from fairthesis.schema import without_formulas, write_table
+        from fairthesis.storage import without_formulas, write_table
 
         write_table(without_formulas(table), out)
         lines += ["", f"Written: {out}"]
@@ -141,7 +141,7 @@ def command(
 
 
 def _from_numbers(given: tuple[str, ...]) -> dict[str, Size]:
-    from fairthesis.power import Size
+    from fairthesis.stats import Size
 
     sizes = {}
     for text in given:
@@ -169,11 +169,19 @@ def _from_table(
     """Each group's cases, and the mean and the ``cluster_size`` of images per patient."""
     import pandas as pd
 
-    from fairthesis.power import Size, cluster_size
-    from fairthesis.rows import of_split, of_target
-    from fairthesis.schema import attribute_parts, group_values, require_columns
-    from fairthesis.tables import read_table, table_columns
-    from fairthesis.values import filled, keys, labels
+    from fairthesis.inputs import (
+        attribute_parts,
+        filled,
+        group_values,
+        key_column,
+        label_column,
+        of_split,
+        of_target,
+        read_table,
+        require_columns,
+        table_columns,
+    )
+    from fairthesis.stats import Size, cluster_size
 
     names = table_columns(file)
     header = pd.DataFrame(columns=names)
@@ -183,7 +191,7 @@ def _from_table(
     require_columns(frame, needed, str(file))
     used = (label, patient)
     rows, _ = of_split(of_target(frame, target, used)[0], split, used)
-    rows = rows.assign(**{label: labels(rows, label, str(file))}).dropna(subset=[label])
+    rows = rows.assign(**{label: label_column(rows, label, str(file))}).dropna(subset=[label])
     rows = rows.assign(**{group: group_values(rows, group, str(file))}).dropna(subset=[group])
     sizes = {
         str(name): Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
@@ -194,5 +202,5 @@ def _from_table(
     if patient is None:
         return sizes, 1.0, 1.0
     # As in an audit, a row without a key counts as a patient of its own.
-    counts = filled(keys(rows, patient, str(file))).value_counts().to_list()
+    counts = filled(key_column(rows, patient, str(file))).value_counts().to_list()
     return sizes, len(rows) / len(counts), cluster_size(counts)

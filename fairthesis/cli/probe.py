@@ -11,7 +11,7 @@ import click
 from fairthesis.cli import _layout, _options
 
 if TYPE_CHECKING:
-    from fairthesis.leakage import Leakage
+    from fairthesis.embeddings import Leakage
 
 NAMES = ("logistic", "mlp", "knn", "boosting")
 
@@ -71,14 +71,14 @@ def command(
       fairthesis probe embeddings.parquet --labels predictions.parquet --attribute age_group \\
           --prefix sensitive_ --probe logistic --probe mlp --out leakage/
     """
-    from fairthesis.leakage import measure
-    from fairthesis.manifest import tell_damage
-    from fairthesis.tables import read_table
+    from fairthesis.embeddings import probe
+    from fairthesis.inputs import read_table
+    from fairthesis.storage import tell_damage
 
     tell_damage(file)
     tell_damage(labels)
     numeric = re.escape(prefix) + "[0-9]+"
-    found = measure(
+    found = probe(
         read_table(file, numeric=numeric),
         read_table(labels),
         attribute=attribute,

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.kinds import kinds
-from fairthesis.options import fit, pairs
+from fairthesis.inputs import fit_option, kinds, option_pairs
 
 if TYPE_CHECKING:
-    from fairthesis.config import TrainConfig
+    from fairthesis.training import TrainConfig
 
 
 def configured(
@@ -31,32 +30,32 @@ def configured(
 
     The options ``NAME=VALUE`` are typed by the data set and the method that are chosen in the end.
     """
-    from fairthesis import datasets, weights
-    from fairthesis.config import TrainConfig, from_text
-    from fairthesis.config import method_options as typed_options
-    from fairthesis.documents import read
+    from fairthesis import datasets, models
+    from fairthesis.inputs import read_document
+    from fairthesis.training import TrainConfig, from_text
+    from fairthesis.training import method_options as typed_options
 
-    values, text = read(Path(file)) if file else ({}, False)
+    values, text = read_document(Path(file)) if file else ({}, False)
     values = from_text(values, str(file)) if text else values
     for name in values:
         if name not in kinds(TrainConfig):
             raise unknown(f"parameter in {file}", name, kinds(TrainConfig))
     values |= {name: value for name, value in given.items() if value not in (None, ())}
     held = {name: values.pop(name, {}) for name in ("dataset_options", "method_options")}
-    held = {name: fit(name, Mapping[str, Any], value) for name, value in held.items()}
-    method = fit("method", str, values.pop("method", TrainConfig.method))
+    held = {name: fit_option(name, Mapping[str, Any], value) for name, value in held.items()}
+    method = fit_option("method", str, values.pop("method", TrainConfig.method))
     config = TrainConfig(**values)
     of_dataset = partial(datasets.typed_options, config.dataset)
     own = of_dataset(held["dataset_options"], text=text)
-    own |= of_dataset(pairs(dataset_options, "--dataset-option"), text=True)
+    own |= of_dataset(option_pairs(dataset_options, "--dataset-option"), text=True)
     of_method = partial(typed_options, method)
     strength = of_method(held["method_options"], text=text)
-    strength |= of_method(pairs(method_options, "--method-option"), text=True)
+    strength |= of_method(option_pairs(method_options, "--method-option"), text=True)
     if adversary_weight is not None:
         strength[_strength(method)] = adversary_weight
     config = replace(config, dataset_options=own, method=method, method_options=strength)
     if config.weights is not None:  # before the images are read; not where a run is read again
-        weights.check(config.backbone, config.weights)
+        models.check_weights(config.backbone, config.weights)
     return config
 
 
@@ -137,7 +136,7 @@ def command(
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
     from fairthesis.provenance import used_test_labels
-    from fairthesis.train import train
+    from fairthesis.training import train
 
     config = configured(config_file, given, dataset_option, method_option, adversary_weight)
     folder = train(config, out, overwrite=overwrite, progress=not quiet)

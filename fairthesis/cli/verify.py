@@ -35,12 +35,17 @@ def command(
       fairthesis verify
       fairthesis verify synthetic-cxr-quick --out build/verify
     """
-    from fairthesis.archive import archive, compare, load_results
     from fairthesis.errors import InputError, unknown
-    from fairthesis.experiment import plan, run
-    from fairthesis.schema import write_table
+    from fairthesis.storage import write_table
+    from fairthesis.study import (
+        archive_results,
+        compare_results,
+        load_results,
+        plan,
+        run_experiment,
+    )
 
-    root = Path(results) if results else archive()
+    root = Path(results) if results else archive_results()
     found = sorted(folder.parent.name for folder in root.glob("*-quick/provenance.json"))
     for name in names:
         if name not in found:
@@ -60,8 +65,10 @@ def command(
         chosen = plan(dataset, described["profile"], data_root, seed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(out or scratch) / name
-            new = run(chosen, folder, progress=not quiet, say=None if quiet else click.echo)
-            table = compare(old, new)
+            new = run_experiment(
+                chosen, folder, progress=not quiet, say=None if quiet else click.echo
+            )
+            table = compare_results(old, new)
             if out:
                 write_table(table, folder / "comparison.csv")
         wrong = table[~table["agrees"]]

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError
-from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_bce
-from fairthesis.methods.cells import SharesGiven
-from fairthesis.methods.critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
-from fairthesis.methods.dependence import conditional_hsic, cross_covariance
+from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._cells import SharesGiven
+from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
+from fairthesis.methods._dependence import conditional_hsic, cross_covariance
+from fairthesis.methods._opposed import adversary_auroc
 from fairthesis.methods.erm import ERM
-from fairthesis.methods.opposed import reading
+from fairthesis.models import FairEncoder
 
 MAX_WEIGHT = 10.0
 
@@ -197,7 +197,7 @@ class Adversarial(ERM):
     def critic_auroc(self, z: Tensor, batch: Batch) -> dict[str, float]:
         """What the critics read in a batch, mean over them: for the log, and no evidence."""
         inputs = critic_input(z.detach(), batch.targets)
-        found = [reading(critic(inputs), batch.attributes) for critic in self.critics]
+        found = [adversary_auroc(critic(inputs), batch.attributes) for critic in self.critics]
         areas = [values["adversary_auroc"] for values in found if "adversary_auroc" in values]
         return {"critic_auroc": sum(areas) / len(areas)} if areas else {}
 

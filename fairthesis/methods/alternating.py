@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
-from fairthesis.methods.base import MethodOptions, Setting
-from fairthesis.methods.opposed import Opposed, SteppedOptions
+from fairthesis.methods._base import MethodOptions, Setting
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._opposed import Opposed, SteppedOptions
+from fairthesis.models import FairEncoder
 
 
 @dataclass(frozen=True)

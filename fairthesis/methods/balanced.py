@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fairthesis.methods.base import MethodOptions, check_range
-from fairthesis.methods.cells import balanced_draws, cell_codes
+from fairthesis.methods._base import MethodOptions, check_range
+from fairthesis.methods._cells import balanced_draws, cell_codes
 from fairthesis.methods.erm import ERM
 
 

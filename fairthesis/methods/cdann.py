@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fairthesis.batches import Batch
-from fairthesis.methods.critics import Critic
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._critics import Critic
+from fairthesis.methods._opposed import HIDDEN, adversary_auroc, attribute_loss
 from fairthesis.methods.dann import DANN
-from fairthesis.methods.opposed import HIDDEN, attribute_loss, reading
 
 
 class ClassAdversaries(nn.Module):
@@ -55,7 +55,7 @@ class CDANN(DANN):
         with torch.no_grad():
             for k, logits in enumerate(self.adversary(z.detach())):
                 rows = batch.targets[:, k // 2] == k % 2
-                values = reading([logit[rows] for logit in logits], batch.attributes[rows])
+                values = adversary_auroc([logit[rows] for logit in logits], batch.attributes[rows])
                 for name, value in values.items():
                     found.setdefault(name, []).append(value)
         return {name: sum(values) / len(values) for name, values in found.items()}

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.batches import Batch
-from fairthesis.methods.opposed import Opposed
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._opposed import Opposed
 
 
 class _Reverse(torch.autograd.Function):

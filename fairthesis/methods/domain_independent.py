@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
-from fairthesis.methods.base import MethodOptions, Setting, masked_bce
+from fairthesis.methods._base import MethodOptions, Setting, masked_bce
+from fairthesis.methods._batch import Batch
 from fairthesis.methods.erm import ERM
+from fairthesis.models import FairEncoder
 
 
 class DomainIndependent(ERM):

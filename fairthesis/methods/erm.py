@@ -5,8 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.batches import Batch
-from fairthesis.methods.base import Method, masked_bce
+from fairthesis.methods._base import Method, masked_bce
+from fairthesis.methods._batch import Batch
 
 
 class ERM(Method):

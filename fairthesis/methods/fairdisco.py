@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairthesis.batches import Batch
-from fairthesis.methods.base import check_range
-from fairthesis.methods.critics import confusion_loss
-from fairthesis.methods.opposed import Opposed, OpposedOptions
+from fairthesis.methods._base import check_range
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._critics import confusion_loss
+from fairthesis.methods._opposed import Opposed, OpposedOptions
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
-from fairthesis.methods.base import MethodOptions, Setting, check_range
-from fairthesis.methods.cells import cell_codes, cell_counts, number_of_cells
+from fairthesis.methods._base import MethodOptions, Setting, check_range
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._cells import cell_codes, cell_counts, number_of_cells
 from fairthesis.methods.erm import ERM
+from fairthesis.models import FairEncoder
 
 
 @dataclass(frozen=True)

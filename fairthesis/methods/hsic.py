@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.batches import Batch
-from fairthesis.methods.dependence import conditional_hsic
-from fairthesis.methods.penalised import Penalised
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._dependence import conditional_hsic
+from fairthesis.methods._penalised import Penalised
 
 
 class HSIC(Penalised):

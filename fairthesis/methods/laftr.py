@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fairthesis.batches import Batch
-from fairthesis.methods.critics import Critic, critic_input
-from fairthesis.methods.opposed import HIDDEN, Opposed, SteppedOptions
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._critics import Critic, critic_input
+from fairthesis.methods._opposed import HIDDEN, Opposed, SteppedOptions
 
 
 def laftr_objective(

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
 from fairthesis.errors import InputError
-from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_bce
-from fairthesis.methods.cells import balanced_draws, cell_codes
+from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._cells import balanced_draws, cell_codes
 from fairthesis.methods.erm import ERM
+from fairthesis.models import FairEncoder
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder, Whitening
 from fairthesis.errors import InputError
-from fairthesis.methods.base import MethodOptions, Setting, check_range
-from fairthesis.methods.dependence import cross_covariance
-from fairthesis.methods.penalised import Penalised, PenaltyOptions
+from fairthesis.methods._base import MethodOptions, Setting, check_range
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._dependence import cross_covariance
+from fairthesis.methods._penalised import Penalised, PenaltyOptions
+from fairthesis.models import FairEncoder, Whitening
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fairthesis.batches import Batch
-from fairthesis.methods.base import check_range
-from fairthesis.methods.opposed import Opposed, OpposedOptions
+from fairthesis.methods._base import check_range
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._opposed import Opposed, OpposedOptions
 
 
 @dataclass(frozen=True)

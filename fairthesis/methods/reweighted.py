@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fairthesis.batches import Batch
-from fairthesis.encoder import FairEncoder
-from fairthesis.methods.base import MethodOptions, Setting, check_range, masked_bce
-from fairthesis.methods.cells import cell_codes, cell_counts, number_of_cells
+from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._cells import cell_codes, cell_counts, number_of_cells
 from fairthesis.methods.erm import ERM
+from fairthesis.models import FairEncoder
 
 MAX_WEIGHT = 10.0
 

@@ -1,0 +1,7 @@
+"""Predictions in, report out: estimates, intervals, gaps, chance levels, words and HTML."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

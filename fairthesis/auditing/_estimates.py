@@ -1,0 +1,209 @@
+"""Every metric of an audit with its interval: all rows, then every group of every attribute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairthesis import metrics, stats
+from fairthesis.auditing._additional import additional_metrics, cross_aurocs, net_benefit_of
+from fairthesis.auditing._intake import Intake
+from fairthesis.auditing._report import Estimate, Group
+from fairthesis.metrics import N_BINS, NEEDED, bin_index, bin_sums, grid_cell
+from fairthesis.stats import Interval, calibration_intervals, smooth_interval
+
+Replicates = Mapping[str, NDArray[np.float64]]
+
+
+class GroupEstimates:
+    """All rows, then every group of every attribute: values, replicates, intervals."""
+
+    def __init__(self, data: Intake, n_boot: int, seed: int, interval: str) -> None:
+        self.data, self.place = data, {name: k for k, name in enumerate(stats.NAMES)}
+        self.n_boot, self.seed, self.interval = n_boot, seed, interval
+        self.masks = [np.ones(len(data.y), bool)]
+        self.first = {}
+        for attribute, column in data.groups.items():
+            self.first[attribute] = len(self.masks)
+            self.masks += [column.codes == k for k in range(len(column.categories))]
+        n_patients, n, n_bins = int(data.patient.max()) + 1, len(self.masks), N_BINS
+        self.drawn = np.empty((0, n, len(self.place)))
+        self.bins = np.empty((0, n, 2, n_bins))
+        self.left_out = np.empty((0, n, len(self.place)))
+        self.residuals = np.empty((0, n, stats.GRID), np.float32)
+        if n_boot:
+            rows = [
+                stats.prepare(data.y[m], data.s[m], data.patient[m], data.threshold)
+                for m in self.masks
+            ]
+            self.drawn, self.bins = stats.bootstrap_metrics_and_bins(rows, n_patients, n_boot, seed)
+            self.residuals = stats.residuals(data.y, data.s, data.patient, self.masks, n_boot, seed)
+            if interval == "bca":
+                self.left_out = stats.jackknife_metrics(rows, n_patients, seed)
+
+    def estimates(self, part: int) -> dict[str, Estimate]:
+        """Every metric of one part with its interval."""
+        y, s = self.data.y[self.masks[part]], self.data.s[self.masks[part]]
+        exact = metrics.evaluate(y, s, threshold=self.data.threshold)
+        found = {
+            name: Estimate(
+                exact[name],
+                interval_of(exact[name], self.drawn[:, part, k], self.left_out[:, part, k]),
+            )
+            for name, k in self.place.items()
+            if name in exact
+        }
+        return found | self._unanimous(part, exact) | self._calibration(part, exact)
+
+    def _unanimous(self, part: int, exact: Mapping[str, float]) -> dict[str, Estimate]:
+        """The shares of 0 or 1: there, resamples say nothing of the precision."""
+        if not self.n_boot:
+            return {}
+        rows = self.masks[part]
+        y, called = self.data.y[rows] > 0, self.data.s[rows] >= self.data.threshold
+        patient = self.data.patient[rows]
+        of = {"tpr": y, "fnr": y, "tnr": ~y, "fpr": ~y, "ppv": called, "npv": ~called}
+        of |= dict.fromkeys(("accuracy", "prevalence", "selection_rate"), np.ones(len(y), bool))
+        return {
+            name: Estimate(exact[name], unanimous_interval(exact[name], patient[cases]))
+            for name, cases in of.items()
+            if exact[name] in (0, 1)
+        }
+
+    def _calibration(self, part: int, exact: Mapping[str, float]) -> dict[str, Estimate]:
+        names = ("ece", "ece_debiased")
+        if not len(self.bins):
+            return {name: Estimate(exact[name]) for name in names}
+        rows = self.masks[part]
+        y, s, patient = self.data.y[rows], self.data.s[rows], self.data.patient[rows]
+        n, scores, labels = bin_sums(y, s)
+        # Distinct patients of each bin: the numbers that its replicates rest on.
+        pairs = np.unique(patient * N_BINS + bin_index(s))
+        patients = np.bincount(pairs % N_BINS, minlength=N_BINS)
+        drawn = self.bins[:, part]
+        ends = calibration_intervals(n, labels - scores, drawn[:, 0], drawn[:, 1], patients)
+        return {name: Estimate(exact[name], ends[name]) for name in names}
+
+    def overall(self) -> dict[str, Estimate]:
+        """Every metric over all rows."""
+        return self.estimates(0)
+
+    def groups(self, attribute: str) -> dict[str, Group]:
+        """The groups of one attribute."""
+        found = {}
+        for k, name in enumerate(self.data.groups[attribute].categories):
+            part = self.first[attribute] + k
+            mask = self.masks[part]
+            positive = int(self.data.y[mask].sum())
+            found[str(name)] = Group(
+                n=int(mask.sum()),
+                n_patients=len(np.unique(self.data.patient[mask])),
+                n_positive=positive,
+                n_negative=int(mask.sum()) - positive,
+                metrics=self.estimates(part),
+            )
+        return found
+
+    def replicates(self, attribute: str, compared: list[int]) -> tuple[Replicates, Replicates]:
+        """Bootstrap and jackknife of what gaps are made of, each (replicates, groups)."""
+        at = [self.first[attribute] + k for k in compared]
+        boot, jackknife = (
+            {m: drawn[:, at, self.place[m]] for m in NEEDED}
+            for drawn in (self.drawn, self.left_out)
+        )
+        return boot, jackknife
+
+    def further(
+        self, overall: Mapping[str, Estimate], members: Mapping[str, Mapping[str, Group]]
+    ) -> dict[str, Any]:
+        """``further.FURTHER`` of all rows and every group, and xAUC of every pair of groups."""
+        crossed = {a: cross_aurocs(self.data, a) for a in members}
+
+        def of(part: int, known: Mapping[str, Estimate]) -> dict[str, Estimate]:
+            rows, t = self.masks[part], self.data.threshold
+            y, s = self.data.y[rows], self.data.s[rows]
+            plain = additional_metrics(y, s, t, known)
+            boot, jackknife = (
+                {m: drawn[:, part, k] for m, k in self.place.items()}
+                for drawn in (self.drawn, self.left_out)
+            )
+            for one in (boot, jackknife):
+                one["net_benefit"] = net_benefit_of(one, t)
+            ends = {
+                m: interval_of(plain[m].value, boot[m], jackknife[m])
+                for m in (*stats.FIXED, "net_benefit")
+            }
+            if len(self.residuals) and len(y):
+                sums = np.bincount(grid_cell(s, stats.GRID), y - s, stats.GRID)
+                ends["smooth_ece"] = smooth_interval(sums / len(y), self.residuals[:, part])
+            return plain | {m: Estimate(plain[m].value, e) for m, e in ends.items()}
+
+        return {
+            "overall": of(0, overall),
+            "groups": {
+                a: {g: of(self.first[a] + k, m.metrics) for k, (g, m) in enumerate(groups.items())}
+                for a, groups in members.items()
+            },
+            "cross_auroc": crossed,
+            "cross_auroc_ci": {a: self._crossed(a, crossed[a]) for a in members},
+        }
+
+    def _crossed(
+        self, attribute: str, values: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, dict[str, Interval | None]]:
+        """Intervals of ``further.cross_aurocs``."""
+        data, column = self.data, self.data.groups[attribute]
+        n, n_patients = len(column.categories), int(data.patient.max()) + 1
+        drawn = left_out = np.empty((0, n, n))
+        if self.n_boot:
+            statistic = stats.cross_aurocs(data.y, data.s, data.patient, column.codes, n)
+            drawn = stats.bootstrap(statistic, n_patients, self.n_boot, self.seed)
+            if self.interval == "bca":
+                left_out = stats.jackknife(statistic, n_patients, self.seed)
+        return {
+            a: {
+                b: interval_of(v, drawn[:, i, j], left_out[:, i, j])
+                for j, (b, v) in enumerate(row.items())
+            }
+            for i, (a, row) in enumerate(values.items())
+        }
+
+
+def interval_of(
+    value: float, drawn: NDArray[np.float64], left_out: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """The percentile interval, or BCa where there are jackknife values; None where not known.
+
+    Replicates that are all the same, as those of an AUROC of 1, say nothing of the precision.
+    """
+    if not math.isfinite(value) or not len(drawn) or _constant(drawn):
+        return None
+    if not len(left_out):
+        return stats.percentile_interval(drawn)
+    ends = stats.bca_interval(value, drawn, left_out)
+    return ends if np.isfinite(ends).all() else None
+
+
+def _constant(drawn: NDArray[np.float64]) -> bool:
+    known = drawn[np.isfinite(drawn)]
+    return not len(known) or known.min() == known.max()
+
+
+def unanimous_interval(
+    value: float, patients: NDArray[np.intp], level: float = stats.LEVEL
+) -> tuple[float, float]:
+    """Clopper and Pearson's interval (1934) of a share that is 0 or 1 among all cases.
+
+    ``patients`` has each case's patient. It counts patients, as if all cases of one were alike:
+    with p the share and m patients, p^m is the chance to see none (or all) of them.
+
+    >>> low, high = unanimous_interval(1.0, np.arange(20))
+    >>> round(low, 3), high
+    (0.832, 1.0)
+    """
+    reach = float(((1 - level) / 2) ** (1 / len(np.unique(patients))))
+    return (reach, 1.0) if value == 1 else (0.0, 1 - reach)

@@ -1,0 +1,282 @@
+"""An audit as one self-contained HTML page: no request is made, and it prints.
+
+``render`` turns the dictionary of ``audit.json`` into the page; with the rows at hand it adds
+curves and the threshold explorer. Numbers are laid out here, the page is ``report.html``.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from fairthesis import __version__
+from fairthesis.auditing._intake import FEW, Intake
+from fairthesis.auditing._wording import (
+    ALPHA,
+    CARD,
+    LABELS,
+    card,
+    interval,
+    limits,
+    number,
+    p_value,
+    summary,
+)
+from fairthesis.metrics import THRESHOLDS, reliability_curve, roc_curve, threshold_counts
+
+FOREST = ("auroc", "tpr", "fpr", "ece_debiased")
+TABLE = ("auroc", "average_precision", "tpr", "fpr", "ppv", "npv", "accuracy", "selection_rate")
+CALIBRATION = (
+    "prevalence",
+    "ece_debiased",
+    "ece",
+    "calibration_intercept",
+    "calibration_slope",
+    "brier",
+    "log_loss",
+)
+# Okabe and Ito's colours, without the yellow that is lost on paper.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#000000", "#8c564b")
+DASHES = ("", "5 3", "1.5 2.5", "7 2 1.5 2")
+
+
+def render(
+    found: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
+    chance: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]] | None = None,
+    data: Intake | None = None,
+    explorer: bool = True,
+) -> str:
+    """The page for an audit's dictionary (``FairnessReport.to_dict()``, or a read audit.json).
+
+    ``chance`` holds the range of each group's metrics under permutation; ``data`` the rows.
+    From the threshold ``explorer`` a row's group, label and score (to 0.01) can be read back: it
+    and the curves leave out groups of fewer than ``intake.FEW`` patients, and it can be left out.
+    """
+    settings = settings or {}
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    page = _template(environment, "report.html")
+    further = found.get("further")
+    attributes = [
+        _attribute(found, name, (chance or {}).get(name, {}), settings.get("floor", 0), data, k)
+        for k, name in enumerate(found["groups"])
+    ]
+    return page.render(
+        found=found,
+        settings=settings,
+        attributes=attributes,
+        summary=summary(found),
+        limits=limits(found),
+        overall=[_cells(found["overall"], [*TABLE, *CALIBRATION])],
+        further=list(further["overall"]) if further else [],
+        further_overall=_cells(further["overall"], list(further["overall"])) if further else {},
+        card=Markup(_template(environment, "card.html").render(asked=CARD, measured=card(found))),
+        labels=LABELS,
+        table=TABLE,
+        calibration=CALIBRATION,
+        number=number,
+        interval=interval,
+        p_value=p_value,
+        explorer={a["id"]: a["counts"] for a in attributes if a["counts"]} if explorer else {},
+        few=FEW,
+        start=round(min(max(found["threshold"]["value"], 0), 1), 2),
+        versions={
+            "fairthesis": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "pandas": pd.__version__,
+        },
+    )
+
+
+def _template(environment: jinja2.Environment, name: str) -> jinja2.Template:
+    text = resources.files("fairthesis.auditing").joinpath(name).read_text(encoding="utf-8")
+    return environment.from_string(text)
+
+
+def _cells(metrics: Mapping[str, Any], names: list[str]) -> dict[str, tuple[str, str]]:
+    return {name: (number(metrics[name]["value"]), interval(metrics[name]["ci"])) for name in names}
+
+
+def _attribute(
+    found: Mapping[str, Any],
+    attribute: str,
+    chance: Mapping[str, Mapping[str, tuple[float, float]]],
+    floor: int,
+    data: Intake | None,
+    place: int,
+) -> dict[str, Any]:
+    groups = [
+        {
+            "name": name,
+            "colour": COLOURS[k % len(COLOURS)],
+            "dash": DASHES[k // len(COLOURS) % len(DASHES)],
+            "small": min(group["n_positive"], group["n_negative"]) < floor,
+            "few": (group["n_patients"] or group["n"]) < FEW,
+            **{key: group[key] for key in ("n", "n_patients", "n_positive", "n_negative")},
+            "cells": _cells(group["metrics"], [*TABLE, *CALIBRATION]),
+        }
+        for k, (name, group) in enumerate(found["groups"][attribute].items())
+    ]
+    made: dict[str, Any] = {
+        "name": attribute,
+        "id": f"a{place}",
+        "groups": groups,
+        "forests": [_forest(found, attribute, metric, groups, chance) for metric in FOREST],
+        "more_forests": [
+            _forest(found, attribute, metric, groups, chance)
+            for metric in found["overall"]
+            if metric not in FOREST
+        ],
+        **_further(found.get("further"), attribute),
+        "gaps": _gaps(found["disparities"][attribute]),
+        "roc": [],
+        "reliability": [],
+        "counts": [],
+    }
+    if data is not None and attribute in data.groups:
+        for k, group in enumerate(groups):
+            if group["few"]:
+                made["roc"].append("")
+                made["reliability"].append({"line": "", "dots": []})
+                made["counts"].append({name: [0] * len(THRESHOLDS) for name in ("tp", "fp")})
+                continue
+            rows = data.groups[attribute].codes == k
+            y, s = data.y[rows], data.s[rows]
+            roc = roc_curve(y, s)
+            made["roc"].append("" if roc.isna().any(axis=None) else _points(roc["fpr"], roc["tpr"]))
+            reliability = reliability_curve(y, s)
+            reliability = reliability[reliability["n"] >= FEW]
+            made["reliability"].append(
+                {
+                    "line": _points(reliability["score"], reliability["rate"]),
+                    "dots": reliability.round(4).to_dict("records"),
+                }
+            )
+            table = threshold_counts(y, s)
+            made["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
+    return made
+
+
+def _further(further: Mapping[str, Any] | None, attribute: str) -> dict[str, Any]:
+    """The metrics beyond the fixed list by group, and xAUC of every pair of groups."""
+    if not further:
+        return {"further": [], "crossed": []}
+    rows = further["groups"][attribute]
+    crossed = further["cross_auroc"][attribute]
+    ends = further.get("cross_auroc_ci", {}).get(attribute, {})  # older files have none
+    return {
+        "further": [{"name": name, "cells": _cells(own, list(own))} for name, own in rows.items()],
+        "crossed": [
+            {
+                "name": name,
+                "cells": [
+                    (number(v), interval(ends.get(name, {}).get(other))) for other, v in row.items()
+                ],
+            }
+            for name, row in crossed.items()
+        ],
+    }
+
+
+def _points(x: pd.Series, y: pd.Series) -> str:
+    """Points of a polyline in a square of 100 by 100, y upwards."""
+    return " ".join(f"{100 * a:.2f},{100 - 100 * b:.2f}" for a, b in zip(x, y, strict=True))
+
+
+class _Scale:
+    """Values to percent of a width, with round ticks."""
+
+    def __init__(self, values: list[float], zero: bool = False) -> None:
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        low = min(low, 0.0) if zero else low
+        pad = 0.06 * max(high - low, 0.02)
+        self.low, self.high = (low if zero else low - pad), high + pad
+        span = self.high - self.low
+        step = 10 ** math.floor(math.log10(span / 3))
+        step *= next(k for k in (1, 2, 5, 10) if span / (k * step) <= 5)
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        self.ticks = [(self(k * step), f"{k * step:.{digits}f}") for k in range(first, last + 1)]
+
+    def __call__(self, value: float) -> float:
+        return round(100 * (value - self.low) / (self.high - self.low), 2)
+
+    def span(self, ends: tuple[float, float] | list[float] | None) -> tuple[float, float] | None:
+        """(left, width) in percent."""
+        if ends is None:
+            return None
+        left, right = (min(max(self(e), 0.0), 100.0) for e in ends)
+        return left, round(right - left, 2)
+
+
+def _forest(
+    found: Mapping[str, Any],
+    attribute: str,
+    metric: str,
+    groups: list[dict[str, Any]],
+    chance: Mapping[str, Mapping[str, tuple[float, float]]],
+) -> dict[str, Any]:
+    estimates = [found["groups"][attribute][g["name"]]["metrics"][metric] for g in groups]
+    bands = [chance.get(g["name"], {}).get(metric) for g in groups]
+    overall = found["overall"][metric]["value"]
+    shown = [v for e in estimates for v in [e["value"], *(e["ci"] or [])] if v is not None]
+    shown += [v for band in bands if band for v in band]
+    scale = _Scale([*shown, *([overall] if overall is not None else [])])
+    return {
+        "label": LABELS[metric],
+        "ticks": scale.ticks,
+        "overall": None if overall is None else scale(overall),
+        "rows": [
+            {
+                **group,
+                "x": None if e["value"] is None else scale(e["value"]),
+                "ci": scale.span(e["ci"]),
+                "chance": scale.span(band),
+                "value": number(e["value"]),
+                "interval": interval(e["ci"]),
+            }
+            for group, e, band in zip(groups, estimates, bands, strict=True)
+        ],
+    }
+
+
+def _gaps(gaps: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows of the gap table; all but the worst group's AUROC share one scale from 0."""
+    shown = [
+        v
+        for name, gap in gaps.items()
+        for v in [gap["value"], gap["null_q95"], *(gap["ci"] or [])]
+        if v is not None and name != "worst_group_auroc"
+    ]
+    scale = _Scale(shown, zero=True)
+    rows = []
+    for name, gap in gaps.items():
+        drawn = gap["value"] is not None and name != "worst_group_auroc"
+        level = gap["null_q95"]
+        p = gap.get("p_value_holm", gap["p_value"])
+        rows.append(
+            {
+                "label": LABELS[name],
+                "value": number(gap["value"]),
+                "interval": interval(gap["ci"]),
+                "null_mean": number(gap["null_mean"]),
+                "null_q95": number(level),
+                "p": p_value(p),
+                "beyond": p is not None and p <= ALPHA,
+                "x": scale(gap["value"]) if drawn else None,
+                "ci": scale.span(gap["ci"]) if drawn else None,
+                "chance": scale.span((0.0, level)) if drawn and level is not None else None,
+            }
+        )
+    return {"rows": rows, "ticks": scale.ticks}

@@ -1,0 +1,236 @@
+"""What a user gave, as the arrays an audit needs; or a message that says what to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairthesis import metrics
+from fairthesis.errors import InputError
+from fairthesis.inputs import (
+    WHAT,
+    as_frame,
+    filled,
+    group_of,
+    group_values,
+    is_empty,
+    label_column,
+    labels_of,
+    of_split,
+    of_target,
+    part_of,
+    probability_column,
+    require_columns,
+    scores_of,
+    with_keys,
+)
+from fairthesis.stats import patient_index
+
+FEW = 10  # patients in a group, below which it is said
+PATIENT_NAMES = ("patient_id", "patient", "patientid", "subject_id", "patient id")
+FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
+
+
+@dataclass
+class Intake:
+    """The rows of an audit: label, score, patient number and, per attribute, the group."""
+
+    y: NDArray[np.float64]
+    s: NDArray[np.float64]
+    patient: NDArray[np.intp]
+    has_patients: bool
+    groups: dict[str, pd.Categorical]
+    threshold: float
+    rule: str
+    split: str | None
+    target: str | None
+    warnings: list[str] = field(default_factory=list)
+
+
+def take_in(
+    frame: pd.DataFrame,
+    label: str,
+    score: str,
+    groups: Sequence[str],
+    patient: str | None,
+    split: str | None,
+    target: str | None,
+    threshold: float | str,
+) -> Intake:
+    """Check ``frame`` and the choices, and take the rows that can be audited."""
+    frame = as_frame(frame, WHAT)
+    if isinstance(groups, str):
+        groups = (groups,)
+    if not groups:
+        raise InputError("No group is given: expected at least one attribute column.")
+    if len(frame) == 0:
+        raise InputError(f"No rows in {WHAT}: expected one row per image.")
+    require_columns(frame, [label, score, *([patient] if patient else [])], WHAT)
+    rule, rate = metrics.parse_threshold(threshold)
+    warnings: list[str] = []
+    own = ["image_id", *([patient] if patient else [])]
+    frame = with_keys(frame.reset_index(drop=True), own, told=warnings)
+    frame, target = of_target(frame, target, (label, score, patient))
+    rows, split = of_split(frame, split, (label, score, patient))
+    if rows.empty:
+        raise InputError(f"No rows in {WHAT} for the chosen split and target.")
+    if patient and split is not None:
+        _warn_of_shared(frame, rows, patient, warnings)
+    validation = part_of(frame, "val")
+    rows = _in_order(_stated(rows, label, score, warnings), label, score, groups, patient)
+    _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
+    y, s = labels_of(rows, label), scores_of(rows, score)
+    if s.min() == s.max():
+        warnings.append(
+            f"All scores are {s[0]:g}: nothing is ranked, AUROC is 0.5 by definition. "
+            "Is this the right column?"
+        )
+    if rule != "fixed":
+        if validation.empty:
+            raise InputError(
+                f"The threshold rule {threshold!r} is applied to rows with split == 'val', and "
+                f"{WHAT} has none: expected such rows, or give a number such as 0.5. "
+                "Choosing the threshold on the audited rows would flatter the model."
+            )
+        held = _stated(validation, label, score, [])
+        value = metrics.choose_threshold(
+            labels_of(held, label, False), scores_of(held, score), rule, rate
+        )
+    else:
+        value = float(rate if rate is not None else 0.5)
+    by_attribute = {name: _groups(rows, name, warnings) for name in dict.fromkeys(groups)}
+    who = _patients(rows, patient, warnings)
+    if patient:
+        _warn_of_few_patients(who, by_attribute, warnings)
+    return Intake(
+        y=y,
+        s=s,
+        patient=who,
+        has_patients=patient is not None,
+        groups=by_attribute,
+        threshold=value,
+        rule=str(threshold) if rule != "fixed" else "fixed",
+        split=split,
+        target=target,
+        warnings=warnings,
+    )
+
+
+def _in_order(
+    rows: pd.DataFrame, label: str, score: str, groups: Sequence[str], patient: str | None
+) -> pd.DataFrame:
+    """The rows in an order of their own, so that resampling does not depend on the table's.
+
+    By patient, image, score and label; what is then still equal differs in groups at most.
+    """
+    own = [c for c in (patient, "image_id") if c is not None and c in rows.columns]
+    columns = [rows[c] for c in dict.fromkeys(own)]  # keys by now
+    columns += [rows[score], rows[label]]
+    columns += [group_values(rows, name, WHAT) for name in sorted(set(groups))]
+    codes = [pd.factorize(column, sort=True)[0] for column in columns]  # a null comes first
+    return rows.iloc[np.lexsort(codes[::-1])]
+
+
+def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> pd.DataFrame:
+    """Rows with a label and a score, both as numbers; the others are counted."""
+    no_label, no_score = is_empty(rows[label]), is_empty(rows[score])
+    for column, missing in ((label, no_label), (score, no_score & ~no_label)):
+        if missing.any():
+            warnings.append(
+                f"{int(missing.sum())} of {len(rows)} rows have no {column} and are left out."
+            )
+    kept = rows[~(no_label | no_score)]
+    if kept.empty:
+        raise InputError(f"No row in {WHAT} has both {label} and {score}.")
+    made = {label: label_column(kept, label, WHAT), score: probability_column(kept, score, WHAT)}
+    return kept.assign(**made)
+
+
+def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> NDArray[np.intp]:
+    if patient is None:
+        known = [c for c in rows.columns if str(c).lower() in PATIENT_NAMES]
+        seen = f" The table has a column {known[0]!r}: name it." if known else ""
+        warnings.append(
+            "No patient column was named, so every row counts as a patient of its own. If some "
+            f"patients have several rows, the intervals are too narrow.{seen}"
+        )
+        return np.arange(len(rows))
+    who = rows[patient]
+    if who.isna().any():
+        count = int(who.isna().sum())
+        warnings.append(f"{count} rows have no {patient}: each counts as a patient of its own.")
+        who = filled(who)
+    if who.is_unique and who.str.lower().str.endswith(FILE_ENDINGS).all():
+        warnings.append(
+            f"{patient} looks like a file name, one per row: patients with several images are "
+            "then resampled as if they were several patients. Name the patient's own key."
+        )
+    return patient_index(who)
+
+
+def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
+    values = group_of(rows, name)
+    missing = int((values.codes < 0).sum())
+    if missing:
+        warnings.append(
+            f"{missing} of {len(rows)} rows have no {name}: they count overall and in no group."
+        )
+    if len(values.categories) < 2:
+        only = f"only {values.categories[0]!r}" if len(values.categories) else "no value at all"
+        raise InputError(f"{name} has {only}: expected at least two groups to compare.")
+    return values
+
+
+def _warn_of_shared(
+    frame: pd.DataFrame, rows: pd.DataFrame, patient: str, warnings: list[str]
+) -> None:
+    others = frame.loc[~frame.index.isin(rows.index), patient]
+    shared = pd.Index(rows[patient].dropna().unique()).intersection(others.dropna().unique())
+    if len(shared):
+        warnings.append(
+            f"{len(shared)} patients of the audited part are also in another split: what the "
+            "model saw of them in training flatters these numbers."
+        )
+
+
+def _warn_of_copies(rows: pd.DataFrame, columns: list[str], warnings: list[str]) -> None:
+    by_image = "image_id" in rows.columns
+    if by_image:
+        copies = int(rows["image_id"].dropna().duplicated().sum())
+    else:
+        # Without an image's key only scores tell: where these repeat anyhow, nothing is known.
+        distinct = rows[columns[1]].nunique() > len(rows) / 2
+        copies = int(rows.duplicated(columns).sum()) if distinct else 0
+    if copies:
+        what = "repeat an image_id" if by_image else f"repeat {', '.join(columns)} of another row"
+        warnings.append(
+            f"{copies} of {len(rows)} rows {what}: each is counted. If they are copies, leave "
+            "them out first; copies make intervals too narrow."
+        )
+
+
+def _warn_of_few_patients(
+    patient: NDArray[np.intp], groups: dict[str, pd.Categorical], warnings: list[str]
+) -> None:
+    for attribute, column in groups.items():
+        pairs = np.unique(np.stack([patient, column.codes.astype(np.intp)]), axis=1)
+        pairs = pairs[:, pairs[1] >= 0]
+        for k, count in enumerate(np.bincount(pairs[1], minlength=len(column.categories))):
+            if count < FEW:
+                warnings.append(
+                    f"{attribute} = {column.categories[k]} has only {count} "
+                    f"patient{'s' if count != 1 else ''}, however many images: "
+                    "what holds for them need not hold for others, and intervals are not to be "
+                    "trusted."
+                )
+        several = int((np.bincount(pairs[0]) > 1).sum())
+        if several:
+            warnings.append(
+                f"{several} patients have rows in more than one group of {attribute}: right for "
+                "an attribute of the image, such as its view, or of a visit; for one of the "
+                "patient it is an error in the table."
+            )

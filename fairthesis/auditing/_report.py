@@ -1,0 +1,227 @@
+"""What an audit found: estimates, gaps with their chance levels, and the report that holds them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fairthesis.auditing._html import render
+from fairthesis.auditing._intake import Intake
+from fairthesis.storage import (
+    check_writable,
+    table_writer,
+    text_writer,
+    without_formulas,
+    write_together,
+)
+
+SCHEMA = "fairthesis.audit/1"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval; NaN and None where they cannot be given."""
+
+    value: float
+    ci: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Gap(Estimate):
+    """A disparity with its chance level: what permuting the group over patients gives.
+
+    ``null_q95`` is the 95 % point of the permuted values, towards the worse side: for
+    ``worst_group_auroc``, where smaller is worse, 95 % of the permuted values lie above it.
+    """
+
+    null_mean: float = math.nan
+    null_q95: float = math.nan
+    p_value: float = math.nan
+    p_value_holm: float = math.nan
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group's counts and metrics.
+
+    ``chance`` holds, for metrics that gaps are made of, the range in which 95 % of the values lie
+    when the group is permuted over patients.
+    """
+
+    n: int
+    n_patients: int
+    n_positive: int
+    n_negative: int
+    metrics: Mapping[str, Estimate]
+    chance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def above(self, floor: int) -> bool:
+        """Whether the group is large enough to be compared."""
+        return min(self.n_positive, self.n_negative) >= floor
+
+
+@dataclass(frozen=True)
+class FairnessReport:
+    """An audit's results; ``write`` puts them in a directory.
+
+    ``further`` holds ``overall`` and ``groups`` (attribute, group) estimates of what
+    ``further.FURTHER`` names, and ``cross_auroc`` and its intervals ``cross_auroc_ci`` (attribute,
+    group of the positives, group of the negatives).
+    """
+
+    n_rows: int
+    n_patients: int | None
+    threshold: float
+    rule: str
+    overall: Mapping[str, Estimate]
+    groups: Mapping[str, Mapping[str, Group]]
+    disparities: Mapping[str, Mapping[str, Gap]]
+    warnings: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
+    data: Intake | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as ``audit.json`` holds it; numbers that are not known are None."""
+        return {
+            "schema": SCHEMA,
+            "n_rows": self.n_rows,
+            "n_patients": self.n_patients,
+            "threshold": {"value": self.threshold, "rule": self.rule},
+            "overall": {name: _plain(e) for name, e in self.overall.items()},
+            "groups": {
+                attribute: {
+                    name: {
+                        "n": group.n,
+                        "n_patients": group.n_patients,
+                        "n_positive": group.n_positive,
+                        "n_negative": group.n_negative,
+                        "metrics": {m: _plain(e) for m, e in group.metrics.items()},
+                    }
+                    for name, group in members.items()
+                }
+                for attribute, members in self.groups.items()
+            },
+            "disparities": {
+                attribute: {name: _plain(gap) for name, gap in gaps.items()}
+                for attribute, gaps in self.disparities.items()
+            },
+            "warnings": list(self.warnings),
+            **({"further": self._further()} if self.further else {}),
+        }
+
+    def _further(self) -> dict[str, Any]:
+        found = self.further
+        return {
+            "overall": {name: _plain(e) for name, e in found["overall"].items()},
+            "groups": {
+                attribute: {
+                    name: {m: _plain(e) for m, e in group.items()} for name, group in groups.items()
+                }
+                for attribute, groups in found["groups"].items()
+            },
+            "cross_auroc": {
+                attribute: {
+                    name: {other: _known(value) for other, value in row.items()}
+                    for name, row in rows.items()
+                }
+                for attribute, rows in found["cross_auroc"].items()
+            },
+            "cross_auroc_ci": {
+                attribute: {
+                    name: {other: None if ci is None else list(ci) for other, ci in row.items()}
+                    for name, row in rows.items()
+                }
+                for attribute, rows in found["cross_auroc_ci"].items()
+            },
+        }
+
+    def to_json(self) -> str:
+        """``to_dict`` as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tidy tables ``overall``, ``groups``, ``disparities``, ``further``: a row per number."""
+        overall = [{"metric": m, **_row(e)} for m, e in self.overall.items()]
+        groups = [
+            {
+                "attribute": attribute,
+                "group": name,
+                "n": group.n,
+                "n_patients": group.n_patients,
+                "n_positive": group.n_positive,
+                "n_negative": group.n_negative,
+                "metric": m,
+                **_row(e),
+            }
+            for attribute, members in self.groups.items()
+            for name, group in members.items()
+            for m, e in group.metrics.items()
+        ]
+        gaps = [
+            {"attribute": attribute, "name": name, **_row(gap)}
+            for attribute, members in self.disparities.items()
+            for name, gap in members.items()
+        ]
+        made = {"overall": overall, "groups": groups, "disparities": gaps}
+        if self.further:
+            made["further"] = [
+                {"attribute": attribute, "group": group, "metric": m, **_row(e)}
+                for (attribute, group), estimates in {
+                    ("", ""): self.further["overall"],
+                    **{
+                        (a, g): e for a, gs in self.further["groups"].items() for g, e in gs.items()
+                    },
+                }.items()
+                for m, e in estimates.items()
+            ]
+        return {name: pd.DataFrame(rows) for name, rows in made.items()}
+
+    def to_html(self, *, explorer: bool = True) -> str:
+        """One self-contained page, with or without the threshold ``explorer``.
+
+        From the explorer the group, label and score (to 0.01) of single rows can be read back.
+        """
+        chance = {
+            a: {g: m.chance for g, m in members.items()} for a, members in self.groups.items()
+        }
+        return render(self.to_dict(), self.settings, chance, self.data, explorer)
+
+    def write(self, directory: str | Path, *, explorer: bool = True) -> list[Path]:
+        """Write ``audit.json``, ``audit.html`` and the tidy CSVs; never mixed with an older audit.
+
+        Where ``audit.json`` is there, all of them are, and of this audit.
+        """
+        directory = Path(directory)
+        check_writable(directory)
+        texts = {"audit.json": self.to_json(), "audit.html": self.to_html(explorer=explorer)}
+        tables = {f"{name}.csv": without_formulas(t) for name, t in self.tables().items()}
+        files = {name: text_writer(text) for name, text in texts.items()}
+        files |= {name: table_writer(table, name) for name, table in tables.items()}
+        write_together(directory, files, last="audit.json", stale=("further.csv",))
+        return [directory / name for name in files]
+
+
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    found: dict[str, Any] = {"value": _known(estimate.value)}
+    found["ci"] = None if estimate.ci is None else list(estimate.ci)
+    if isinstance(estimate, Gap):
+        for key in ("null_mean", "null_q95", "p_value", "p_value_holm"):
+            found[key] = _known(getattr(estimate, key))
+    return found
+
+
+def _row(estimate: Estimate) -> dict[str, Any]:
+    plain = _plain(estimate)
+    low, high = plain.pop("ci") or (None, None)
+    return {"value": plain.pop("value"), "ci_low": low, "ci_high": high, **plain}
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

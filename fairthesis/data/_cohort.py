@@ -1,0 +1,115 @@
+"""Cohort: one row per image, with targets, attributes and a patient-disjoint split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import SPLITS, attribute_parts, group_values, require_columns
+
+Render = Callable[[NDArray[np.intp], int], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A table of images that a model can be trained on and audited with.
+
+    ``frame`` has one row per image and the columns ``image_id`` (unique string), ``patient_id``
+    (string), ``split`` (``train``, ``val``, ``test``), one float column per target (1 present,
+    0 absent, NaN not stated), one string column per attribute (null where unknown; an
+    intersection ``sex*age_group`` has none of its own), and either
+    ``path`` (relative to ``root``, for images in files) or none (for images that ``render``
+    makes). ``left_out`` counts the rows of the source that are not in the frame, by reason.
+
+    ``render(rows, size)`` gives uint8 images of shape (len(rows), size, size, channels) for row
+    positions ``rows`` of the frame.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    targets: tuple[str, ...]
+    attributes: tuple[str, ...]
+    channels: int = 1
+    root: Path | None = None
+    render: Render | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        what = f"the cohort {self.name}"
+        require_columns(self.frame, ["image_id", "patient_id", "split"], what)
+        require_columns(self.frame, [*self.targets, *self._columns()], what)
+        if self.render is None:
+            require_columns(self.frame, ["path"], what)
+        if len(self.frame) == 0:
+            raise InputError(f"No images are left in {what}: {dict(self.left_out) or 'no rows'}.")
+        doubled = self.frame["image_id"].duplicated()
+        if doubled.any():
+            value = self.frame.loc[doubled, "image_id"].iloc[0]
+            raise InputError(f"Image id {value!r} appears twice in {what}: expected unique ids.")
+        strange = set(self.frame["split"].unique()) - set(SPLITS)
+        if strange:
+            raise unknown(f"split in {what}", sorted(map(str, strange))[0], SPLITS)
+        shared = self.frame.groupby("patient_id")["split"].nunique()
+        if (shared > 1).any():
+            value = shared.index[shared > 1][0]
+            raise InputError(
+                f"Patient {value!r} of {what} is in more than one split: expected splits by "
+                "patient."
+            )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the table (ids, splits, targets, attributes), 16 hexadecimal digits.
+
+        The same rows give the same fingerprint on any machine, whatever their location. For drawn
+        images all that the drawing depends on is part of it (``render.signature()``).
+        """
+        columns = ["image_id", "patient_id", "split", *self.targets, *self._columns()]
+        text = self.frame[columns].to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        text += getattr(self.render, "signature", str)()
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _columns(self) -> list[str]:
+        """The columns that the attributes are made of, each once."""
+        parts = (attribute_parts(self.frame, name) for name in self.attributes)
+        return list(dict.fromkeys(part for names in parts for part in names))
+
+    def group_of(self, attribute: str) -> pd.Series:
+        """The group of each image, null where unknown.
+
+        ``attribute`` is one of the cohort's, or an intersection of any number of them, joined by
+        ``*``: its groups are named ``F * 80+``, and an image is unknown where any part is.
+
+        Raises ``InputError`` where the cohort has no such attribute.
+        """
+        known = self._columns()
+        for part in attribute_parts(self.frame, attribute):
+            if part not in known:
+                raise unknown(f"attribute of {self.name}", part, known)
+        if attribute in known:
+            return self.frame[attribute]
+        return group_values(self.frame, attribute, f"the cohort {self.name}")
+
+    def groups(self, attribute: str) -> list[str]:
+        """The sorted values of an attribute or an intersection (see ``group_of``)."""
+        return sorted(self.group_of(attribute).dropna().unique())
+
+    def codes(self, attribute: str) -> NDArray[np.int64]:
+        """The attribute as integers 0..k-1 in the order of ``groups``; -1 where unknown."""
+        values = pd.Categorical(self.group_of(attribute), categories=self.groups(attribute))
+        return values.codes.astype(np.int64)
+
+    def labels(self, target: str) -> NDArray[np.float32]:
+        """The target as floats 0, 1 or NaN, shape (n_images,)."""
+        if target not in self.targets:
+            raise unknown(f"target of {self.name}", target, self.targets)
+        return self.frame[target].to_numpy(dtype=np.float32)

@@ -1,0 +1,103 @@
+"""Splits in which no patient, and no lesion, is on two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from fairthesis.errors import InputError
+from fairthesis.inputs import SPLITS, group_values, require_columns, text_column
+
+FRACTIONS = (0.6, 0.2, 0.2)
+
+
+def connected(frame: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.int64]:
+    """The component of each row, shape (n,): rows that share a value of any key are together.
+
+    A patient with two lesions, or a lesion recorded under two patients, joins all their rows. A
+    null shares nothing.
+
+    >>> table = pd.DataFrame({"patient": ["a", "a", "b", "c"], "lesion": ["1", "2", "2", None]})
+    >>> connected(table, ["patient", "lesion"]).tolist()
+    [0, 0, 0, 1]
+    """
+    require_columns(frame, keys, "the table to split")
+    n = len(frame)
+    rows, nodes, count = [], [], 0
+    for key in keys:
+        codes = pd.factorize(frame[key])[0]
+        known = np.flatnonzero(codes >= 0)
+        rows.append(known)
+        nodes.append(codes[known] + n + count)
+        count += int(codes.max(initial=-1)) + 1
+    # scipy before 1.13 only prints that it cannot take int64 here, and labels every row -9999.
+    i, j = np.concatenate(rows).astype(np.int32), np.concatenate(nodes).astype(np.int32)
+    graph = coo_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n + count, n + count))
+    labels = connected_components(graph, directed=False)[1][:n]
+    return pd.factorize(labels)[0].astype(np.int64)
+
+
+def by_patient(
+    frame: pd.DataFrame,
+    keys: Sequence[str] = ("patient_id",),
+    strata: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> NDArray[np.str_]:
+    """``train``, ``val`` or ``test`` for each row, shape (n,), disjoint in every key.
+
+    Whole components (see ``connected``) are dealt out within strata: the combinations of the
+    columns ``strata`` (targets and attributes, or intersections ``a*b``, null being a value of
+    its own), a component counting for the stratum that its rarest row belongs to. Each goes to the
+    part that is furthest behind its share of the images. The order of the rows has no influence.
+
+    >>> table = pd.DataFrame({"patient_id": list("aabbccdde"), "y": [1, 1, 0, 0, 0, 1, 0, 0, 1]})
+    >>> pd.crosstab(table["patient_id"], by_patient(table)).gt(0).sum(axis=1).max()
+    np.int64(1)
+    """
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise InputError(
+            "Expected fractions for train, val and test that are 0 or larger and sum to 1, "
+            f"but got {fractions!r}."
+        )
+    component = connected(frame, keys)
+    total = int(component.max(initial=-1)) + 1
+    name = np.full(total, "", dtype=object)
+    first = text_column(frame[keys[0]]).fillna("").to_numpy(object)
+    order = np.argsort(first, kind="stable")[::-1]
+    name[component[order]] = first[order]  # the smallest id of a component is written last
+    stratum = _strata(frame, strata)
+    frequency = np.bincount(stratum, minlength=stratum.max(initial=0) + 1)
+    rarest = np.lexsort((stratum, frequency[stratum]))[::-1]
+    of = np.zeros(total, dtype=np.int64)
+    of[component[rarest]] = stratum[rarest]
+    size = np.bincount(component, minlength=total)
+
+    by_name = np.argsort(name, kind="stable")
+    shuffled = by_name[np.random.Generator(np.random.PCG64(seed)).permutation(total)]
+    dealt = shuffled[np.argsort(of[shuffled], kind="stable")]
+    part = np.zeros(total, dtype=np.int64)
+    given, seen = [0, 0, 0], 0
+    for unit in dealt.tolist():
+        seen += int(size[unit])
+        behind = [share * seen - have for share, have in zip(fractions, given, strict=True)]
+        part[unit] = behind.index(max(behind))
+        given[part[unit]] += int(size[unit])
+    return np.array(SPLITS)[part[component]]
+
+
+def _strata(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
+    """The combination of values in each row as an integer that does not depend on row order."""
+    code = np.zeros(len(frame), dtype=np.int64)
+    for column in columns:
+        plain = column in frame.columns
+        group = frame[column] if plain else group_values(frame, column, "the table to split")
+        values = pd.factorize(text_column(group), sort=True)[0] + 1  # 0 is null, a value of its own
+        code = pd.factorize(code * (values.max(initial=0) + 1) + values, sort=True)[0]
+    return code

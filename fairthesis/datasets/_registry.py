@@ -1,0 +1,120 @@
+"""Data sets: one file each, ``load(root, ...) -> Cohort``, and the table ``DATASETS`` of them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Protocol
+
+from fairthesis.data import Cohort
+from fairthesis.datasets.synthetic._planting import Mechanisms
+from fairthesis.errors import unknown
+from fairthesis.inputs import Range, fit_option, kinds, typed_option
+
+Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
+
+
+# data set -> its file in this room
+FILES = {
+    "synthetic-cxr": "synthetic.cxr",
+    "synthetic-derm": "synthetic.derm",
+    "nih-cxr14": "loaders.nih_cxr14",
+    "ham10000": "loaders.ham10000",
+    "pad-ufes-20": "loaders.pad_ufes_20",
+    "isic2019": "loaders.isic2019",
+    "isic2020": "loaders.isic2020",
+    "fitzpatrick17k": "loaders.fitzpatrick17k",
+    "ddi": "loaders.ddi",
+    "chexpert": "loaders.chexpert",
+    "mimic-cxr-jpg": "loaders.mimic_cxr",
+    "padchest": "loaders.padchest",
+    "csv": "loaders.own_csv",
+}
+
+
+class Loader(Protocol):
+    """``load`` of a data set's file: a folder (or None), a seed, and the data set's options."""
+
+    __name__: str
+
+    def __call__(
+        self, root: str | Path | None = None, *, seed: int = 0, **options: Any
+    ) -> Cohort: ...
+
+
+def _lazy(name: str) -> Loader:
+    """The ``load`` of a data set's file, which is imported when it is first called."""
+
+    def loader(root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
+        home = _home(name)
+        accepted = typed_option(_accepted(home), options, f"option of {name}", text=False)
+        fit_option("the data root", str | None, root)
+        return home.load(root, seed=fit_option("seed", Seed, seed), **accepted)
+
+    loader.__name__ = FILES[name]
+    return loader
+
+
+def _accepted(home: Any) -> dict[str, Any]:
+    """The options that a data set's ``load`` takes, and the annotation of each."""
+    known = kinds(home.load)
+    own = {
+        p.name: known[p.name]
+        for p in inspect.signature(home.load).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and p.name != "seed"
+    }
+    planted = kinds(Mechanisms) if hasattr(home, "MECHANISMS") else {}
+    return dict(sorted((planted | own).items()))
+
+
+DATASETS: dict[str, Loader] = {name: _lazy(name) for name in FILES}
+
+
+def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
+    """The cohort ``name``; ``root`` is the folder of the data set's official release.
+
+    ``seed`` decides the split (and, for the made cohorts, the patients); ``options`` are those of
+    the data set's own ``load``. Raises ``InputError`` for an unknown name or option, and for a
+    folder that is missing or lacks the table.
+
+    >>> len(load("synthetic-cxr", n_train=20, n_val=10, n_test=10))
+    40
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    return DATASETS[name](root, seed=seed, **options)
+
+
+def options(name: str) -> list[str]:
+    """The options that ``load(name, ...)`` accepts."""
+    return list(_accepted(_home(name)))
+
+
+def typed_options(name: str, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
+    """The options ``given`` to ``load(name, ...)``, each of the type that its annotation says.
+
+    ``text`` says that they are text still, as on a command line. Nothing is read.
+
+    >>> typed_options("nih-cxr14", {"age_cuts": "40,60", "target": "effusion"}, text=True)
+    {'age_cuts': [40, 60], 'target': 'effusion'}
+    """
+    return typed_option(_accepted(_home(name)), given, f"option of {name}", text=text)
+
+
+def about(name: str) -> str:
+    """What the data set's file says: images, labels, pitfalls, licence, access, citation."""
+    return _home(name).__doc__ or ""
+
+
+def needs_root(name: str) -> bool:
+    """Whether the data set is read from files; the made ones are not."""
+    return not name.startswith("synthetic-") and _home(name) is not None
+
+
+def _home(name: str) -> ModuleType:
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    return importlib.import_module(f"fairthesis.datasets.{FILES[name]}")

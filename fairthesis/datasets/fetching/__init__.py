@@ -1,0 +1,1 @@
+"""Downloads of the data sets that may be fetched, checked and unpacked."""

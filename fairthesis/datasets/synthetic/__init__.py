@@ -1,0 +1,1 @@
+"""Synthetic cohorts: patients with planted bias, and the renderers that draw their images."""

@@ -1,0 +1,299 @@
+"""Leakage: how well an attribute can be read from embeddings, next to what chance would give.
+
+Probes are fitted on the ``val`` part and judged on ``test``: on patients that the encoder was not
+trained on, and of whom the probe has seen none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairthesis import stats
+from fairthesis.embeddings import _tables as tables
+from fairthesis.embeddings._probes import (
+    PROBES,
+    Array,
+    Code,
+    Codes,
+    fit_probe,
+    macro_auroc,
+    online_code,
+    probabilities,
+)
+from fairthesis.embeddings._tables import ProbePart
+from fairthesis.errors import InputError, unknown
+from fairthesis.storage import table_writer, text_writer, without_formulas, write_together
+
+SCOPES = ("marginal", "given the target")
+FLOOR = 10  # of each group in a target class of the fitting part, for a probe given the target
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """How well one probe reads the attribute from one source.
+
+    ``source`` is ``encoder``, ``random encoder`` or ``target alone``; ``shuffled_mean`` and
+    ``shuffled_q95`` are the mean and 95 % point over refits with the attribute shuffled.
+    """
+
+    source: str
+    probe: str
+    scope: str
+    auroc: float
+    ci_low: float = float("nan")
+    ci_high: float = float("nan")
+    shuffled_mean: float = float("nan")
+    shuffled_q95: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """All readings of one attribute, the online code, and how they were made."""
+
+    attribute: str
+    target: str | None
+    groups: tuple[str, ...]
+    n_fit: int
+    n_test: int
+    n_test_patients: int
+    left_out: dict[str, int]
+    readings: tuple[ProbeResult, ...]
+    code: Code
+    warnings: tuple[str, ...]
+    settings: dict[str, Any]
+
+    def table(self) -> pd.DataFrame:
+        """The readings as a tidy table, one row each."""
+        return pd.DataFrame([asdict(reading) for reading in self.readings])
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: NaN becomes null."""
+        found: dict[str, Any] = {"schema": "fairthesis.leakage/1", **asdict(self)}
+        found["readings"] = [
+            {k: None if v != v else v for k, v in row.items()} for row in found["readings"]
+        ]
+        found["code"] |= {"compression": self.code.compression, "gain": self.code.gain}
+        return found
+
+    def write(self, out: str | Path) -> list[Path]:
+        """Write ``leakage.json`` and ``leakage.csv`` into ``out``, and return their paths."""
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        files = {
+            "leakage.json": text_writer(text),
+            "leakage.csv": table_writer(without_formulas(self.table()), "leakage.csv"),
+        }
+        write_together(Path(out), files, last="leakage.json")
+        return [Path(out) / name for name in files]
+
+
+def probe(
+    embeddings: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    attribute: str,
+    target: str | None = None,
+    prefix: str = "disease_",
+    random: pd.DataFrame | None = None,
+    names: Sequence[str] = tuple(PROBES),
+    n_boot: int = 2000,
+    n_shuffles: int = 20,
+    seed: int = 0,
+) -> Leakage:
+    """Measure how well ``attribute`` can be read from ``embeddings``.
+
+    Args:
+        embeddings: ``image_id, patient_id, split`` and numbered columns that begin with prefix.
+        predictions: ``image_id, target, y_true`` and the attribute; joined by ``image_id``.
+        attribute: the column to read; images where it is empty are left out and counted.
+        target: the target for "given the target", where the table has several.
+        prefix: ``disease_`` or ``sensitive_``: which embedding is probed.
+        random: embeddings of the same images by a randomly initialised encoder.
+        names: probes of ``probes.PROBES``.
+        n_boot: resamples of test patients for the intervals; 0 for none.
+        n_shuffles: refits with the attribute shuffled over patients; 0 for none.
+        seed: the same seed gives the same result.
+
+    Given the target, probes are fitted and judged within each target class, so that what the
+    target tells about the attribute does not count; AUROCs are weighted by the number of pairs
+    (``probes.macro_auroc``).
+
+    >>> rng = np.random.default_rng(0)
+    >>> sex = rng.choice(["f", "m"], 400)
+    >>> table = pd.DataFrame({"image_id": np.arange(400), "patient_id": np.arange(400)})
+    >>> table["split"] = np.where(table["image_id"] < 200, "val", "test")
+    >>> labels = table.assign(target="t", y_true=rng.integers(0, 2, 400), sex=sex)
+    >>> read = table.assign(disease_000=rng.normal(size=400) + 5 * (sex == "m"))
+    >>> found = probe(read, labels, attribute="sex", names=["logistic"], n_boot=50, n_shuffles=2)
+    >>> bool(found.table()["auroc"][0] > 0.95)
+    True
+    """
+    for key, number in (("n_boot", n_boot), ("n_shuffles", n_shuffles), ("seed", seed)):
+        if number < 0:
+            raise InputError(f"{key} is {number}: expected 0 or more.")
+    if not names:
+        raise InputError(f"No probe is given: expected at least one of {', '.join(PROBES)}.")
+    for name in names:
+        if name not in PROBES:
+            raise unknown("probe", name, PROBES)
+    rows, columns, groups, left_out, chosen = tables.join(
+        embeddings, predictions, attribute, target, prefix
+    )
+    warnings: list[str] = []
+    rows, groups = _in_both(rows, groups, attribute, left_out, warnings)
+    fit, test = (tables.part(rows, columns, groups, split, attribute) for split in ("val", "test"))
+    classes = _classes(fit, test, len(groups), warnings)
+    boot = _Judge(test, len(groups), classes, n_boot, seed)
+    readings = []
+    for name in names:
+        readings += _read("encoder", name, fit, test, boot, n_shuffles, seed)
+    if random is not None:
+        other = tables.of_random(rows, random, prefix)
+        pair = [
+            tables.part(other[0], other[1], groups, split, attribute) for split in ("val", "test")
+        ]
+        for name in names:
+            readings += _read("random encoder", name, pair[0], pair[1], boot, 0, seed)
+    readings += _read("target alone", "logistic", _one_hot(fit), _one_hot(test), boot, 0, seed)
+    return Leakage(
+        attribute=attribute,
+        target=chosen,
+        groups=tuple(groups),
+        n_fit=len(fit.group),
+        n_test=len(test.group),
+        n_test_patients=len(np.unique(test.patient)),
+        left_out=left_out,
+        readings=tuple(readings),
+        code=online_code(fit.x, fit.group, fit.patient, seed),
+        warnings=tuple(warnings),
+        settings={"prefix": prefix, "n_boot": n_boot, "n_shuffles": n_shuffles, "seed": seed},
+    )
+
+
+def _in_both(
+    rows: pd.DataFrame,
+    groups: list[str],
+    attribute: str,
+    left_out: dict[str, int],
+    warnings: list[str],
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of the groups that both parts have; the others are counted and warned of."""
+    parts = [set(rows[attribute][rows["split"] == split]) for split in ("val", "test")]
+    kept = [group for group in groups if all(group in part for part in parts)]
+    if len(kept) == len(groups) or len(kept) < 2:  # fewer than two: refused with its name
+        return rows, groups
+    lacking = [group for group in groups if group not in kept]
+    inside = rows[attribute].isin(kept)
+    for group in lacking:
+        warnings.append(
+            f"{attribute} = {group} is missing in the val or in the test part, and is left out: "
+            "it can be read by no probe, or judged for none."
+        )
+    left_out[f"{attribute} of a group that val or test lacks"] = int((~inside).sum())
+    return rows[inside], kept
+
+
+def _one_hot(part: ProbePart) -> ProbePart:
+    return ProbePart(part.target[:, None].astype(float), part.group, part.target, part.patient)
+
+
+def _classes(fit: ProbePart, test: ProbePart, n_groups: int, warnings: list[str]) -> list[int]:
+    """Target classes in which a probe can be fitted and judged."""
+    kept = []
+    for c in (0, 1):
+        sizes = np.bincount(fit.group[fit.target == c], minlength=n_groups)
+        there = np.bincount(test.group[test.target == c], minlength=n_groups)
+        if sizes.min() >= FLOOR and there.min() >= 1:
+            kept.append(c)
+        else:
+            warnings.append(
+                f"Target class {c} has {sizes.min()} fitting and {there.min()} test cases in its "
+                f"smallest group, and is left out given the target (expected {FLOOR} and 1)."
+            )
+    return kept
+
+
+class _Judge:
+    """AUROCs on the test part with intervals; the same draws of patients for all readings."""
+
+    def __init__(self, test: ProbePart, n_groups: int, classes: list[int], n_boot: int, seed: int):
+        self.test, self.n_groups, self.classes = test, n_groups, classes
+        self.n_boot, self.seed = n_boot, seed
+
+    def rows(self, scope: str) -> NDArray[np.bool_]:
+        if scope == SCOPES[0]:
+            return np.ones(len(self.test.group), bool)
+        return np.isin(self.test.target, self.classes)
+
+    def value(self, scope: str, scores: Array, group: Codes) -> float:
+        rows = self.rows(scope)
+        strata = None if scope == SCOPES[0] else self.test.target[rows]
+        return float(macro_auroc(group[rows], scores[rows], strata))
+
+    def interval(self, scope: str, scores: Array) -> tuple[float, float]:
+        rows = self.rows(scope)
+        group, who = self.test.group[rows], self.test.patient[rows]
+        strata = None if scope == SCOPES[0] else self.test.target[rows]
+
+        def statistic(counts: stats.Counts) -> Array:
+            return macro_auroc(group, scores[rows], strata, counts[:, who])
+
+        n_patients = int(self.test.patient.max()) + 1
+        drawn = stats.bootstrap(statistic, n_patients, self.n_boot, self.seed)
+        return stats.percentile_interval(drawn) or (float("nan"), float("nan"))
+
+
+def _scores(
+    name: str, scope: str, fit: ProbePart, test: ProbePart, judge: _Judge, seed: int
+) -> Array:
+    """The probe's P(group) for each test case, shape (n, groups)."""
+    if scope == SCOPES[0]:
+        probe = fit_probe(name, fit.x, fit.group, seed)
+        return probabilities(probe, test.x, judge.n_groups)
+    scores = np.zeros((len(test.group), judge.n_groups))
+    for c in judge.classes:
+        inside, rows = fit.target == c, test.target == c
+        if len(np.unique(fit.group[inside])) < 2:  # possible after shuffling: nothing to read
+            continue
+        probe = fit_probe(name, fit.x[inside], fit.group[inside], seed)
+        scores[rows] = probabilities(probe, test.x[rows], judge.n_groups)
+    return scores
+
+
+def _read(
+    source: str,
+    name: str,
+    fit: ProbePart,
+    test: ProbePart,
+    judge: _Judge,
+    n_shuffles: int,
+    seed: int,
+) -> list[ProbeResult]:
+    found = []
+    for scope in SCOPES if judge.classes else SCOPES[:1]:
+        scores = _scores(name, scope, fit, test, judge, seed)
+        value = judge.value(scope, scores, test.group)
+        ci = judge.interval(scope, scores) if judge.n_boot else (np.nan, np.nan)
+        null = [_shuffled(name, scope, fit, test, judge, k, seed) for k in range(n_shuffles)]
+        mean, high = (np.mean(null), np.quantile(null, 0.95)) if null else (np.nan, np.nan)
+        found.append(
+            ProbeResult(source, name, scope, value, ci[0], ci[1], float(mean), float(high))
+        )
+    return found
+
+
+def _shuffled(
+    name: str, scope: str, fit: ProbePart, test: ProbePart, judge: _Judge, k: int, seed: int
+) -> float:
+    """The AUROC after a refit with the attribute shuffled over patients in both parts."""
+    rng = stats.generator(seed, "shuffled attribute", k)
+    moved = [stats.label_permuter(part.group, part.patient)(rng) for part in (fit, test)]
+    shuffled = ProbePart(fit.x, moved[0], fit.target, fit.patient)
+    return judge.value(scope, _scores(name, scope, shuffled, test, judge, seed), moved[1])

@@ -1,0 +1,145 @@
+"""Embeddings joined with labels: what a probe is fitted on (``val``) and judged on (``test``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fairthesis import inputs, stats
+from fairthesis.embeddings._probes import Array, Codes
+from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import (
+    EMBEDDING_KEYS,
+    as_frame,
+    embedding_columns,
+    embedding_values,
+    group_values,
+    numbered_columns,
+    require_columns,
+    text_column,
+)
+
+
+@dataclass(frozen=True)
+class ProbePart:
+    """Cases of one part: embedding (n, d), group, target and patient codes of shape (n,)."""
+
+    x: Array
+    group: Codes
+    target: Codes
+    patient: Codes
+
+
+def join(
+    embeddings: pd.DataFrame,
+    predictions: pd.DataFrame,
+    attribute: str,
+    target: str | None,
+    prefix: str,
+) -> tuple[pd.DataFrame, list[str], list[str], dict[str, int], str | None]:
+    """Rows with embedding, target and attribute; embedding columns; groups; what is left out."""
+    what = "the embeddings table"
+    embeddings = as_frame(embeddings, what)
+    predictions = as_frame(predictions, "the predictions table")
+    require_columns(embeddings, EMBEDDING_KEYS, what)
+    require_columns(predictions, ["image_id", "y_true"], "the predictions table")
+    columns = embedding_columns(embeddings, prefix, what)
+    if attribute in (*EMBEDDING_KEYS, *columns):
+        raise InputError(
+            f"{attribute!r} is a column of {what} with a meaning of its own: expected an attribute "
+            "of the predictions table, such as sex. Rename it there to probe it."
+        )
+    if "target" in predictions.columns:
+        require_columns(predictions, ["target"], "the predictions table")
+        names = text_column(predictions["target"])
+        targets = sorted(names.dropna().unique())
+        if target is None and len(targets) > 1:
+            raise InputError(
+                f"The predictions table holds {len(targets)} targets: {', '.join(targets[:30])}. "
+                "Choose one (--target, target=...)."
+            )
+        target = targets[0] if target is None and targets else target
+        if target not in targets:
+            raise unknown("target", target, targets)
+        predictions = predictions[(names == target).fillna(False).to_numpy(bool)]
+    elif target is not None:
+        raise InputError(f"No column target in the predictions table: cannot take {target!r}.")
+    labels = predictions[["image_id"]].copy()
+    labels["y_true"] = inputs.label_column(predictions, "y_true", "the predictions table")
+    labels[attribute] = group_values(predictions, attribute, "the predictions table")
+    rows = embeddings[[*EMBEDDING_KEYS, *columns]].copy()
+    rows["patient_id"] = inputs.filled(inputs.key_column(rows, "patient_id", what))
+    rows["split"] = text_column(rows["split"])
+    for frame, name in ((rows, what), (labels, "the predictions table")):
+        frame["image_id"] = inputs.key_column(frame, "image_id", name)
+        if frame["image_id"].dropna().duplicated().any():
+            raise InputError(f"An image_id appears twice in {name}: expected one row per image.")
+    labels = labels.dropna(subset=["image_id"])
+    shared = rows.groupby("patient_id")["split"].nunique()
+    if (shared > 1).any():
+        raise InputError(
+            f"{int((shared > 1).sum())} patients of {what} are in more than one split, the first "
+            f"is {shared.index[shared > 1][0]!r}: a probe is judged on patients that neither the "
+            "encoder nor the probe has seen. Split by patient."
+        )
+    rows = rows[rows["split"].isin(["val", "test"])]
+    joined = rows.merge(labels, on="image_id", how="left", indicator=True)
+    left_out = {
+        "not in the predictions table": int((joined["_merge"] != "both").sum()),
+        f"no {attribute}": int((joined[attribute].isna() & (joined["_merge"] == "both")).sum()),
+    }
+    joined = joined[joined[attribute].notna()]
+    left_out["target not stated"] = int(joined["y_true"].isna().sum())
+    joined = joined[joined["y_true"].notna()]
+    if joined.empty:
+        raise InputError(
+            f"No image of the val and test parts has an embedding, a {attribute} and a target: "
+            "do the tables belong together?"
+        )
+    # A probe may depend on the order of its rows: it is that of the keys, not that of the table.
+    joined = joined.sort_values("image_id", ignore_index=True)
+    found = pd.DataFrame(embedding_values(joined, columns, what), columns=columns)
+    joined = pd.concat([joined.drop(columns=columns), found], axis=1)
+    groups = sorted(joined[attribute].unique())
+    if len(groups) < 2:
+        raise InputError(f"{attribute} has only {groups[0]!r}: expected at least two groups.")
+    return joined, columns, groups, left_out, target
+
+
+def of_random(
+    rows: pd.DataFrame, random: pd.DataFrame, prefix: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """``rows`` with the random encoder's columns in place of the encoder's, and their names."""
+    what = "the random encoder's table"
+    require_columns(random, ["image_id"], what)
+    columns = numbered_columns(random, prefix)
+    other = random[["image_id", *columns]].assign(
+        image_id=inputs.key_column(random, "image_id", what)
+    )
+    keys = rows.drop(columns=numbered_columns(rows, prefix))
+    if not columns or not set(keys["image_id"]) <= set(other["image_id"]):
+        raise InputError(
+            f"Expected {what} to hold columns {prefix}... for the same images, but it does not."
+        )
+    found = pd.DataFrame(embedding_values(other, columns, what), columns=columns, index=other.index)
+    other = pd.concat([other[["image_id"]], found], axis=1)
+    return keys.merge(other.drop_duplicates("image_id"), on="image_id", how="left"), columns
+
+
+def part(
+    rows: pd.DataFrame, columns: list[str], groups: list[str], split: str, attribute: str
+) -> ProbePart:
+    """The cases of one split; refuses a split that lacks a group."""
+    own = rows[rows["split"] == split]
+    group = pd.Categorical(own[attribute], categories=groups).codes.astype(np.intp)
+    if len(np.unique(group)) < len(groups):
+        lacking = sorted(set(groups) - set(own[attribute]))
+        raise InputError(f"The {split} part has no {attribute} = {lacking[0]!r}: cannot probe it.")
+    return ProbePart(
+        own[columns].to_numpy(np.float64),
+        group,
+        (own["y_true"].to_numpy(np.float64) > 0).astype(np.intp),
+        stats.patient_index(own["patient_id"]),
+    )

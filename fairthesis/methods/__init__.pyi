@@ -1,0 +1,97 @@
+from ._base import Method as Method
+from ._base import MethodOptions as MethodOptions
+from ._base import Setting as Setting
+from ._base import cell_probabilities as cell_probabilities
+from ._batch import Batch as Batch
+from ._cells import cell_codes as cell_codes
+from ._critics import confusion_loss as confusion_loss
+from ._dependence import conditional_hsic as conditional_hsic
+from ._dependence import cross_covariance as cross_covariance
+from ._dependence import normalised_hsic as normalised_hsic
+from ._dependence import unbiased_hsic as unbiased_hsic
+from ._discrepancy import conditional_mmd as conditional_mmd
+from ._discrepancy import squared_mmd as squared_mmd
+from ._penalised import PenaltyOptions as PenaltyOptions
+from ._registry import METHODS as METHODS
+from .adversarial import Adversarial as Adversarial
+from .adversarial import AdversarialOptions as AdversarialOptions
+from .alternating import Alternating as Alternating
+from .alternating import AlternatingOptions as AlternatingOptions
+from .balanced import Balanced as Balanced
+from .balanced import BalancedOptions as BalancedOptions
+from .cdann import CDANN as CDANN
+from .dann import DANN as DANN
+from .dann import reverse as reverse
+from .domain_independent import DomainIndependent as DomainIndependent
+from .erm import ERM as ERM
+from .fairdisco import FairDisCo as FairDisCo
+from .fairdisco import FairDisCoOptions as FairDisCoOptions
+from .fairdisco import contrastive_loss as contrastive_loss
+from .groupdro import GroupDRO as GroupDRO
+from .groupdro import GroupDROOptions as GroupDROOptions
+from .hsic import HSIC as HSIC
+from .jtt import JTT as JTT
+from .jtt import JTTOptions as JTTOptions
+from .laftr import LAFTR as LAFTR
+from .laftr import laftr_objective as laftr_objective
+from .last_layer import LastLayer as LastLayer
+from .last_layer import LastLayerOptions as LastLayerOptions
+from .mmd import MMD as MMD
+from .orthogonal import Orthogonal as Orthogonal
+from .orthogonal import OrthogonalOptions as OrthogonalOptions
+from .orthogonal import column_loss as column_loss
+from .projection import Projection as Projection
+from .projection import ProjectionOptions as ProjectionOptions
+from .projection import projected as projected
+from .reweighted import Reweighted as Reweighted
+from .reweighted import ReweightedOptions as ReweightedOptions
+
+__all__ = [
+    "CDANN",
+    "DANN",
+    "ERM",
+    "HSIC",
+    "JTT",
+    "LAFTR",
+    "METHODS",
+    "MMD",
+    "Adversarial",
+    "AdversarialOptions",
+    "Alternating",
+    "AlternatingOptions",
+    "Balanced",
+    "BalancedOptions",
+    "Batch",
+    "DomainIndependent",
+    "FairDisCo",
+    "FairDisCoOptions",
+    "GroupDRO",
+    "GroupDROOptions",
+    "JTTOptions",
+    "LastLayer",
+    "LastLayerOptions",
+    "Method",
+    "MethodOptions",
+    "Orthogonal",
+    "OrthogonalOptions",
+    "PenaltyOptions",
+    "Projection",
+    "ProjectionOptions",
+    "Reweighted",
+    "ReweightedOptions",
+    "Setting",
+    "cell_codes",
+    "cell_probabilities",
+    "column_loss",
+    "conditional_hsic",
+    "conditional_mmd",
+    "confusion_loss",
+    "contrastive_loss",
+    "cross_covariance",
+    "laftr_objective",
+    "normalised_hsic",
+    "projected",
+    "reverse",
+    "squared_mmd",
+    "unbiased_hsic",
+]

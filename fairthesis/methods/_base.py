@@ -1,0 +1,262 @@
+"""What every mitigation method shares: optimiser, masked losses, ``update`` and ``predict``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fairthesis.errors import InputError
+from fairthesis.methods._batch import Batch
+from fairthesis.models import FairEncoder
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """A method's own settings; plain training has none."""
+
+
+def check_range(
+    options: MethodOptions, *names: str, least: float = 0.0, most: float = math.inf
+) -> None:
+    """Raise ``InputError`` for an option that is not finite, below ``least`` or above ``most``."""
+    for name in names:
+        value = getattr(options, name)
+        if not least <= value <= most or not math.isfinite(value):
+            wanted = f"{least:g} or larger" if most == math.inf else f"from {least:g} to {most:g}"
+            raise InputError(f"Expected {name} to be {wanted}, but got {value}")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the loop tells a method about the run and its training part.
+
+    ``cells[k][t, c, g]`` is P(attribute k is group g | target t is c) over the training images.
+    ``classifier_rate`` multiplies the learning rate for the disease classifier.
+    ``targets``, ``attributes`` and ``patients`` are those of the training images, in the loop's
+    order: for methods that draw, weigh or hold out images.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    epochs: int
+    seed: int
+    cells: tuple[Float[Tensor, "t 2 g"], ...]
+    targets: Float[Tensor, "n t"] | None = None
+    attributes: Int[Tensor, "n a"] | None = None
+    patients: Int[Tensor, " n"] | None = None
+    classifier_rate: float = 1.0
+
+    def training_part(self) -> tuple[Float[Tensor, "n t"], Int[Tensor, "n a"]]:
+        """Targets and attributes of the training images, for methods that need them."""
+        assert self.targets is not None and self.attributes is not None
+        return self.targets, self.attributes
+
+
+def cell_probabilities(
+    targets: Float[Tensor, "n t"], codes: Int[Tensor, " n"], groups: int
+) -> Float[Tensor, "t 2 g"]:
+    """P(group | target is c) for each target and c in 0, 1, over rows where both are known.
+
+    A class without a single known row gets the uniform distribution.
+    """
+    out = torch.full((targets.shape[1], 2, groups), 1 / groups)
+    for t in range(targets.shape[1]):
+        for c in (0, 1):
+            known = codes[(targets[:, t] == c) & (codes >= 0)]
+            if len(known):
+                out[t, c] = torch.bincount(known, minlength=groups) / len(known)
+    return out
+
+
+def masked_bce(
+    logits: Float[Tensor, "n t"],
+    targets: Float[Tensor, "n t"],
+    weights: Float[Tensor, "n t"] | None = None,
+) -> Float[Tensor, ""]:
+    """Weighted mean binary cross-entropy over the known labels (NaN is "not stated").
+
+    sum_it w_it BCE(logit_it, y_it) / sum_it w_it over pairs with a label; 0 where there is none.
+    """
+    known = ~torch.isnan(targets)
+    weight = known.to(logits.dtype) if weights is None else weights * known
+    losses = F.binary_cross_entropy_with_logits(
+        logits, torch.where(known, targets, 0.0), reduction="none"
+    )
+    return (losses * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+def masked_cross_entropy(
+    logits: Float[Tensor, "n g"],
+    codes: Int[Tensor, " n"],
+    weights: Float[Tensor, " n"] | None = None,
+) -> Float[Tensor, ""]:
+    """Weighted mean cross-entropy over rows with a known group (code -1 is "unknown")."""
+    known = codes >= 0
+    weight = known.to(logits.dtype) if weights is None else weights * known
+    losses = F.cross_entropy(logits, codes.clamp_min(0), reduction="none")
+    return (losses * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+class Method(nn.Module):
+    """A way to train a ``FairEncoder``. Subclasses change ``loss`` or ``update``.
+
+    The loop calls ``begin(epoch, scores)`` and ``order(epoch)`` before every epoch,
+    ``at(epoch, fraction)`` before every step, then ``update(batch)``, which takes one optimisation
+    step and returns floats for the log. ``strength`` names the option whose value 0 is ERM, if
+    the method has one.
+    """
+
+    Options: ClassVar[type[MethodOptions]] = MethodOptions
+    summary: ClassVar[str] = ""
+    strength: ClassVar[str | None] = None
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__()
+        self.check_epochs(options, setting.epochs)
+        self.model = model
+        self.options = options
+        self.setting = setting
+        self.epoch = 0.0
+        # The sensitive branch has its own optimiser and its own clipping: with one norm for all,
+        # the attribute's gradient would scale the step of the encoder.
+        branch = [*model.sensitive_head.parameters(), *model.sensitive_classifiers.parameters()]
+        own = {id(parameter) for parameter in branch}
+        rest = [parameter for parameter in model.parameters() if id(parameter) not in own]
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "model": self.optimiser(rest, model.disease_classifier),
+            "sensitive": self.optimiser(branch),
+        }
+        self.start_bias(model.disease_classifier)
+
+    def optimiser(
+        self, parameters: Iterable[nn.Parameter], classifier: nn.Module | None = None
+    ) -> torch.optim.Optimizer:
+        """AdamW, in which the parameters of a ``classifier`` have ``classifier_rate`` the rate.
+
+        The embedding is normalised, so that a logit's scale is the classifier's alone, and Adam
+        moves a weight by no more than the learning rate in a step: at one rate for all, a run of a
+        few hundred steps ends with a classifier near its random start.
+        """
+        faster = [] if classifier is None else list(classifier.parameters())
+        same = {id(parameter) for parameter in faster}
+        groups: list[dict[str, Any]] = [{"params": list(parameters), "factor": 1.0}]
+        if self.setting.classifier_rate != 1:
+            groups[0]["params"] = [p for p in groups[0]["params"] if id(p) not in same]
+            groups.append({"params": faster, "factor": self.setting.classifier_rate})
+        return torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=self.setting.learning_rate,
+            weight_decay=self.setting.weight_decay,
+        )
+
+    @torch.no_grad()
+    def start_bias(self, classifier: nn.Linear) -> None:
+        """Start at the training part's log odds of each target, several times over if need be."""
+        if self.setting.classifier_rate == 1 or self.setting.targets is None:
+            return
+        share = self.setting.targets.nanmean(0).clamp(1e-3, 1 - 1e-3)
+        odds = torch.logit(share).to(classifier.bias)
+        classifier.bias.copy_(odds.repeat(len(classifier.bias) // len(odds)))
+
+    @classmethod
+    def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
+        """Raise ``InputError`` where a run of so many epochs is too short for the method."""
+
+    @classmethod
+    def eligible(cls, epoch: int, options: MethodOptions) -> bool:
+        """Whether the model after ``epoch`` (from 0) may be chosen by a selection rule."""
+        return True
+
+    def selectable(self, epoch: int) -> bool:
+        """``eligible`` for this run; a method overrides it where the run's length matters."""
+        return self.eligible(epoch, self.options)
+
+    def begin(self, epoch: int, scores: Callable[[], Float[Tensor, "n t"]]) -> None:
+        """Called before an epoch; ``scores()`` gives the training images' present probabilities."""
+
+    def order(self, epoch: int) -> NDArray[np.intp]:
+        """Positions in the training part in this epoch's order; only seed and epoch decide it."""
+        targets, _ = self.setting.training_part()
+        return self.generator(epoch).permutation(len(targets))
+
+    def generator(self, epoch: int) -> np.random.Generator:
+        """The random numbers of an epoch's order."""
+        return np.random.default_rng((self.setting.seed, epoch))
+
+    def done(self, epoch: float) -> float:
+        """The share of the learning rate's schedule that is over at ``epoch``, 0 to 1."""
+        return epoch / self.setting.epochs
+
+    def at(self, epoch: float, rate: float) -> None:
+        """Where training is: epochs done so far, and the learning rate's factor (0 to 1)."""
+        self.epoch = epoch
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.setting.learning_rate * rate * group.get("factor", 1.0)
+
+    def descend(self, loss: Tensor, *optimisers: str) -> None:
+        """One step down ``loss`` for one optimiser's parameters, gradients clipped to 5.
+
+        Several optimisers (default: the model's) step together, each with a clipping of its own.
+        """
+        names = optimisers or ("model",)
+        for name in names:
+            self.optimisers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        for name in names:
+            self.step_clipped(name)
+
+    def step_clipped(self, optimiser: str) -> None:
+        """One step along the gradients that are there, clipped to a norm of 5."""
+        used = self.optimisers[optimiser]
+        nn.utils.clip_grad_norm_([p for g in used.param_groups for p in g["params"]], 5.0)
+        used.step()
+
+    def sensitive_loss(
+        self, features: Float[Tensor, "n f"], batch: Batch
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "n s"]]:
+        """Cross-entropy of every attribute from the sensitive branch, and its embedding."""
+        sensitive_emb = self.model.embed_sensitive(features)
+        losses = [
+            masked_cross_entropy(logits, codes)
+            for logits, codes in zip(
+                self.model.sensitive_logits(sensitive_emb), batch.attributes.T, strict=True
+            )
+        ]
+        return torch.stack(losses).mean(), sensitive_emb
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Take one optimisation step on a batch; the named losses before it, for the log."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Disease and sensitive embeddings of images, in evaluation mode."""
+        self.eval()
+        disease_emb, sensitive_emb = self.model(images)
+        return disease_emb, sensitive_emb
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Float[Tensor, "n t"]:
+        """Probabilities of the targets, shape (n, targets)."""
+        return torch.sigmoid(self.model.disease_logits(self.embed(images)[0]))
+
+    def training_state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs from the method."""
+        optimisers = {name: o.state_dict() for name, o in self.optimisers.items()}
+        return {"module": self.state_dict(), "optimisers": optimisers}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Put back what ``training_state`` gave."""
+        self.load_state_dict(state["module"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])

@@ -1,0 +1,85 @@
+"""Critics: small networks that try to read the attributes from a disease embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fairthesis.methods._base import masked_cross_entropy
+
+# Width and depth of each critic: what one cannot read another may.
+SHAPES: tuple[tuple[int, ...], ...] = ((64,), (128, 128), (256, 256, 256))
+
+
+def critic_input(
+    z: Float[Tensor, "n d"], targets: Float[Tensor, "n t"]
+) -> Float[Tensor, n(t + 1) * d + t]:
+    """(z, z·(2y−1), y) for every target; a label that is not stated counts as y = 1/2.
+
+    The product lets even a linear critic hold a different rule for each class, so that it reads
+    the attribute *given* the target.
+    """
+    sign = 2 * torch.nan_to_num(targets, nan=0.5) - 1
+    products = [z * sign[:, t : t + 1] for t in range(targets.shape[1])]
+    return torch.cat([z, *products, (sign + 1) / 2], dim=1)
+
+
+class Critic(nn.Module):
+    """An MLP from ``critic_input`` to the logits of every attribute's groups."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], groups: Sequence[int]) -> None:
+        super().__init__()
+        sizes = [inputs, *hidden]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            layers += [nn.Linear(before, after), nn.LeakyReLU(0.1)]
+        self.body = nn.Sequential(*layers, nn.Linear(sizes[-1], sum(groups)))
+        self.groups = list(groups)
+
+    def forward(self, inputs: Float[Tensor, "n i"]) -> list[Float[Tensor, "n g"]]:
+        return list(self.body(inputs).split(self.groups, dim=1))
+
+    def reset(self) -> None:
+        """Start again from random weights."""
+        for layer in self.body:
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
+
+
+def critic_loss(
+    logits: Sequence[Float[Tensor, "n g"]],
+    attributes: Tensor,
+    weights: Float[Tensor, "n a"],
+) -> Float[Tensor, ""]:
+    """The weighted cross-entropy of the attributes, averaged over them: what a critic lowers."""
+    losses = [
+        masked_cross_entropy(logit, codes, weight)
+        for logit, codes, weight in zip(logits, attributes.T, weights.T, strict=True)
+    ]
+    return torch.stack(losses).mean()
+
+
+def confusion_loss(
+    logits: Sequence[Float[Tensor, "n g"]],
+    priors: Sequence[Float[Tensor, "n g"]],
+    attributes: Tensor,
+    weights: Float[Tensor, "n a"],
+) -> Float[Tensor, ""]:
+    """KL(prior || critic's output), weighted mean over rows and attributes: what an encoder lowers.
+
+    sum_g p_g log(p_g / q_g), where p is the (weighted) share of the groups given the row's target
+    and q the critic's answer. It is 0, its minimum, where the critic says the prior, and pulls
+    with bounded gradients (q - p) from both sides. The literal alternative, raising the critic's
+    cross-entropy, has no minimum: it is best served by a critic that is confidently *wrong*, which
+    any fresh probe reads as easily.
+    """
+    losses = []
+    for logit, prior, codes, weight in zip(logits, priors, attributes.T, weights.T, strict=True):
+        known = weight * (codes >= 0)
+        kl = (torch.xlogy(prior, prior) - prior * logit.log_softmax(1)).sum(1)  # n
+        losses.append((kl * known).sum() / known.sum().clamp_min(1e-12))
+    return torch.stack(losses).mean()

@@ -1,0 +1,107 @@
+"""ERM with a weighted penalty on the disease embedding: what most methods here have in common."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fairthesis.errors import InputError
+from fairthesis.methods._base import MethodOptions, check_range
+from fairthesis.methods._batch import Batch
+from fairthesis.methods.erm import ERM
+
+
+@dataclass(frozen=True)
+class PenaltyOptions(MethodOptions):
+    """``weight`` scales all that acts against the attribute; 0 is ERM exactly.
+
+    It is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``, the same for
+    every method, so that no method gains by its schedule.
+    """
+
+    weight: float = 1.0
+    warmup_epochs: int = 3
+    ramp_epochs: int = 5
+
+    def __post_init__(self) -> None:
+        check_range(self, "weight", "warmup_epochs", "ramp_epochs")
+
+
+class Penalised(ERM):
+    """One step down ``BCE + λ penalty(z)``, λ being the ramped ``weight``.
+
+    Subclasses give ``penalty``. While λ is 0 the step is ERM's, to the bit.
+    """
+
+    Options = PenaltyOptions
+    options: PenaltyOptions
+    strength = "weight"
+
+    @classmethod
+    def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
+        assert isinstance(options, PenaltyOptions)
+        last = options.warmup_epochs + options.ramp_epochs
+        if options.weight and last >= epochs:
+            raise InputError(
+                f"warmup_epochs + ramp_epochs is {last}, and the run has {epochs} epochs: "
+                "expected more epochs than that. Raise epochs or lower warmup_epochs and "
+                "ramp_epochs."
+            )
+
+    @classmethod
+    def eligible(cls, epoch: int, options: MethodOptions) -> bool:
+        assert isinstance(options, PenaltyOptions)
+        return options.weight == 0 or epoch >= options.warmup_epochs + options.ramp_epochs
+
+    def weight(self) -> float:
+        """λ at the present epoch: 0 in the warm-up, then up to its value (Ganin et al. 2016).
+
+        weight · (2 / (1 + exp(-10 p)) - 1), p being the share of the ramp that is over.
+        """
+        since = self.epoch - self.options.warmup_epochs
+        if self.options.weight == 0 or since < 0:
+            return 0.0
+        if since >= self.options.ramp_epochs:
+            return self.options.weight
+        ramp = 2 / (1 + math.exp(-10 * since / self.options.ramp_epochs)) - 1
+        return self.options.weight * ramp
+
+    def penalty(
+        self, z: Float[Tensor, "n d"], s: Float[Tensor, "n s"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        """What the encoder lowers, from the disease embedding and the detached sensitive one."""
+        raise NotImplementedError
+
+    def oppose(
+        self,
+        disease: Float[Tensor, ""],
+        weight: float,
+        z: Float[Tensor, "n d"],
+        s: Float[Tensor, "n s"],
+        batch: Batch,
+    ) -> dict[str, float]:
+        """The encoder's step against the attribute, and an adversary's own; floats for the log."""
+        penalty = self.penalty(z, s, batch)
+        self.descend(disease + weight * penalty)
+        return {"penalty": penalty.item()}
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        weight = self.weight()
+        if weight == 0:
+            return super().update(batch)
+        self.train()
+        features = self.model.features(batch.images)
+        z = self.model.embed_disease(features)
+        disease = self.disease_loss(z, batch)
+        sensitive, s = self.sensitive_loss(features.detach(), batch)
+        values = self.oppose(disease, weight, z, s.detach(), batch)
+        self.descend(sensitive, "sensitive")
+        return {
+            "disease_loss": disease.item(),
+            "sensitive_loss": sensitive.item(),
+            **values,
+            "weight": weight,
+        }

@@ -1,0 +1,44 @@
+"""Mitigation methods: one file each, and the table ``METHODS`` of them."""
+
+from __future__ import annotations
+
+from fairthesis.methods._base import Method
+from fairthesis.methods.adversarial import Adversarial
+from fairthesis.methods.alternating import Alternating
+from fairthesis.methods.balanced import Balanced
+from fairthesis.methods.cdann import CDANN
+from fairthesis.methods.dann import DANN
+from fairthesis.methods.domain_independent import DomainIndependent
+from fairthesis.methods.erm import ERM
+from fairthesis.methods.fairdisco import FairDisCo
+from fairthesis.methods.groupdro import GroupDRO
+from fairthesis.methods.hsic import HSIC
+from fairthesis.methods.jtt import JTT
+from fairthesis.methods.laftr import LAFTR
+from fairthesis.methods.last_layer import LastLayer
+from fairthesis.methods.mmd import MMD
+from fairthesis.methods.orthogonal import Orthogonal
+from fairthesis.methods.projection import Projection
+from fairthesis.methods.reweighted import Reweighted
+
+METHODS: dict[str, type[Method]] = {
+    "erm": ERM,
+    "balanced": Balanced,
+    "reweighted": Reweighted,
+    "groupdro": GroupDRO,
+    "domain_independent": DomainIndependent,
+    "jtt": JTT,
+    "last_layer": LastLayer,
+    "alternating": Alternating,
+    "dann": DANN,
+    "cdann": CDANN,
+    "laftr": LAFTR,
+    "projection": Projection,
+    "fairdisco": FairDisCo,
+    "hsic": HSIC,
+    "mmd": MMD,
+    "orthogonal": Orthogonal,
+    "adversarial": Adversarial,
+}
+
+__all__ = ["METHODS", "Method"]

@@ -1,0 +1,108 @@
+"""What a model does at an operating point: missed and false diagnoses, fixed rates, net benefit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fairthesis import inputs
+from fairthesis.errors import InputError
+from fairthesis.metrics._classification import Array, auroc, fnr, fpr, ratio
+
+RATE = 0.2  # the fixed false positive rate of an audit; its mirror is a true positive rate of 0.8
+
+
+def underdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
+    """Share of the diseased who are called healthy, FN / (TP + FN).
+
+    Seyyed-Kalantari et al. (2021) state it as the false positive rate of "no finding", which is
+    this rate with the disease as the positive class.
+
+    >>> float(underdiagnosis_rate(3, 0, 0, 1))
+    0.25
+    """
+    return fnr(tp, fp, tn, fn)
+
+
+def overdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
+    """Share of the healthy who are called diseased, FP / (FP + TN).
+
+    >>> float(overdiagnosis_rate(0, 1, 3, 0))
+    0.25
+    """
+    return fpr(tp, fp, tn, fn)
+
+
+def _rates(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Array, Array]:
+    """TPR and FPR at every threshold that occurs, from "nothing is positive" downwards."""
+    y, s = inputs.check_cases(y_true, y_score)
+    cut = np.concatenate([[np.inf], np.unique(s)[::-1]])
+    above = [len(part) - np.searchsorted(np.sort(part), cut, "left") for part in (s[y], s[~y])]
+    return ratio(above[0], y.sum()), ratio(above[1], (~y).sum())
+
+
+def tpr_at_fpr(y_true: ArrayLike, y_score: ArrayLike, limit: float) -> float:
+    """Highest true positive rate among thresholds with FPR <= ``limit``; nothing is interpolated.
+
+    NaN where a class is absent.
+
+    >>> tpr_at_fpr([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.8], 0.0)
+    0.5
+    """
+    _check_rate("limit", limit)
+    true, false = _rates(y_true, y_score)
+    if np.isnan(true).any() or np.isnan(false).any():
+        return float("nan")
+    return float(true[false <= limit + 1e-12].max())
+
+
+def fpr_at_tpr(y_true: ArrayLike, y_score: ArrayLike, floor: float) -> float:
+    """Lowest false positive rate among thresholds with TPR >= ``floor``.
+
+    NaN where a class is absent.
+
+    >>> fpr_at_tpr([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.8], 1.0)
+    0.5
+    """
+    _check_rate("floor", floor)
+    true, false = _rates(y_true, y_score)
+    if np.isnan(true).any() or np.isnan(false).any():
+        return float("nan")
+    return float(false[true >= floor - 1e-12].min())
+
+
+def _check_rate(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise InputError(f"{name} is {value}: expected a rate from 0 to 1.")
+
+
+def net_benefit(y_true: ArrayLike, y_score: ArrayLike, thresholds: ArrayLike) -> Array:
+    """TP/n - FP/n · t/(1-t) at each threshold t in [0, 1) (Vickers and Elkin 2006).
+
+    In units of true positives per case. Compare with calling everyone positive,
+    prevalence - (1 - prevalence) · t/(1-t), and no one, 0. Meaningful for calibrated scores: t is
+    both the cut-off and the risk at which treating and not treating are worth the same.
+
+    >>> net_benefit([0, 1], [0.3, 0.9], [0.5, 0.2]).tolist()
+    [0.5, 0.375]
+    """
+    y, s = inputs.check_cases(y_true, y_score, probability=True)
+    t = np.asarray(thresholds, np.float64)
+    if not ((t >= 0) & (t < 1)).all():
+        raise InputError("A threshold of net benefit lies outside [0, 1): expected a risk.")
+    tp, fp = ((np.sort(part) >= t[..., None]).sum(-1) for part in (s[y], s[~y]))
+    return ratio(tp - fp * t / (1 - t), len(y))
+
+
+def cross_auroc(positives: ArrayLike, negatives: ArrayLike) -> float:
+    """xAUC: the chance that a positive of one group is scored above a negative of another.
+
+    Takes the two sets of scores; ties count one half (Kallus and Zhou 2019). With both from one
+    group it is that group's AUROC. NaN where a set is empty.
+
+    >>> cross_auroc([0.9, 0.4], [0.4, 0.1])
+    0.875
+    """
+    p, n = inputs.check_scores(positives, "positives"), inputs.check_scores(negatives, "negatives")
+    labels = np.concatenate([np.ones(len(p)), np.zeros(len(n))])
+    return float(auroc(labels, np.concatenate([p, n])))

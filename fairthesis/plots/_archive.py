@@ -1,0 +1,168 @@
+"""Figures over many cohorts and variants: trade-offs, probes beside adversaries, ablations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from fairthesis.plots._figures import CHANCE, SOFT, literal, style
+from fairthesis.study import Results, headline, points
+from fairthesis.study import ablation as of_ablation
+
+COLUMNS = 3
+CROWD = 8  # methods in a panel, above which not each is drawn with its seeds
+ENDS = ("erm", "adversarial", "oracle")
+MARKS = "Ds^vPX*"  # eight colours, then the next form
+CHANGED = "#0072b2"
+REFERENCE = "#d55e00"
+
+
+def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -> Figure:
+    """AUROC against a gap, a panel per cohort: upper left is better.
+
+    A cross is a method's mean with its intervals over seeds, small dots are the seeds; a line joins
+    the methods that no other beats in both means. Where a cohort has more than eight methods, seeds
+    and intervals are drawn of the encoder, of its two ends and of the methods on the line only.
+    """
+    table = points(found)
+    numbers = ["cohort", "number", "variant"]
+    means = table.groupby(numbers)[["mean", "lo", "hi"]].mean().reset_index()
+    names = list(dict.fromkeys(table["variant"]))
+    columns = min(COLUMNS, len(found))
+    rows = -(-len(found) // columns)
+    with style():
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(2.9 * columns + 0.6, 2.7 * rows + 0.5), squeeze=False
+        )
+    for axes in grid.flat[len(found) :]:
+        axes.set_axis_off()
+    handles: dict[str, Artist] = {}
+    for axes, (cohort, results) in zip(grid.flat, found.items(), strict=False):
+        seeds = headline(results).pivot_table(
+            index=["variant", "seed"], columns="number", values="value", aggfunc="mean"
+        )
+        own = means[means["cohort"] == cohort].set_index("variant")
+        gap, auroc = (own[own["number"] == name] for name in (x, "AUROC"))
+        profile = results.provenance["experiment"]["profile"]
+        axes.set_title(f"{literal(cohort)} ({literal(profile)})", fontsize=10)
+        if gap["mean"].isna().all():
+            axes.text(0.5, 0.5, "too few cases for a gap", ha="center", transform=axes.transAxes)
+            axes.set(xticks=[], yticks=[])
+            continue
+        variants = list(dict.fromkeys(results.metrics["variant"]))
+        front = _front(gap["mean"], auroc["mean"].reindex(gap.index))
+        whole = {*ENDS, *front[2]} if len(variants) > CROWD else {*variants}
+        for variant in sorted(variants, key=lambda name: name in whole):  # those in front last
+            place = names.index(variant)
+            color, mark = f"C{place % 8}", MARKS[place // 8 % len(MARKS)]
+            across, up = (of.loc[variant, ["mean", "lo", "hi"]].to_list() for of in (gap, auroc))
+            told = literal(variant)
+            [handles[variant]] = axes.plot(across[0], up[0], mark, ms=6, color=color, label=told)
+            if variant not in whole:
+                continue
+            dots = seeds.loc[variant]
+            axes.plot(dots[x], dots["AUROC"], "o", ms=3, alpha=0.35, color=color)
+            axes.hlines(up[0], across[1], across[2], color=color, lw=1.2)
+            axes.vlines(across[0], up[1], up[2], color=color, lw=1.2)
+        axes.plot(front[0], front[1], color=SOFT, lw=0.8, ls="--", zorder=0)
+        axes.set_xlim(left=0)
+        axes.locator_params(nbins=5)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("AUROC")
+    for axes in grid.flat[max(0, len(found) - columns) : len(found)]:
+        axes.set_xlabel(literal(x))
+    listed = [name for name in names if name in handles]
+    artists, labels = [handles[name] for name in listed], [literal(name) for name in listed]
+    columns = min(6, 2 * len(found))
+    figure.legend(artists, labels, loc="outside upper center", ncols=columns)
+    return figure
+
+
+def _front(gap: pd.Series, auroc: pd.Series) -> tuple[list[float], list[float], list[str]]:
+    """The methods that no other beats in both, from the smallest gap up: gap, AUROC, name.
+
+    >>> _front(pd.Series({"a": 0.1, "b": 0.2, "c": 0.3}), pd.Series({"a": 0.8, "b": 0.7, "c": 0.9}))
+    ([0.1, 0.3], [0.8, 0.9], ['a', 'c'])
+    """
+    kept: tuple[list[float], list[float], list[str]] = ([], [], [])
+    for place in np.argsort(gap.to_numpy(), kind="stable"):
+        value = float(auroc.iloc[place])
+        if not np.isnan(value) and (not kept[1] or value > kept[1][-1]):
+            kept[0].append(float(gap.iloc[place]))
+            kept[1].append(value)
+            kept[2].append(str(gap.index[place]))
+    return kept
+
+
+def opponents(
+    results: Results, variants: Sequence[str] = ("literal", "alternating", "adversarial")
+) -> Figure:
+    """What the adversary met in training reads, epoch by epoch, and what a fresh probe does.
+
+    Plain training's fresh probe is the dashed line of every panel.
+    """
+    own = {"adversary_auroc", "critic_auroc"}
+    with style():
+        figure, grid = plt.subplots(
+            1, len(variants), figsize=(1 + 2.5 * len(variants), 3.3), squeeze=False, sharey=True
+        )
+    table = results.curves
+    plain = table[(table["variant"] == "erm") & (table["name"] == "val_leakage")]
+    for axes, variant in zip(grid[0], variants, strict=True):
+        rows = table[table["variant"] == variant]
+        drawn = (
+            (plain, SOFT, "--", "fresh probe, plain training"),
+            (rows[rows["name"] == "val_leakage"], "C1", "-", "fresh probe"),
+            (rows[rows["name"].isin(own)], "C0", "-", "adversary met in training"),
+        )
+        for part, color, line, label in drawn:
+            for place, (_, one) in enumerate(part.groupby("seed")):
+                told = label if place == 0 else None
+                axes.plot(one["epoch"] + 1, one["value"], line, color=color, label=told)
+        axes.axhline(0.5, color=CHANCE, lw=0.8)
+        axes.set(title=literal(variant), xlabel="epoch", ylim=(min(0.35, axes.get_ylim()[0]), 1.0))
+        axes.locator_params(axis="x", integer=True)
+    grid[0, 0].set_ylabel("AUROC for the attribute")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+def every_variant(results: Results | None, baseline: str = "erm") -> Figure:
+    """Every variant's numbers side by side: a dot per seed, a line at the baseline's mean.
+
+    Without results an empty frame that says so: no number stands in for one that is not there.
+    """
+    if results is None:
+        with style():
+            figure, axes = plt.subplots(figsize=(6.4, 1.2))
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "not archived: nothing to show", ha="center", va="center", color=SOFT)
+        return figure
+    table = of_ablation(results)
+    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "best probe given the target"]
+    numbers = [name for name in numbers if table[name].notna().any()]
+    variants = list(dict.fromkeys(table["variant"]))
+    with style():
+        size = (1.2 + 1.9 * len(numbers), 0.28 * len(variants) + 1)
+        figure, grid = plt.subplots(1, len(numbers), figsize=size, sharey=True, squeeze=False)
+    for axes, number in zip(grid[0], numbers, strict=True):
+        level = table.loc[table["variant"] == baseline, number].mean()
+        axes.axvline(level, color=CHANCE, lw=1)
+        for place, variant in enumerate(variants):
+            values = table.loc[table["variant"] == variant, number]
+            color = REFERENCE if variant in ("erm", "oracle") else CHANGED
+            axes.plot(values, [place] * len(values), "o", color=color, ms=4, alpha=0.6)
+            axes.plot([values.mean()], [place], "|", color=color, ms=11, mew=2)
+        title = number.replace(" difference", "\ndifference").replace(" given", "\ngiven")
+        axes.set_title(title, fontsize=9)
+        axes.grid(axis="y")
+        axes.locator_params(axis="x", nbins=4)
+    grid[0, 0].set_yticks(range(len(variants)), [*map(literal, variants)])
+    grid[0, 0].invert_yaxis()
+    return figure

@@ -1,0 +1,189 @@
+"""Figures of a cohort and of an experiment: every seed shown, chance beside every gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fairthesis.auditing import LABELS
+from fairthesis.data import Cohort
+from fairthesis.errors import InputError, unknown
+from fairthesis.plots._figures import CHANCE, literal, style
+from fairthesis.study import HEADLINE, Results, by_group, headline
+
+GAPS = ("AUROC gap", "equalized odds difference", "ECE gap")
+
+
+def pictures(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6) -> Figure:
+    """A sheet of uint8 images of shape (n, height, width, channels), each under its title."""
+    if len(images) != len(titles) or len(images) == 0:
+        raise InputError(
+            f"Expected a title for every image, but got {len(titles)} titles for {len(images)}."
+        )
+    rows = -(-len(images) // columns)
+    with style():
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(1.25 * columns, 1.45 * rows), squeeze=False
+        )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, image, title in zip(grid.flat, images, titles, strict=False):
+        axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, vmin=0, vmax=255)
+        axes.set_title(literal(title), fontsize=8, loc="center", fontweight="normal")
+    return figure
+
+
+def examples(cohort: Cohort, target: str, attribute: str, size: int = 96, each: int = 3) -> Figure:
+    """The first ``each`` training images of every group without and with the target.
+
+    Only for made cohorts: pictures of patients are shown nowhere.
+    """
+    if cohort.render is None:
+        raise InputError(f"The pictures of {cohort.name} show patients: expected a made cohort.")
+    frame = cohort.frame
+    rows: list[int] = []
+    titles: list[str] = []
+    for group in cohort.groups(attribute):
+        for value, word in ((0, "no "), (1, "")):
+            found = (frame["split"] == "train") & (cohort.group_of(attribute) == group)
+            chosen = np.flatnonzero((found & (frame[target] == value)).to_numpy())[:each]
+            rows += list(chosen)
+            titles += [f"{group}, {word}{target}"] * len(chosen)
+    return pictures(cohort.render(np.array(rows), size), titles, columns=2 * each)
+
+
+def headlines(results: Results, numbers: Sequence[str] | None = None) -> Figure:
+    """Every seed of every variant as a dot, one panel per number; a bar where chance lies.
+
+    The grey bar is the number's mean when the groups are shuffled over patients.
+    """
+    table = headline(results)
+    chosen = list(numbers or list(HEADLINE)[:4])
+    for number in chosen:
+        if number not in HEADLINE:
+            raise unknown("headline number", number, HEADLINE)
+    variants = list(dict.fromkeys(table["variant"]))
+    with style():
+        figure, grid = plt.subplots(1, len(chosen), figsize=(2.2 * len(chosen), 2.9), squeeze=False)
+    for axes, number in zip(grid[0], chosen, strict=True):
+        part = table[table["number"] == number]
+        for place, variant in enumerate(variants):
+            rows = part[part["variant"] == variant]
+            spread = np.linspace(-0.12, 0.12, len(rows)) if len(rows) > 1 else np.zeros(len(rows))
+            axes.plot(place + spread, rows["value"], "o", color=f"C{place}", alpha=0.8)
+            if rows["null_mean"].notna().any():
+                level = rows["null_mean"].mean()
+                axes.plot([place - 0.3, place + 0.3], [level, level], color=CHANCE, lw=5, zorder=0)
+        title = number.replace(" difference", "\ndifference").replace("'s ", "'s\n")
+        axes.set_title(title, fontsize=9)
+        axes.set_xticks(range(len(variants)), [literal(name, 24) for name in variants], rotation=20)
+        axes.set_xlim(-0.6, len(variants) - 0.4)
+        if number in GAPS:
+            axes.set_ylim(bottom=0)
+    # Panels of the same scale share it: a small loss must not look like a large one.
+    same = [axes for axes, number in zip(grid[0], chosen, strict=True) if number not in GAPS]
+    if same:
+        low = min(axes.get_ylim()[0] for axes in same)
+        high = max(axes.get_ylim()[1] for axes in same)
+        for axes in same:
+            axes.set_ylim(low, high)
+    return figure
+
+
+def group_change(results: Results, metric: str = "auroc") -> Figure:
+    """A metric of every group from variant to variant, mean over seeds, one line per group."""
+    table = by_group(results, metric)
+    variants = list(dict.fromkeys(table["variant"]))
+    attributes = list(dict.fromkeys(table["attribute"]))
+    with style():
+        figure, grid = plt.subplots(
+            1, len(attributes), figsize=(5.2 * len(attributes), 3), squeeze=False
+        )
+    for axes, attribute in zip(grid[0], attributes, strict=True):
+        part = table[table["attribute"] == attribute]
+        labels: list[tuple[str, float]] = []
+        for group, rows in part.groupby("group"):
+            mean = rows.groupby("variant")[["value", "n"]].mean().reindex(variants)
+            if mean["value"].isna().all():
+                continue
+            axes.plot(range(len(variants)), mean["value"], "o-")
+            text = f"{literal(group)} (n = {mean['n'].iloc[-1]:.0f})"
+            labels.append((text, float(mean["value"].iloc[-1])))
+        apart = _apart([value for _, value in labels], 0.07 * np.ptp(axes.get_ylim()))
+        for (label, value), height in zip(labels, apart, strict=True):
+            axes.annotate(
+                label,
+                (len(variants) - 1, value),
+                xytext=(len(variants) - 0.94, height),
+                va="center",
+                fontsize=9,
+                arrowprops={"arrowstyle": "-", "color": CHANCE, "lw": 0.8},
+            )
+        axes.set_xticks(range(len(variants)), [literal(name, 24) for name in variants])
+        axes.set_xlim(-0.2, len(variants) - 0.4)
+        axes.set_ylabel(literal(LABELS.get(metric, metric)))
+        axes.set_title(f"by {literal(attribute.replace('_', ' '))}")
+    return figure
+
+
+def leakage(table: pd.DataFrame) -> Figure:
+    """How well each fresh probe reads the attribute, marginally and given the target.
+
+    ``table`` is that of ``experiment.leakage``: a dot with its interval per variant and probe; the
+    grey bar is what the same probe reaches when the attribute is shuffled over patients.
+    """
+    rows = table[table["source"] == "encoder"]
+    probes, scopes = list(rows["probe"].unique()), list(rows["scope"].unique())
+    variants = list(rows["variant"].unique())
+    with style():
+        figure, grid = plt.subplots(1, len(scopes), figsize=(7, 3), squeeze=False, sharey=True)
+    for axes, scope in zip(grid[0], scopes, strict=True):
+        for place, variant in enumerate(variants):
+            part = rows[(rows["scope"] == scope) & (rows["variant"] == variant)]
+            part = part.set_index("probe").loc[probes]
+            x = np.arange(len(probes)) + 0.16 * (place - (len(variants) - 1) / 2)
+            spread = np.abs(part[["ci_low", "ci_high"]].to_numpy().T - part["auroc"].to_numpy())
+            axes.errorbar(x, part["auroc"], yerr=spread, fmt="o", label=literal(variant))
+            axes.hlines(part["shuffled_mean"], x - 0.08, x + 0.08, color=CHANCE, lw=5, zorder=0)
+        axes.set_xticks(range(len(probes)), [literal(name, 24) for name in probes], rotation=20)
+        axes.set_title(literal(scope), loc="left")
+    grid[0, 0].set_ylabel("AUROC of the probe")
+    artists, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(artists, labels, loc="outside upper center", ncols=len(variants))
+    return figure
+
+
+def _apart(heights: Sequence[float], least: float) -> list[float]:
+    """The heights, each pushed up until it is ``least`` above the one below it.
+
+    >>> _apart([0.5, 0.1, 0.5], 0.1)
+    [0.5, 0.1, 0.6]
+    """
+    out = [0.0] * len(heights)
+    below = -np.inf
+    for place in np.argsort(heights, kind="stable"):
+        below = out[place] = max(heights[place], below + least)
+    return out
+
+
+def over_epochs(
+    results: Results, names: Sequence[str], variant: str, ax: Axes | None = None
+) -> Axes:
+    """What the training log says of one variant, epoch by epoch: a line per name and seed."""
+    with style():
+        axes = ax if ax is not None else plt.subplots(figsize=(6.4, 3.2))[1]
+    rows = results.curves[results.curves["variant"] == variant]
+    for number, name in enumerate(names):
+        part = rows[rows["name"] == name]
+        for place, (_, line) in enumerate(part.groupby("seed")):
+            label = literal(name.replace("_", " ")) if place == 0 else None
+            axes.plot(line["epoch"] + 1, line["value"], color=f"C{number}", alpha=0.8, label=label)
+    axes.set_xlabel("epoch")
+    axes.legend(ncols=len(names), loc="upper center", bbox_to_anchor=(0.5, 1.16))
+    return axes

@@ -1,0 +1,211 @@
+"""Figures: a table in, matplotlib Axes out, in the package's one style.
+
+Each function takes tidy tables as ``FairnessReport.tables()`` or ``curves`` gives them, draws into
+``ax`` (a new figure where none is given) and returns the Axes, so that a notebook can go on.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fairthesis.auditing import LABELS
+from fairthesis.inputs import require_columns
+from fairthesis.stats import Ranks
+
+CHANCE = "#c9d1da"
+SOFT = "#57606a"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The package's matplotlib style, for the length of a ``with`` block."""
+    source = resources.files("fairthesis.plots").joinpath("style.mplstyle")
+    with resources.as_file(source) as path, plt.style.context(path):
+        yield
+
+
+def use_style() -> None:
+    """Set the package's matplotlib style for the session; a notebook calls this once."""
+    with resources.as_file(resources.files("fairthesis.plots").joinpath("style.mplstyle")) as path:
+        plt.style.use(path)
+    # A notebook's backend registers itself with the first figure; inside a `with style()` block
+    # that would be undone at the block's end, and later figures would not be shown.
+    plt.switch_backend(plt.get_backend())
+
+
+def literal(name: object, longest: int = 48) -> str:
+    """A name as a figure's text shows it, letter for letter, on one line.
+
+    Names of groups, attributes, variants and data sets come from users' tables, and matplotlib
+    reads meaning into some: what stands between two dollar signs is set as a formula, or is a
+    traceback, and a label that begins with ``_`` is left out of legends. A character that cannot
+    be drawn is shown as U+FFFD; of a long name the middle is left out.
+
+    >>> print(literal("$50k-$100k"), literal("a  name"), literal("long " * 20, 16))
+    \\$50k-\\$100k a name long lon…ng long
+    """
+    odd = ("Cc", "Cs", "Cn", "Co")  # control characters, halves of characters, unassigned
+    text = " ".join(str(name).split())
+    text = "".join("\ufffd" if unicodedata.category(one) in odd else one for one in text)
+    if len(text) > longest:
+        half = (longest - 1) // 2
+        text = f"{text[: longest - 1 - half]}…{text[-half:]}"
+    text = text.replace("$", r"\$")
+    return f"\u200b{text}" if text.startswith("_") else text or "(no name)"
+
+
+def _axes(ax: Axes | None, **figure: Any) -> Axes:
+    if ax is not None:
+        return ax
+    with style():
+        return plt.subplots(**figure)[1]
+
+
+def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) -> Axes:
+    """A metric of each group with its interval, groups top down.
+
+    ``groups`` has the columns ``attribute, group, n, metric, value, ci_low, ci_high`` of
+    ``FairnessReport.tables()["groups"]``.
+    """
+    require_columns(groups, ["attribute", "group", "n", "metric", "value", "ci_low"], "groups")
+    rows = groups[groups["metric"] == metric].reset_index(drop=True)
+    ax = _axes(ax, figsize=(6.4, 0.9 + 0.34 * len(rows)))
+    for k, attribute in enumerate(rows["attribute"].unique()):
+        part = rows[rows["attribute"] == attribute]
+        ax.hlines(part.index, part["ci_low"], part["ci_high"], color=f"C{k}")
+        ax.plot(part["value"], part.index, "o", color=f"C{k}", label=literal(attribute))
+    counted = zip(rows["group"], rows["n"], strict=True)
+    ax.set_yticks(rows.index, [f"{literal(group)} (n = {n})" for group, n in counted])
+    ax.invert_yaxis()
+    ax.set_xlabel(literal(LABELS.get(metric, metric)))
+    if rows["attribute"].nunique() > 1:
+        ax.legend(loc="best")
+    return ax
+
+
+def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> Axes:
+    """The gaps of one attribute with their intervals, before the range that chance gives.
+
+    ``disparities`` is ``FairnessReport.tables()["disparities"]``. The grey bar ends at the 95 %
+    point under permutation. The worst group's AUROC, which is no gap, is left out.
+    """
+    require_columns(disparities, ["attribute", "name", "value", "null_q95"], "disparities")
+    mine = (disparities["attribute"] == attribute) & (disparities["name"] != "worst_group_auroc")
+    rows = disparities[mine].reset_index(drop=True)
+    ax = _axes(ax, figsize=(6.4, 0.9 + 0.34 * len(rows)))
+    ax.barh(rows.index, rows["null_q95"], color=CHANCE, height=0.7, label="chance (95 % point)")
+    ax.hlines(rows.index, rows["ci_low"], rows["ci_high"], color="C0")
+    ax.plot(rows["value"], rows.index, "o", color="C0", label="observed, 95 % interval")
+    ax.set_yticks(rows.index, [literal(LABELS.get(name, name)) for name in rows["name"]])
+    ax.invert_yaxis()
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"difference between groups of {literal(attribute)}")
+    ax.legend(loc="best")
+    return ax
+
+
+def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+    """ROC curves by name; each table has the columns ``fpr, tpr`` of ``curves.roc_curve``."""
+    ax = _axes(ax, figsize=(4.2, 4.0))
+    ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
+    for name, curve in curves.items():
+        ax.plot(curve["fpr"], curve["tpr"], label=literal(name))
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1))
+    ax.set_aspect("equal")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def reliability(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+    """Reliability by name; each table is one of ``curves.reliability_curve``."""
+    ax = _axes(ax, figsize=(4.2, 4.0))
+    ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
+    for k, (name, curve) in enumerate(curves.items()):
+        ax.vlines(curve["score"], curve["low"], curve["high"], color=f"C{k}", linewidth=0.8)
+        line: dict[str, Any] = {"color": f"C{k}", "markersize": 3.5, "label": literal(name)}
+        ax.plot(curve["score"], curve["rate"], "o-", **line)
+    ax.set(xlabel="mean score", ylabel="observed rate", xlim=(0, 1), ylim=(0, 1))
+    ax.set_aspect("equal")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def trade_off(
+    runs: pd.DataFrame, x: str = "auroc_gap", y: str = "auroc", ax: Axes | None = None
+) -> Axes:
+    """Runs of several methods: one faint point a seed, one mean a method.
+
+    ``runs`` has a row per run with the columns ``method``, ``x`` and ``y``.
+    """
+    require_columns(runs, ["method", x, y], "runs")
+    ax = _axes(ax, figsize=(5.2, 4.0))
+    for k, (name, part) in enumerate(runs.groupby("method", sort=True)):
+        ax.plot(part[x], part[y], "o", color=f"C{k}", alpha=0.35, markersize=4)
+        mean: dict[str, Any] = {"color": f"C{k}", "markersize": 7, "label": literal(name)}
+        ax.plot(part[x].mean(), part[y].mean(), "D", **mean)
+    ax.set(xlabel=literal(LABELS.get(x, x)), ylabel=literal(LABELS.get(y, y)))
+    ax.legend(loc="best")
+    return ax
+
+
+def curves_over_epochs(
+    log: pd.DataFrame, columns: Mapping[str, str], ax: Axes | None = None
+) -> Axes:
+    """Columns of a training log over ``epoch``; ``columns`` maps each to its label."""
+    require_columns(log, ["epoch", *columns], "log")
+    ax = _axes(ax)
+    for column, label in columns.items():
+        ax.plot(log["epoch"], log[column], label=literal(label))
+    ax.set_xlabel("epoch")
+    ax.legend(loc="best")
+    return ax
+
+
+def critical_difference(ranks: Ranks, ax: Axes | None = None) -> Axes:
+    """Critical-difference diagram: mean ranks on a line, best left; a bar joins what may be equal.
+
+    Two methods under one bar do not differ at the level of ``ranks`` (Demšar 2006).
+    """
+    names, k = list(ranks.mean.index), len(ranks.mean)
+    left = -(-k // 2)
+    bars = ranks.cliques()
+    step, below = 0.32, 0.25 + 0.13 * len(bars)
+    ax = _axes(ax, figsize=(6.4 if k <= 12 else 7.6, 0.68 * (0.75 + below + step * left)))
+    ax.set(xlim=(1.0, float(k)), ylim=(-below - step * left, 0.75))
+    ax.plot([1, k], [0, 0], color="black", lw=1, clip_on=False)
+    # Names of 20 methods and more take most of the width: not every rank has room for its number.
+    for tick in range(1, k + 1) if k <= 12 else [1, *range(5, k - 1, 5), k]:
+        ax.plot([tick, tick], [0, 0.1], color="black", lw=1, clip_on=False)
+        ax.text(tick, 0.16, str(tick), ha="center", va="bottom", fontsize=9)
+    width = ranks.critical_difference
+    ax.plot([1, 1 + width], [0.52, 0.52], "|-", color=SOFT, lw=1.5, clip_on=False)
+    told = f"CD = {width:.2f}, {ranks.n} data sets, level {ranks.alpha:g}"
+    if width < (k - 1) / 2:
+        ax.text(1 + width + 0.03 * (k - 1), 0.52, told, va="center", fontsize=9, color=SOFT)
+    else:  # no room beside the line
+        ax.text(1, 0.62, told, va="bottom", fontsize=9, color=SOFT)
+    for place, name in enumerate(names):
+        rank = float(ranks.mean[name])
+        row = place if place < left else k - 1 - place
+        height = -below - step * row
+        # The better half is named at the left, the worse half at the right, lines never cross.
+        edge, side = (1 - 0.04 * (k - 1), "right") if place < left else (k + 0.04 * (k - 1), "left")
+        ax.plot([rank, rank, edge], [0, height, height], color=SOFT, lw=1, clip_on=False)
+        ax.plot(rank, 0, "o", color="C0", markersize=5, clip_on=False)
+        gap = -0.02 * (k - 1) if side == "right" else 0.02 * (k - 1)
+        text = f"{literal(name)} ({rank:.2f})"
+        ax.text(edge + gap, height, text, ha=side, va="center", fontsize=9)
+    for row, members in enumerate(bars):
+        ends = [float(ranks.mean[members[0]]), float(ranks.mean[members[-1]])]
+        height = -0.16 - 0.13 * row
+        ax.plot(ends, [height, height], color="black", lw=4, solid_capstyle="butt", clip_on=False)
+    ax.set_axis_off()
+    return ax

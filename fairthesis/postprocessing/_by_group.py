@@ -1,0 +1,269 @@
+"""Tables in, tables out: thresholds and recalibration by group, fitted on ``val``.
+
+Each function takes a predictions table and gives its ``test`` rows with a new column. All of them
+need the patient's group when they are used, which is a decision of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.isotonic import IsotonicRegression
+
+from fairthesis import metrics
+from fairthesis.embeddings import fit_leace
+from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import (
+    WHAT,
+    as_frame,
+    as_text,
+    embedding_columns,
+    embedding_values,
+    group_values,
+    is_empty,
+    key_column,
+    labels_of,
+    of_target,
+    require_columns,
+    scores_of,
+    text_column,
+)
+from fairthesis.metrics import Array
+
+CONSTRAINTS = (
+    "equalized_odds",
+    "demographic_parity",
+    "true_positive_rate_parity",
+    "false_positive_rate_parity",
+)
+CALIBRATIONS = ("logistic", "isotonic")
+
+
+class Scores(BaseEstimator):  # type: ignore[misc]
+    """fairlearn's idea of an estimator for scores that are there already: it hands them through."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Scores:
+        self.fitted_ = True
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        return np.asarray(X, np.float64).reshape(len(np.asarray(X)), -1)[:, 0]
+
+
+def equalize(
+    frame: pd.DataFrame,
+    *,
+    group: str,
+    constraint: str = "equalized_odds",
+    objective: str = "balanced_accuracy_score",
+    target: str | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Test rows with ``y_pred`` by fairlearn's ThresholdOptimizer (Hardt, Price, Srebro 2016).
+
+    Thresholds by group, drawn at random between two where the constraint needs it: the seed
+    decides the draw. Fitted on ``val``.
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"split": ["val", "test"] * 200, "sex": rng.choice(["f", "m"], 400)})
+    >>> table["y_true"] = rng.integers(0, 2, 400)
+    >>> table["y_score"] = (table["y_true"] + rng.random(400)) / 2
+    >>> sorted(equalize(table, group="sex")["y_pred"].unique().tolist())
+    [0, 1]
+    """
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    if constraint not in CONSTRAINTS:
+        raise unknown("constraint", constraint, CONSTRAINTS)
+    val, test = _parts(frame, group, target)
+    for name, labels in val.groupby(group)["y_true"]:
+        if labels.nunique() < 2:
+            raise InputError(
+                f"{group} = {name} has only y_true = {labels.iloc[0]:g} in the val part: expected "
+                "both classes in every group. Merge groups, or leave this one out."
+            )
+    optimizer = ThresholdOptimizer(
+        estimator=Scores().fit([], []),
+        constraints=constraint,
+        objective=objective,
+        prefit=True,
+        predict_method="predict",
+    )
+    scores = val[["y_score"]].to_numpy(np.float64)
+    optimizer.fit(scores, val["y_true"].astype(int).to_numpy(), sensitive_features=val[group])
+    called = optimizer.predict(
+        test[["y_score"]].to_numpy(np.float64),
+        sensitive_features=test[group],
+        random_state=seed,
+    )
+    return test.assign(y_pred=np.asarray(called, np.int64))
+
+
+def level_up_thresholds(
+    frame: pd.DataFrame, *, group: str, threshold: float, target: str | None = None
+) -> dict[str, float]:
+    """A threshold per group that raises the worst group's TPR to the best one's; none is lowered.
+
+    From one ``threshold`` for all, every group's threshold goes down until its true positive rate
+    on ``val`` is at least the highest among groups; it never goes up, so no group's TPR falls
+    below what the single threshold gives, on any data. The price is paid in false positives:
+    look at them (Mittelstadt, Wachter and Russell 2023, on levelling up).
+
+    >>> table = pd.DataFrame({"split": ["val", "val", "test"] * 2, "sex": list("fffmmm")})
+    >>> table["y_true"], table["y_score"] = 1, [0.6, 0.7, 0.6, 0.4, 0.3, 0.4]
+    >>> level_up_thresholds(table, group="sex", threshold=0.5)
+    {'f': 0.5, 'm': 0.3}
+    """
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold is {threshold:g}: expected a number from 0 to 1.")
+    val, _ = _parts(frame, group, target)
+    positive = val[val["y_true"] == 1]
+    scores = {str(g): np.sort(rows["y_score"])[::-1] for g, rows in positive.groupby(group)}
+    for name in sorted(val[group].unique()):
+        if name not in scores:
+            raise InputError(f"{group} = {name} has no positive case in the val part.")
+    best = max(float((s >= threshold).mean()) for s in scores.values())
+    found = {}
+    for name, descending in scores.items():
+        needed = int(np.ceil(best * len(descending) - 1e-9))
+        found[name] = min(threshold, float(descending[needed - 1]) if needed else threshold)
+    return found
+
+
+def apply_thresholds(
+    frame: pd.DataFrame, cut: dict[str, float], *, group: str, target: str | None = None
+) -> pd.DataFrame:
+    """Test rows with ``y_pred``: 1 where the score is at least the threshold of the row's group.
+
+    >>> table = pd.DataFrame({"split": ["test"] * 2, "sex": ["f", "m"], "y_true": [1, 0]})
+    >>> table["y_score"] = 0.4
+    >>> apply_thresholds(table, {"f": 0.5, "m": 0.3}, group="sex")["y_pred"].tolist()
+    [0, 1]
+    """
+    rows = _stated(frame, group, target)
+    test = rows[rows["split"] == "test"]
+    if test.empty:
+        raise InputError(f"No row of the test part has a label, a score and a {group}.")
+    for name in test[group].unique():
+        if name not in cut:
+            raise unknown(f"{group} without a threshold", name, cut)
+    return test.assign(y_pred=(test["y_score"] >= test[group].map(cut)).astype(np.int64))
+
+
+def recalibrate(
+    frame: pd.DataFrame, *, group: str, method: str = "logistic", target: str | None = None
+) -> pd.DataFrame:
+    """Test rows with ``y_score`` recalibrated in each group by a map fitted on its ``val`` rows.
+
+    ``logistic`` is the line of ``calibration.recalibration_line`` on the logit (Platt 1999; Cox
+    1958), ``isotonic`` the monotone step function (Zadrozny and Elkan 2002), which wants some
+    hundreds of cases per group. The order of scores within a group is kept, up to ties. Between
+    groups it changes, and with it the overall AUROC.
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"split": ["val", "test"] * 500, "sex": ["f", "f", "m", "m"] * 250})
+    >>> table["y_true"] = rng.integers(0, 2, 1000)
+    >>> table["y_score"] = 0.8 + 0.1 * rng.random(1000) + 0.02 * table["y_true"]
+    >>> bool(abs(recalibrate(table, group="sex")["y_score"].mean() - 0.5) < 0.05)
+    True
+    """
+    if method not in CALIBRATIONS:
+        raise unknown("calibration", method, CALIBRATIONS)
+    val, test = _parts(frame, group, target)
+    made = pd.Series(np.nan, index=test.index)
+    for name, rows in test.groupby(group):
+        held = val[val[group] == name]
+        y, s = held["y_true"].to_numpy(np.float64), held["y_score"].to_numpy(np.float64)
+        if not 0 < y.sum() < len(y):
+            raise InputError(
+                f"{group} = {name} has {int(y.sum())} positive of {len(y)} cases in the val part: "
+                "expected both classes to recalibrate on."
+            )
+        made[rows.index] = _map(method, y, s, rows["y_score"].to_numpy(np.float64), str(name))
+    return test.assign(y_score=made)
+
+
+def _map(method: str, y: Array, s: Array, new: Array, name: str) -> NDArray[np.float64]:
+    if method == "isotonic":
+        line = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(s, y)
+        return np.asarray(line.predict(new), np.float64)
+    a, b = metrics.recalibration_line(metrics.logit(s), np.ones(len(y)), y)
+    if not np.isfinite(a) or b <= 0:
+        raise InputError(
+            f"No rising calibration line can be fitted for {name}: the classes are separated, all "
+            "scores are equal, or higher scores are less often positive."
+        )
+    return np.asarray(1 / (1 + np.exp(-(a + b * metrics.logit(new)))), np.float64)
+
+
+def erase(
+    embeddings: pd.DataFrame, labels: pd.DataFrame, *, group: str, prefix: str = "disease_"
+) -> pd.DataFrame:
+    """The embeddings table, its columns ``prefix`` + number after LEACE of the attribute ``group``.
+
+    The eraser (``erasure.fit_leace``) is fitted on the rows outside ``test`` whose group is known
+    and applied to every row: it needs no group where it is used. ``labels`` has ``image_id`` and
+    the attribute, a predictions table for instance. Columns keep their type.
+
+    >>> table = pd.DataFrame({"image_id": list("abcd"), "split": "val", "disease_0": [0., 1, 4, 5]})
+    >>> groups = pd.DataFrame({"image_id": list("abcd"), "sex": ["f", "f", "m", "m"]})
+    >>> erase(table, groups, group="sex")["disease_0"].tolist()
+    [2.5, 2.5, 2.5, 2.5]
+    """
+    what = "the embeddings table"
+    embeddings, labels = as_frame(embeddings, what), as_frame(labels, "the table of labels")
+    require_columns(embeddings, ["image_id", "split"], what)
+    require_columns(labels, ["image_id"], "the table of labels")
+    named = group_values(labels, group, "the table of labels")
+    columns = embedding_columns(embeddings, prefix, what)
+    x = embedding_values(embeddings, columns, what)
+    own = pd.DataFrame(
+        {"image_id": key_column(labels, "image_id", "the table of labels"), group: named}
+    )
+    own = own.dropna(subset=["image_id"]).drop_duplicates()
+    if own["image_id"].duplicated().any():
+        twice = own.loc[own["image_id"].duplicated(), "image_id"].iloc[0]
+        raise InputError(f"Image {twice!r} has two values of {group}: expected one.")
+    names = key_column(embeddings, "image_id", what).map(own.set_index("image_id")[group])
+    outside = (text_column(embeddings["split"]) != "test").fillna(True)
+    fitted = (outside & names.notna()).to_numpy(bool)
+    if not fitted.any():
+        raise InputError(
+            f"No row of {what} outside the test part has a known {group}: expected val or train "
+            "rows to fit on. Do the tables belong together?"
+        )
+    erased = fit_leace(x[fitted], names[fitted].to_numpy(str))(x)
+    made = pd.DataFrame(erased, columns=columns, index=embeddings.index)
+    kinds = {c: embeddings[c].dtype for c in columns}
+    kept = {c: kind for c, kind in kinds.items() if pd.api.types.is_float_dtype(kind)}
+    return embeddings.assign(**{c: made[c].astype(kept.get(c, np.float64)) for c in columns})
+
+
+def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
+    """Rows of the target with score, label and group known, as numbers that an audit takes."""
+    frame = as_frame(frame, WHAT)
+    require_columns(frame, ["split", "y_true", "y_score"], WHAT)
+    rows, _ = of_target(frame.reset_index(drop=True), target)
+    names = group_values(rows, group, WHAT)
+    rows = rows.assign(**{group: names.astype(object), "split": as_text(rows["split"])})
+    there = ~(is_empty(rows["y_true"]) | is_empty(rows["y_score"]))
+    rows = rows[rows["split"].isin(["val", "test"]) & there].dropna(subset=[group])
+    y = labels_of(rows, "y_true", both=False) if len(rows) else np.empty(0)
+    s = scores_of(rows, "y_score") if len(rows) else np.empty(0)
+    return rows.assign(y_true=y.astype(np.int64), y_score=s)
+
+
+def _parts(
+    frame: pd.DataFrame, group: str, target: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows = _stated(frame, group, target)
+    val, test = (rows[rows["split"] == part] for part in ("val", "test"))
+    for part, name in ((val, "val"), (test, "test")):
+        if part.empty:
+            raise InputError(f"No row of the {name} part has a label, a score and a {group}.")
+    strange = set(test[group]) - set(val[group])
+    if strange:
+        raise unknown(f"{group} in the test part", sorted(strange)[0], set(val[group]))
+    return val, test

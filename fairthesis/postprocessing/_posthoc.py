@@ -1,0 +1,213 @@
+"""Methods on the tables of a finished run: other embeddings or other scores come out.
+
+Nothing is trained but a linear head. What is fitted is fitted on rows of the ``train`` part (or
+``val``, where a method says so), never on ``test``. `fairthesis.finished` applies them to run
+directories.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fairthesis.embeddings import Eraser, fit_leace
+from fairthesis.errors import InputError
+from fairthesis.postprocessing._by_group import Scores
+
+Array = NDArray[np.float64]
+ROUNDING = 1e-6  # of the embedding's spread: embeddings are stored with 24 bits
+
+
+@dataclass(frozen=True)
+class Run:
+    """The tables of a run, by image: rows of ``keys`` and of the arrays belong together.
+
+    ``z`` (n, d) is the disease embedding, ``y_true`` and ``y_score`` (n, targets), NaN unknown,
+    ``group`` (n,) the joint group of all attributes, None where any of them is unknown.
+    """
+
+    keys: pd.DataFrame
+    z: Array
+    y_true: Array
+    y_score: Array
+    group: NDArray[np.object_]
+    targets: tuple[str, ...]
+    seed: int
+
+    def part(self, name: str) -> NDArray[np.bool_]:
+        """Which rows are of a split."""
+        return (self.keys["split"] == name).to_numpy()
+
+    def known(self, name: str) -> NDArray[np.bool_]:
+        """Rows of a split whose group is known."""
+        return self.part(name) & np.array([group is not None for group in self.group])
+
+
+def _logistic() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=1000))
+
+
+def refit(run: Run, z: Array) -> Run:
+    """The run with embedding ``z`` and a fresh logistic head per target, fitted on ``train``.
+
+    A number of the embedding that ``z`` leaves no spread but rounding is made constant: a head that
+    scales its input would read the disease from the rounding.
+    """
+    before, after = (values[run.part("train")] for values in (run.z, z))
+    erased = after.std(0) <= ROUNDING * before.std(0).max()
+    z = np.where(erased, after.mean(0), z)
+    scores = np.empty_like(run.y_score)
+    for t, y in enumerate(run.y_true.T):
+        rows = run.part("train") & ~np.isnan(y)
+        if len(np.unique(y[rows])) < 2:
+            raise InputError(
+                f"Target {run.targets[t]!r} has one class in the train part: expected cases of "
+                "both."
+            )
+        scores[:, t] = _logistic().fit(z[rows], y[rows]).predict_proba(z)[:, 1]
+    return dataclasses.replace(run, z=z, y_score=scores)
+
+
+def leace(run: Run) -> Run:
+    """LEACE on the disease embedding: no linear probe reads the groups (on the fitting rows).
+
+    The eraser is fitted on train rows with a known group and applied to all rows; marginal, so
+    that what the target says of the group goes, too. A logistic head is fitted anew.
+
+    Reference: Belrose et al., NeurIPS 2023.
+    """
+    rows = run.known("train")
+    return refit(run, fit_leace(run.z[rows], run.group[rows])(run.z))
+
+
+def mean_differences(z: Array, group: NDArray[np.object_], y_true: Array) -> Array:
+    """Group mean less class mean, for every class of every target, shape (directions, d).
+
+    >>> z = np.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]])
+    >>> mean_differences(z, np.array(["f", "m", "f"], object), np.array([[0.0], [0.0], [1.0]]))
+    array([[-1.,  0.],
+           [ 1.,  0.],
+           [ 0.,  0.]])
+    """
+    found = []
+    for y in y_true.T:
+        for c in (0, 1):
+            inside = y == c
+            if inside.any():
+                middle = z[inside].mean(0)
+                for value in sorted(set(group[inside])):
+                    found.append(z[inside & (group == value)].mean(0) - middle)
+    return np.array(found).reshape(-1, z.shape[1])
+
+
+def orthogonalised(run: Run) -> Run:
+    """The disease embedding less the directions in which group means differ, given the target.
+
+    z - Q Q' (z - mean), Q an orthonormal basis of ``mean_differences`` on train rows with known
+    group: within each class of each target all groups then have one mean (on the fitting rows),
+    and differences that come from the target alone stay. An orthogonal projection removes more than
+    LEACE needs to. A logistic head is fitted anew.
+
+    Reference: mean-difference projection as in Bolukbasi et al., NeurIPS 2016, within classes.
+    """
+    rows = run.known("train")
+    directions = mean_differences(run.z[rows], run.group[rows], run.y_true[rows])
+    _, size, axes = np.linalg.svd(directions, full_matrices=False)
+    basis = axes[size > ROUNDING * run.z[rows].std()]
+    return refit(run, Eraser(run.z[rows].mean(0), basis.T @ basis)(run.z))
+
+
+def exponentiated_gradient(run: Run) -> Run:
+    """fairlearn's ExponentiatedGradient with EqualizedOdds on the disease embedding.
+
+    The reduction of Agarwal et al. (ICML 2018) with logistic regression, fitted on train rows with
+    known label and group; per target. It gives a mixture of classifiers and a guarantee on
+    decisions drawn from it: the score is that decision, 0 or 1, drawn with the run's seed
+    (fairlearn's ``predict``), and an AUROC of it is no AUROC of scores. The embedding stays; no
+    group is needed in use.
+    """
+    from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
+
+    scores = np.empty_like(run.y_score)
+    for t, y in enumerate(run.y_true.T):
+        rows = run.known("train") & ~np.isnan(y)
+        scale = StandardScaler().fit(run.z[rows])
+        reduction = ExponentiatedGradient(
+            LogisticRegression(C=1.0, max_iter=1000), EqualizedOdds(), eps=0.01
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # fairlearn's own use of pandas; its fits that stop early
+            reduction.fit(
+                scale.transform(run.z[rows]),
+                y[rows].astype(int),
+                sensitive_features=run.group[rows].astype(str),
+            )
+            scores[:, t] = reduction.predict(scale.transform(run.z), random_state=run.seed)
+    return dataclasses.replace(run, y_score=scores)
+
+
+def threshold_optimizer(run: Run) -> Run:
+    """fairlearn's ThresholdOptimizer on the scores: thresholds by group for equalized odds.
+
+    Fitted on **val** rows with known label and group (thresholds are chosen there, as everywhere),
+    per target; needs the group in use. The score is the decision, 0 or 1, drawn with the run's seed
+    where a threshold is randomised: any threshold between gives that decision, and an AUROC of it
+    is no AUROC of scores. Rows of unknown group, or of one that has not both classes in val, keep
+    no score: rates that are not known cannot be made equal.
+
+    Reference: Hardt, Price and Srebro, NeurIPS 2016.
+    """
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    scores = np.full_like(run.y_score, np.nan)
+    known = np.array([group is not None for group in run.group])
+    names = run.group.astype(str)  # an unknown one becomes "None", and a group may be called that
+    for t, y in enumerate(run.y_true.T):
+        rows = run.known("val") & ~np.isnan(y)
+        both = [g for g in set(run.group[rows]) if len(np.unique(y[rows & (run.group == g)])) == 2]
+        rows &= np.isin(names, both)
+        if len(both) < 2:
+            raise InputError(
+                f"{len(both) or 'No'} group has both classes of {run.targets[t]!r} in the val "
+                "part: rates are made equal between two groups or more. Take another attribute or "
+                "target, or other splits."
+            )
+        optimizer = ThresholdOptimizer(
+            estimator=Scores().fit([], []),
+            constraints="equalized_odds",
+            objective="balanced_accuracy_score",
+            prefit=True,
+            predict_method="predict",
+        )
+        optimizer.fit(
+            run.y_score[rows, t : t + 1],
+            y[rows].astype(int),
+            sensitive_features=names[rows],
+        )
+        seen = known & np.isin(names, both)
+        scores[seen, t] = optimizer.predict(
+            run.y_score[seen, t : t + 1],
+            sensitive_features=names[seen],
+            random_state=run.seed,
+        )
+    return dataclasses.replace(run, y_score=scores)
+
+
+POSTHOC: dict[str, Callable[[Run], Run]] = {
+    "leace": leace,
+    "orthogonalised": orthogonalised,
+    "exponentiated_gradient": exponentiated_gradient,
+    "threshold_optimizer": threshold_optimizer,
+}

@@ -1,0 +1,175 @@
+"""The variance of an AUROC in closed form, and the paired test of two AUROCs on the same cases.
+
+DeLong's for independent cases; Obuchowski's where patients have several rows. The audit resamples
+patients: these are the cross-checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from fairthesis import inputs
+from fairthesis.errors import InputError
+from fairthesis.metrics import Array
+from fairthesis.stats._resampling import patient_index
+
+
+@dataclass(frozen=True)
+class Normal:
+    """An estimate with a normal approximation: value, standard error, interval, p value.
+
+    The p value is two-sided, for no difference (paired) or an AUROC of 0.5 (single).
+    """
+
+    value: float
+    standard_error: float
+    ci: tuple[float, float]
+    p_value: float
+
+
+def _placements(y: NDArray[np.bool_], s: Array) -> tuple[Array, Array]:
+    """For each positive the share of negatives below it, for each negative that of positives above.
+
+    Ties count one half. The mean of either is the AUROC.
+    """
+    pos, neg = s[y], s[~y]
+    sorted_pos, sorted_neg = np.sort(pos), np.sort(neg)
+
+    def below(reference: Array, values: Array) -> Array:
+        left, right = (np.searchsorted(reference, values, side) for side in ("left", "right"))
+        return np.asarray((left + right) / 2 / len(reference))
+
+    return below(sorted_neg, pos), 1 - below(sorted_pos, neg)
+
+
+def _estimate(value: float, variance: float, null: float, level: float) -> Normal:
+    error = float(np.sqrt(max(variance, 0.0)))
+    half = float(ndtri((1 + level) / 2)) * error
+    distance = abs(value - null)
+    p = float(2 * ndtr(-distance / error)) if error > 0 else float(distance == 0)
+    return Normal(value, error, (value - half, value + half), p)
+
+
+def _both(y_true: ArrayLike) -> NDArray[np.bool_]:
+    y = inputs.check_binary(y_true)
+    if min(y.sum(), (~y).sum()) < 2:
+        raise InputError(
+            "The variance of an AUROC needs two positive and two negative cases, but got "
+            f"{int(y.sum())} and {int((~y).sum())}."
+        )
+    return y
+
+
+def _scores(y: NDArray[np.bool_], values: ArrayLike, name: str = "y_score") -> Array:
+    s = inputs.check_scores(values, name)
+    inputs.check_same_length(y, s, name)
+    return s
+
+
+def delong(y_true: ArrayLike, y_score: ArrayLike, level: float = 0.95) -> Normal:
+    """AUROC with DeLong's standard error (DeLong, DeLong and Clarke-Pearson 1988).
+
+    var = var(V10)/P + var(V01)/N over the placements V of positives and negatives.
+
+    >>> round(delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value, 3)
+    0.75
+    """
+    y = _both(y_true)
+    v10, v01 = _placements(y, _scores(y, y_score))
+    variance = v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01)
+    return _estimate(float(v10.mean()), float(variance), 0.5, level)
+
+
+def delong_paired(
+    y_true: ArrayLike, first: ArrayLike, second: ArrayLike, level: float = 0.95
+) -> Normal:
+    """AUROC of ``second`` minus that of ``first`` on the same cases, DeLong's paired test.
+
+    >>> delong_paired([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.2, 0.7, 0.8]).value
+    0.25
+    """
+    y = _both(y_true)
+    a = _placements(y, _scores(y, first, "first"))
+    b = _placements(y, _scores(y, second, "second"))
+    # The variance of the difference of placements carries the covariance of the two AUROCs.
+    parts = [(v - u).var(ddof=1) / len(u) for u, v in zip(a, b, strict=True)]
+    return _estimate(float(b[0].mean() - a[0].mean()), float(sum(parts)), 0.0, level)
+
+
+def _clustered_variance(
+    y: NDArray[np.bool_], patients: ArrayLike, placements: tuple[Array, Array], value: float
+) -> float:
+    """Obuchowski's variance from the placements of positives and of negatives about ``value``."""
+    patient = patient_index(np.asarray(patients))
+    if len(patient) != len(y):
+        raise InputError(
+            f"Expected a patient for each of the {len(y)} cases, but got {len(patient)}."
+        )
+    n = int(patient.max()) + 1
+    # Per patient, the sum of how far each of their placements lies from the AUROC.
+    pos = np.bincount(patient[y], placements[0] - value, minlength=n)
+    neg = np.bincount(patient[~y], placements[1] - value, minlength=n)
+    P, N = int(y.sum()), int((~y).sum())
+    with_pos = len(np.unique(patient[y]))
+    with_neg = len(np.unique(patient[~y]))
+    if min(with_pos, with_neg) < 2:
+        raise InputError(
+            "Obuchowski's variance needs two patients with a positive case and two with a negative "
+            f"one, but got {with_pos} and {with_neg}."
+        )
+    s10 = with_pos / (with_pos - 1) * (pos**2).sum() / P**2
+    s01 = with_neg / (with_neg - 1) * (neg**2).sum() / N**2
+    # Patients with cases of both kinds tie the two parts together.
+    s11 = n / (n - 1) * (pos * neg).sum() / (P * N)
+    return float(s10 + s01 + 2 * s11)
+
+
+def obuchowski(
+    y_true: ArrayLike, y_score: ArrayLike, patients: ArrayLike, level: float = 0.95
+) -> Normal:
+    """AUROC with Obuchowski's standard error for patients with several rows (1997, Biometrics 53).
+
+    var = S10/P + S01/N + 2 S11/(P N), each S from the sums of a patient's placements about the
+    AUROC: S10 over positives, S01 over negatives, S11 their product in patients with both. With
+    one row per patient it is DeLong's variance.
+
+    >>> alone = obuchowski([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], ["a", "b", "c", "d"])
+    >>> plain = delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> abs(alone.standard_error - plain.standard_error) < 1e-12
+    True
+    """
+    y = _both(y_true)
+    placements = _placements(y, _scores(y, y_score))
+    value = float(placements[0].mean())
+    variance = _clustered_variance(y, patients, placements, value)
+    return _estimate(value, variance, 0.5, level)
+
+
+def obuchowski_paired(
+    y_true: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike,
+    level: float = 0.95,
+) -> Normal:
+    """AUROC of ``second`` minus that of ``first`` on the same clustered cases (Obuchowski 1997).
+
+    The formula of ``obuchowski`` on the differences of placements, which carry the covariance.
+
+    >>> found = obuchowski_paired(
+    ...     [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.2, 0.7, 0.8], ["a", "b", "a", "b"]
+    ... )
+    >>> found.value
+    0.25
+    """
+    y = _both(y_true)
+    a = _placements(y, _scores(y, first, "first"))
+    b = _placements(y, _scores(y, second, "second"))
+    placements = (b[0] - a[0], b[1] - a[1])
+    value = float(placements[0].mean())
+    variance = _clustered_variance(y, patients, placements, value)
+    return _estimate(value, variance, 0.0, level)

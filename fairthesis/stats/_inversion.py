@@ -1,0 +1,196 @@
+"""Intervals for calibration errors, by inverting a bootstrap test.
+
+A calibration error is a sum of sizes, ``|d_k|`` or ``d_k^2`` over bins, and sampling noise makes it
+larger: replicates of the error lie above it, the more so the better calibrated the model is, and
+a percentile interval misses the truth. So the question is turned round: for which true errors
+would the observed one be neither too small nor too large?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+from scipy.stats import studentized_range
+
+from fairthesis import metrics
+from fairthesis.stats._resampling import LEVEL, MAX_UNDEFINED
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+STEPS = 24  # halvings: the ends are exact to 2^-24 of the search range
+
+
+def calibration_intervals(
+    weight: ArrayLike,
+    residual: ArrayLike,
+    drawn_weight: ArrayLike,
+    drawn_residual: ArrayLike,
+    patients: ArrayLike,
+    level: float = LEVEL,
+) -> dict[str, Interval | None]:
+    """Intervals for the true ``ece`` and ``ece_debiased`` from bin sums and their replicates.
+
+    With D_k the mean of label - score in bin k, w_k its share of cases and ``*`` a replicate,
+    the error that would be seen if the true gaps were c D_k is distributed as::
+
+        sum_k w*_k |c D_k + (D*_k - D_k)|^p,        p = 1 (ece) or 2 (ece_debiased).
+
+    The interval holds the errors whose observed value lies between the 2.5 and 97.5 % points of
+    that (test inversion: DiCiccio and Romano 1990; Carpenter 1999). An error cannot be negative,
+    so the interval ends at 0 where perfect calibration is not rejected (as Sun et al. 2024, "A
+    Confidence Interval for the ℓ2 Expected Calibration Error"); the upper end is never below that
+    of the median under perfect calibration, so that a lucky sample excludes no more than an
+    ordinary one (power-constrained limits: Cowan et al. 2011). For p = 1 a gap smaller than its
+    standard error is raised to it first: ``|D_k|`` near 0 says little of d_k, and taking it at its
+    word overstates the bias. Replicates of D_k are widened by sqrt(m / (m - 1)), m the patients
+    of the bin. The interval is for the truth: the plug-in value, biased upward, may lie above it.
+    With few patients, or calibration that is nearly perfect, both conventions at the lower end of
+    the scale make it too wide (it then holds the truth in up to 99 of 100: benchmarks/coverage.md).
+
+    ``weight``, ``residual`` and ``patients`` have shape (bins,): cases, sum of label - score and
+    distinct patients; ``drawn_*`` (n_boot, bins). None where there are no replicates, and for
+    ``ece_debiased`` where no bin has two cases.
+
+    >>> rng = np.random.default_rng(0)
+    >>> n, gap = np.full(15, 100.0), np.full(15, 0.1)
+    >>> noise = rng.normal(scale=0.04, size=(500, 15))
+    >>> found = calibration_intervals(n, 100 * gap, np.tile(n, (500, 1)), 100 * (gap + noise), n)
+    >>> low, high = found["ece"]
+    >>> 0.05 < low < 0.1 < high < 0.13
+    True
+    """
+    n, r = np.asarray(weight, np.float64), np.asarray(residual, np.float64)
+    drawn_n, drawn_r = np.asarray(drawn_weight, np.float64), np.asarray(drawn_residual, np.float64)
+    m, total = np.asarray(patients, np.float64), drawn_n.sum(-1)
+    some = total > 0
+    if not n.sum() or some.sum() == 0 or some.mean() < 1 - MAX_UNDEFINED:
+        return {"ece": None, "ece_debiased": None}
+    drawn_n, drawn_r = drawn_n[some], drawn_r[some]
+    w, D = n / n.sum(), _over(r, n)
+    w_drawn = drawn_n / total[some, None]
+    noise = np.where(drawn_n > 0, _over(drawn_r, drawn_n) - D, 0.0) * np.sqrt(
+        _over(m, np.maximum(m - 1, 1))
+    )
+    # Squares: a polynomial in c, so that only three sums per replicate are kept.
+    error = np.sqrt((noise**2).mean(0))
+    raised = np.where(n > 0, np.where(D < 0, -1.0, 1.0) * np.maximum(np.abs(D), error), 0.0)
+    # Bins with a single case: their noise is not known, and the debiased error leaves them out.
+    seen = np.where(n > 1, D, 0.0)
+    along, apart = (seen, noise * (n > 1)) if seen.any() else (raised, noise)
+    a, b, c = ((w_drawn * part).sum(-1) for part in (along**2, along * apart, apart**2))
+    squares = _invert(
+        lambda x: a * x * x + 2 * b * x + c,
+        float((w * seen**2).sum()),
+        float(np.sqrt((w * along**2).sum())),
+        level,
+    )
+    absolute = _invert(
+        lambda x: (w_drawn * np.abs(x * raised + noise)).sum(-1),
+        float((w * np.abs(D)).sum()),
+        float((w * np.abs(raised)).sum()),
+        level,
+    )
+    return {"ece": absolute, "ece_debiased": squares if (n > 1).any() else None}
+
+
+def smooth_interval(residual: ArrayLike, drawn: ArrayLike, level: float = LEVEL) -> Interval | None:
+    """Interval for the true smECE, as ``calibration_intervals`` for ``ece``.
+
+    At the bandwidth t that the sample chose, smECE is a sum of sizes as well, ``sum |R|`` with R
+    the smoothed mean of label - score in each cell, and a replicate is above t at its own bandwidth
+    where its sum is above t at this one (smECE_σ falls with σ). So the same test is inverted, over
+    errors ``c R`` with R raised to its standard error.
+
+    ``residual`` has shape (cells,): the sum of label - score of each cell of [0, 1] over the number
+    of cases; ``drawn`` (n_boot, cells). None where over 5 % of the replicates hold no case.
+
+    >>> rng = np.random.default_rng(0)
+    >>> gap = np.full(100, 0.001)
+    >>> low, high = smooth_interval(gap, gap + rng.normal(scale=0.001, size=(500, 100)))
+    >>> 0.07 < low < 0.1 < high < 0.13
+    True
+    """
+    r, replicates = np.asarray(residual, np.float64), np.asarray(drawn, np.float64)
+    some = np.isfinite(replicates).all(-1)
+    if not some.any() or some.mean() < 1 - MAX_UNDEFINED:
+        return None
+    t = metrics.smooth_error(r)
+    seen, noise = metrics.smoothed(r, t), metrics.smoothed(replicates[some] - r, t)
+    raised = np.where(seen < 0, -1.0, 1.0) * np.maximum(np.abs(seen), np.sqrt((noise**2).mean(0)))
+    return _invert(
+        lambda x: np.abs(x * raised + noise).sum(-1),
+        float(np.abs(seen).sum()),
+        float(np.abs(raised).sum()),
+        level,
+    )
+
+
+def gap_interval(
+    values: Sequence[float], intervals: Sequence[Interval | None], level: float = LEVEL
+) -> Interval | None:
+    """Interval for the largest less the smallest true error, from the groups' own intervals.
+
+    Replicates of a debiased error carry the noise of the sample and that of the resampling, and
+    percentiles of their gaps are too wide. The groups' own intervals (``calibration_intervals``)
+    carry it once, and tell how far each error may lie above or below its value. For groups i and
+    j, with errors e in [l, u]::
+
+        lower(e_i - e_j) = e_i - e_j - sqrt((e_i - l_i)^2 + (u_j - e_j)^2)
+
+    and the upper end likewise (MOVER: Zou and Donner 2008, "Construction of confidence limits
+    about effect measures"; for groups of different patients). The gap is at least every
+    difference: its ends are the largest lower and the largest upper one, and 0 at least. So that
+    the largest of many lower ends does not claim too much, their distance is widened by the ratio
+    of Tukey's studentized range to the plain one, which is 1 for two groups.
+
+    A value outside its interval is moved to the nearer end. None where an interval is missing, or
+    there are fewer than two groups.
+
+    >>> low, high = gap_interval([0.10, 0.04], [(0.08, 0.13), (0.01, 0.06)])
+    >>> round(low, 3), round(high, 3)
+    (0.032, 0.102)
+    """
+    known = [ends for ends in intervals if ends is not None]
+    if len(known) < len(intervals) or len(known) < 2:
+        return None
+    low, high = np.array(known).T
+    e = np.clip(np.asarray(values, np.float64), low, high)
+    apart = e[:, None] - e
+    pair = np.sqrt(2) * ndtri((1 + level) / 2)
+    wider = studentized_range.ppf(level, len(e), np.inf) / pair if len(e) > 2 else 1.0
+    least = apart - wider * np.hypot((e - low)[:, None], high - e)
+    most = apart + np.hypot((high - e)[:, None], e - low)
+    other = ~np.eye(len(e), dtype=bool)
+    return max(float(least[other].max()), 0.0), min(float(most[other].max()), 1.0)
+
+
+def _over(part: Array, whole: Array) -> Array:
+    return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)
+
+
+def _invert(
+    drawn: Callable[[float], Array], observed: float, scale: float, level: float
+) -> Interval:
+    """The true errors ``c * scale`` between which ``observed`` is an unsurprising value."""
+
+    def end(q: float, seen: float) -> float:
+        # The quantile grows with c from where noise alone lies; where even that is too much, 0.
+        low, high = 0.0, 2.0
+        if scale == 0 or np.quantile(drawn(low), q) >= seen:
+            return 0.0
+        while np.quantile(drawn(high), q) < seen:
+            if high * scale >= 1:  # no error is larger
+                return 1.0
+            high *= 2
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            below = np.quantile(drawn(middle), q) < seen
+            low, high = (middle, high) if below else (low, middle)
+        return min(high * scale, 1.0)
+
+    ordinary = max(observed, float(np.median(drawn(0.0))))
+    return end((1 + level) / 2, observed), end((1 - level) / 2, ordinary)

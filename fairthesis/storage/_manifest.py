@@ -1,0 +1,168 @@
+"""``DONE``: what says that a folder is finished, and the checksums by which it is believed.
+
+The first line is what the folder was made of (of a run: the fingerprint of its data). A line per
+file follows, ``SHA-256  NAME``, and one for the lines before it. Times and memory do not count in
+JSON, so two runs that compute the same have the same checksums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from fairthesis.errors import InputError
+from fairthesis.storage._files import write_atomically
+
+DONE = "DONE"
+TIMES = ("seconds", "wall_seconds", "peak_memory_mb")
+# What every run has; a trained one has ``model.safetensors`` as well.
+RUN = ("config.json", "log.jsonl", "predictions.parquet", "embeddings.parquet", "provenance.json")
+# Where a run reads and computes is not what it computes.
+PLACES = ("data_root", "device", "threads")
+
+
+def digest(name: str, content: bytes) -> str:
+    """SHA-256 of a file's content; of JSON, by the ending of ``name``, of its values without times.
+
+    >>> digest("a.json", b'{"x": 1, "seconds": 2}') == digest("a.json", b'{"x": 1}')
+    True
+    """
+    if name.endswith(".json"):
+        content = _plain(content)
+    elif name.endswith(".jsonl"):
+        content = b"\n".join(map(_plain, content.splitlines()))
+    return hashlib.sha256(content).hexdigest()
+
+
+def _of(path: Path) -> str:
+    if path.suffix in (".json", ".jsonl"):
+        return digest(path.name, path.read_bytes())
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(content: bytes) -> bytes:
+    return json.dumps(_timeless(json.loads(content)), sort_keys=True).encode()
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in TIMES}
+    return [_timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def sealed(first: str, checksums: Mapping[str, str], marker: str = DONE) -> str:
+    """The text of a marker: ``first``, the files' checksums, and its own."""
+    lines = [first, *(f"{value}  {name}" for name, value in checksums.items())]
+    return "".join(f"{line}\n" for line in (*lines, _own(lines, marker)))
+
+
+def _own(lines: list[str], marker: str) -> str:
+    return f"{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}  {marker}"
+
+
+def finish(folder: Path, first: str, names: Collection[str]) -> None:
+    """Write ``DONE`` over the files ``names`` of ``folder``: from here on it is finished."""
+    text = sealed(first, {name: _of(folder / name) for name in names})
+    write_atomically(folder / DONE, lambda to: to.write_bytes(text.encode()), make_folder=False)
+
+
+def damage(folder: Path, only: Collection[str] = (), marker: str = DONE) -> str | None:
+    """What is wrong with the files that a marker vouches for, in words; None where nothing is.
+
+    ``only`` names those to look at, where not all are needed. A run of an older version, whose
+    ``DONE`` has no checksums, is whole where no file is missing or empty.
+    """
+    try:
+        text, end, rest = (folder / marker).read_bytes().decode().rpartition("\n")
+        lines = text.split("\n")  # not ``splitlines``, which parts at other signs too
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{marker} cannot be read ({error})"
+    if end and not rest and marker == DONE and len(lines) == 1 and _older(folder):
+        checksums = dict.fromkeys(RUN, "")
+    else:
+        *above, last = lines
+        if rest or not end or last != _own(above, marker):
+            return f"{marker} was cut or changed"
+        checksums = {name: value for value, _, name in (ln.partition("  ") for ln in above[1:])}
+    for name, value in checksums.items():
+        if only and name not in only:
+            continue
+        wrong = _wrong(folder / name, value)
+        if wrong:
+            return f"{name} {wrong}"
+    return None
+
+
+def _older(folder: Path) -> bool:
+    """Whether a run is of a version that wrote no checksums: it told no threads either."""
+    try:
+        return "threads" not in json.loads((folder / "provenance.json").read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _wrong(path: Path, checksum: str) -> str | None:
+    try:
+        if path.stat().st_size == 0:
+            return "is empty"
+        return None if not checksum or _of(path) == checksum else "was changed"
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except ValueError:  # no JSON any more
+        return "was cut or changed"
+
+
+def check_finished(folder: Path, only: Collection[str] = ()) -> None:
+    """Refuse a folder that is no finished run, or one that was damaged since (``InputError``)."""
+    if not (folder / DONE).exists():
+        raise InputError(f"No finished run in {str(folder)!r}: expected a run directory with DONE.")
+    found = damage(folder, only)
+    if found:
+        raise InputError(
+            f"The run in {str(folder)!r} is damaged: {found}. Make it again with the command that "
+            "made it, or bring the file back."
+        )
+
+
+def tell_damage(table: Path) -> None:
+    """Warn where a table lies in a finished run and is no longer what the run wrote."""
+    folder = table.resolve().parent
+    if table.name in RUN and (folder / DONE).exists() and table.is_file():
+        found = damage(folder, (table.name,))
+        if found:
+            warnings.warn(
+                f"{str(table)!r} is not what the run wrote: {found}. The numbers are of the file "
+                "as it is now.",
+                stacklevel=3,
+            )
+
+
+def same_run(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two configurations compute the same: where they run and read does not count.
+
+    What was read is told by the data's fingerprint, with how many threads by the provenance.
+
+    >>> same_run({"seed": 1, "data_root": "data"}, {"seed": 1, "data_root": "./data/"})
+    True
+    """
+    return not differences(a, b)
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The names of what differs between two configurations, apart from where they run."""
+    names = [name for name in dict.fromkeys((*a, *b)) if name not in PLACES]
+    return [name for name in names if _placeless(a.get(name)) != _placeless(b.get(name))]
+
+
+def _placeless(value: Any) -> Any:
+    """A parent's configuration in that of a post-hoc run, without its places."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("config"), Mapping):
+        return value
+    return {**value, "config": {k: v for k, v in value["config"].items() if k not in PLACES}}

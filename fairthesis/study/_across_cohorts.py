@@ -1,0 +1,261 @@
+"""Where the methods stand over all cohorts: the archive read as one, every seed counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from fairthesis.errors import InputError
+from fairthesis.study._archive import Results, archive_results, load_results
+from fairthesis.study._summaries import FLOOR, by_group, headline, origin
+
+PROFILES = ("full", "quick")
+COHORTS = (
+    *("synthetic-cxr", "synthetic-derm", "synthetic-cxr-methods"),
+    *("nih-cxr14", "nih-cxr14-age", "ham10000", "ham10000-sex", "pad-ufes-20"),
+)
+# The thesis summary's own table, before and after: quoted, not computed.
+THESIS = {
+    "AUROC": (0.89, 0.87),
+    "AUROC gap": (0.12, 0.03),
+    "equalized odds difference": (0.15, 0.04),
+}
+NOT_OURS = ("erm", "oracle")
+
+
+def all_results(
+    names: Sequence[str] = COHORTS, profile: str = "full", seed: int = -1, root: str = ""
+) -> dict[str, Results]:
+    """The archived experiments among ``names``: in the profile asked for, else in another.
+
+    ``seed`` keeps one seed, -1 all. What is not archived is left out: ``inventory`` says so.
+    """
+    found = {}
+    for name in names:
+        for asked in dict.fromkeys((profile, *PROFILES)):
+            if results := of_profile(name, asked, seed, root):
+                found[name] = results
+                break
+    return found
+
+
+def _of_seed(results: Results, seed: int) -> Results:
+    if seed < 0:
+        return results
+    names = ("metrics", "disparities", "curves", "leakage")
+    tables = {name: getattr(results, name) for name in names}
+    kept = {name: table[table["seed"] == seed] for name, table in tables.items()}
+    if kept["metrics"].empty:
+        seeds = sorted(tables["metrics"]["seed"].unique())
+        raise InputError(f"No run of seed {seed} is archived: expected one of {seeds}, or -1.")
+    return Results(**kept, provenance=results.provenance, source=results.source)
+
+
+def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -> Results | None:
+    """One archived experiment, in the profile asked for, else in another; None where there is none.
+
+    What it is, or that it is missing, is said by ``introduced``.
+    """
+    return all_results([name], profile, seed, root).get(name)
+
+
+def of_profile(name: str, profile: str, seed: int = -1, root: str = "") -> Results | None:
+    """An archived experiment in this very profile; None where it is missing, as in ``archived``."""
+    folder = (
+        archive_results() if not root else archive_results().parent / root
+    ) / f"{name}-{profile}"
+    if not (folder / "provenance.json").is_file():
+        return None
+    return _of_seed(load_results(folder, f"archived in {folder.parent.name}/{folder.name}"), seed)
+
+
+def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:
+    """What is in the archive and what is not, a row per experiment."""
+    rows = []
+    for name in names:
+        row: dict[str, object] = dict.fromkeys(("seeds", "variants", "test images", "commit"), "")
+        if name in found:
+            origin = found[name].provenance
+            row |= {
+                "archived": origin["experiment"]["profile"],
+                "seeds": found[name].metrics["seed"].nunique(),
+                "variants": ", ".join(dict.fromkeys(found[name].metrics["variant"])),
+                "test images": f"{origin['runs'][0]['images']['test']:,}",
+                "commit": (origin["git_commit"] or "not known")[:12],
+            }
+        rows.append({"experiment": name, "archived": "missing"} | row)
+    return pd.DataFrame(rows).set_index("experiment")
+
+
+def overlap(results: Results) -> float:
+    """Test images for each training image where seeds split the same patients anew; else 0.
+
+    What ``seed_interval`` needs to know: seeds of a made cohort are new patients.
+    """
+    if results.provenance["experiment"]["base"]["dataset"].startswith("synthetic"):
+        return 0.0
+    images = results.provenance["runs"][0]["images"]
+    return float(images["test"] / images["train"])
+
+
+def seed_spread(values: Sequence[float], shared: float = 0.0) -> tuple[float, float, int]:
+    """Mean over the known seeds, its standard error, and how many there are.
+
+    J independent seeds have the standard error s sqrt(1 / J). Splits of the same patients overlap,
+    and s sqrt(1 / J + n_test / n_train) is used for them (Nadeau and Bengio, *Inference for the
+    Generalization Error*, Machine Learning 2003): ``shared`` is n_test / n_train, or 0.
+
+    >>> [round(v, 3) for v in seed_spread([1.0, 2.0, 3.0], shared=1 / 3)]
+    [2.0, 0.816, 3]
+    """
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    if len(known) < 2:
+        return (float(known.mean()) if len(known) else math.nan), math.nan, len(known)
+    error = known.std(ddof=1) * math.sqrt(1 / len(known) + shared)
+    return float(known.mean()), float(error), len(known)
+
+
+def seed_interval(
+    values: Sequence[float], level: float = 0.95, shared: float = 0.0
+) -> tuple[float, float, float]:
+    """Mean over seeds and Student's interval of it, by ``seed_spread``; none from a single seed.
+
+    >>> [round(v, 2) for v in seed_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.48, 4.48]
+    """
+    mean, error, n = seed_spread(values, shared)
+    half = float(student.ppf((1 + level) / 2, n - 1)) * error if n > 1 else math.nan
+    return mean, mean - half, mean + half
+
+
+def _bounded(values: pd.Series, results: Results) -> tuple[float, float, float]:
+    """``seed_interval`` of numbers from 0 to 1, a range that Student's interval does not know."""
+    mean, lo, hi = seed_interval(values.tolist(), shared=overlap(results))
+    return mean, max(lo, 0.0), min(hi, 1.0)
+
+
+def points(found: Mapping[str, Results]) -> pd.DataFrame:
+    """Every headline number of every method and cohort: mean over seeds, interval, seeds."""
+    rows = []
+    for cohort, results in found.items():
+        table = headline(results)
+        for key, part in table.groupby(["variant", "attribute", "number"], sort=False):
+            mean, lo, hi = _bounded(part["value"], results)
+            rows.append([cohort, *key, mean, lo, hi, len(part)])
+    columns = ["cohort", "variant", "attribute", "number", "mean", "lo", "hi", "seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def thesis_table(found: Mapping[str, Results]) -> pd.DataFrame:
+    """The thesis's table, filled: plain training and the adversarial encoder on every cohort."""
+    table = points(found).set_index(["cohort", "variant", "number"])["mean"].to_dict()
+    rows = {}
+    for number, (before, after) in THESIS.items():
+        row: dict[tuple[str, str], float] = {("thesis", "baseline"): before}
+        row[("thesis", "fair model")] = after
+        for cohort in found:
+            for variant in ("erm", "adversarial"):
+                row[(cohort, variant)] = table.get((cohort, variant, number), float("nan"))
+        rows[number] = row
+    out = pd.DataFrame(rows)
+    out.index = pd.MultiIndex.from_tuples(out.index, names=["cohort", "model"])
+    return out
+
+
+def changes(results: Results, metrics: Sequence[str] = ("auroc", "tpr", "tnr")) -> pd.DataFrame:
+    """What every group gained or lost against plain training, paired by seed, with its interval.
+
+    ``worse`` is true where the whole interval lies below 0; not known from a single seed.
+    ``counts`` says whether the group is large enough, in every seed, to count in a gap.
+    """
+    rows = []
+    for metric in metrics:
+        table = by_group(results, metric)
+        keys = ["seed", "target", "attribute", "group"]
+        base = table[table["variant"] == "erm"].set_index(keys)["value"].rename("baseline")
+        other = table[table["variant"] != "erm"].join(base, on=keys)
+        other["change"] = other["value"] - other["baseline"]
+        for key, part in other.groupby(["variant", "attribute", "group"], sort=False):
+            mean, lo, hi = seed_interval(part["change"].tolist(), shared=overlap(results))
+            counts = bool((part[["n_positive", "n_negative"]].min(axis=1) >= FLOOR).all())
+            worse = "one seed" if np.isnan(lo) else "yes" if hi < 0 else "no"
+            rows.append([metric, *key, part["baseline"].mean(), mean, lo, hi, counts, worse])
+    columns = ["metric", "variant", "attribute", "group", "erm", "change", "lo", "hi"]
+    return pd.DataFrame(rows, columns=[*columns, "counts", "worse"])
+
+
+def groups_that_lost(found: Mapping[str, Results], variant: str = "adversarial") -> pd.DataFrame:
+    """``changes`` of one variant on all cohorts, the groups that count only, worst first."""
+    parts = [changes(results).assign(cohort=cohort) for cohort, results in found.items()]
+    table = pd.concat(parts, ignore_index=True)
+    table = table[(table["variant"] == variant) & table["counts"]].sort_values("change")
+    return table.set_index(["cohort", "group", "metric"])[["erm", "change", "lo", "hi", "worse"]]
+
+
+def share_closed(found: Mapping[str, Results]) -> pd.DataFrame:
+    """The share of the way from plain training to the oracle that each method went, per gap.
+
+    (ERM - method) / (ERM - oracle) of the means over seeds; 1 is all of it. Only where an oracle
+    exists, which is on made cohorts, and where it is better than plain training.
+    """
+    rows = []
+    for cohort, results in found.items():
+        table = headline(results).groupby(["number", "variant"])["value"].mean()
+        for number in ("AUROC gap", "equalized odds difference"):
+            values = table[number]
+            if "oracle" not in values.index or values["erm"] <= values["oracle"]:
+                continue
+            whole = values["erm"] - values["oracle"]
+            for variant in (name for name in values.index if name not in NOT_OURS):
+                went = (values["erm"] - values[variant]) / whole
+                ends = [values["erm"], values[variant], values["oracle"]]
+                rows.append([cohort, number, variant, *ends, went])
+    columns = ["cohort", "number", "variant", "erm", "method", "oracle", "share closed"]
+    return pd.DataFrame(rows, columns=columns).set_index(["cohort", "number", "variant"])
+
+
+def best_probe(found: Mapping[str, Results], scope: str = "given the target") -> pd.DataFrame:
+    """The best fresh probe of each run's disease embedding, beside its floors; means over seeds.
+
+    ``shuffled`` is the 95 % point of the same probe with the attribute shuffled over patients,
+    ``target alone`` what the target tells by itself. Empty where nothing was probed.
+    """
+    rows = []
+    for cohort, results in found.items():
+        table = results.leakage
+        table = table[table["scope"] == scope]
+        for variant, part in table.groupby("variant", sort=False):
+            read = part[part["source"] == "encoder"].sort_values("auroc", ascending=False)
+            read = read.groupby("seed").head(1)  # another seed may have another best probe
+            if read.empty:
+                continue
+            mean, lo, hi = _bounded(read["auroc"], results)
+            alone = part[part["source"] == "target alone"]["auroc"].mean()
+            names = ", ".join(dict.fromkeys(read["probe"]))
+            shuffled = read["shuffled_q95"].mean()
+            rows.append([cohort, variant, names, mean, lo, hi, shuffled, alone])
+    columns = ["cohort", "variant", "best probe", "auroc", "lo", "hi", "shuffled", "target alone"]
+    return pd.DataFrame(rows, columns=columns).set_index(["cohort", "variant"])
+
+
+def introduced(results: Results | None, name: str) -> str:
+    """Where the results came from; a warning first where they are a quick run's, or missing."""
+    if results is None:
+        return (
+            f"**The experiment `{name}` has not been archived yet.** This page has nothing to show "
+            "until it is; the figure and the tables below are empty."
+        )
+    asked = results.provenance["experiment"]
+    if asked["profile"] != "quick":
+        return origin(results)
+    images = results.provenance["runs"][0]["images"]
+    return (
+        f"**The full archive is missing; this is the quick one**, of {images['train']:,} training "
+        f"images and {len(asked['seeds'])} seed(s). It shows that every variant runs. Its numbers "
+        f"are noise, and nothing may be concluded from them.\n\n{origin(results)}"
+    )

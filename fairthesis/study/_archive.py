@@ -1,0 +1,119 @@
+"""The results archive: tables of finished experiments, their provenance, and whether they agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fairthesis.errors import InputError, unknown
+
+TABLES = ("metrics", "disparities", "curves")
+LEAKAGE = (
+    *("variant", "seed", "attribute", "source", "probe", "scope", "auroc", "ci_low", "ci_high"),
+    *("shuffled_mean", "shuffled_q95"),
+)
+KEYS = {
+    "metrics": ["variant", "seed", "target", "attribute", "group", "metric"],
+    "disparities": ["variant", "seed", "target", "attribute", "name"],
+    "curves": ["variant", "seed", "epoch", "name"],
+}
+# Archived numbers of a quick experiment are to come out again within this absolute distance.
+TOLERANCE = {"metrics": 0.05, "disparities": 0.08}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The tables of an experiment and where they came from.
+
+    ``metrics``: variant, seed, target, attribute, group (both null for all images), metric, value,
+    lo, hi. ``disparities``: variant, seed, target, attribute, name, value, lo, hi, null_mean,
+    null_q95, p_value. ``curves``: variant, seed, epoch, name, value. ``leakage``: variant, seed,
+    attribute and what `fairthesis.leakage.Reading` holds; empty where nothing was probed.
+    """
+
+    metrics: pd.DataFrame
+    disparities: pd.DataFrame
+    curves: pd.DataFrame
+    leakage: pd.DataFrame
+    provenance: Mapping[str, Any]
+    source: str
+
+    def of(self, *variants: str) -> Results:
+        """The same results of some variants only, in the order of the tables."""
+        names = ("metrics", "disparities", "curves", "leakage")
+        for variant in variants:
+            if variant not in set(self.metrics["variant"]):
+                raise unknown("variant", variant, self.metrics["variant"].unique())
+        tables = {name: getattr(self, name) for name in names}
+        kept = {name: table[table["variant"].isin(variants)] for name, table in tables.items()}
+        return replace(self, **kept)
+
+
+def load_results(folder: str | Path, source: str | None = None) -> Results:
+    """Read the tables that ``collect`` wrote."""
+    folder = Path(folder)
+    missing = [name for name in TABLES if not (folder / f"{name}.csv").is_file()]
+    if missing or not (folder / "provenance.json").is_file():
+        raise InputError(
+            f"No results in {str(folder)!r}: expected {', '.join(f'{n}.csv' for n in TABLES)} and "
+            "provenance.json. Run `fairthesis experiment run` to make them."
+        )
+    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
+    probed = folder / "leakage.csv"
+    tables["leakage"] = pd.read_csv(probed) if probed.is_file() else pd.DataFrame(columns=LEAKAGE)
+    described = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    return Results(**tables, provenance=described, source=source or f"archived in {folder}")
+
+
+def archive_results() -> Path:
+    """The folder ``results/`` of the checkout that the package or the working folder lies in."""
+    for root in (Path(__file__).parents[2], *(Path.cwd() / "x").parents):
+        if (root / "results" / "README.md").is_file():
+            return root / "results"
+    raise InputError(
+        "No results archive found: expected a folder results/ in a checkout of fairthesis. Run "
+        "this from inside a clone."
+    )
+
+
+def compare_results(old: Results, new: Results) -> pd.DataFrame:
+    """Archived against new numbers, joined by key: table, key, archived, now, difference, agrees.
+
+    Counts must be equal; other values must agree within the archive's stated tolerance. A number
+    that only one side has does not agree.
+    """
+    parts = []
+    for name, tolerance in old.provenance["tolerance"].items():
+        keys = KEYS[name]
+        a, b = (
+            getattr(side, name)[[*keys, "value"]].astype(dict.fromkeys(keys, "string"))
+            for side in (old, new)
+        )
+        both = a.merge(b, on=keys, how="outer", suffixes=("_archived", "_now"))
+        key = both[keys].fillna("all").agg(" / ".join, axis=1)
+        x, y = both["value_archived"], both["value_now"]
+        counts = both[keys[-1]].isin(["n", "n_patients", "n_positive", "n_negative"])
+        limit = counts.map({True: 0.0, False: tolerance}) + 1e-6
+        agrees = ((x - y).abs() <= limit) | (x.isna() & y.isna())
+        parts.append(
+            pd.DataFrame(
+                {
+                    "table": name,
+                    "key": key,
+                    "archived": x,
+                    "now": y,
+                    "difference": y - x,
+                    "tolerance": limit.round(6),
+                    "agrees": agrees,
+                }
+            )
+        )
+    found = pd.concat(parts, ignore_index=True)
+    if found.empty:
+        raise InputError("There is no number to compare: expected tables with rows.")
+    return found

@@ -1,0 +1,231 @@
+"""An experiment: variants x seeds of a training run, each audited, gathered in tidy tables.
+
+The experiments of the book are listed in ``experiments.yml``. Each step can be run on its own
+(a pipeline does) or all at once (a notebook does); what is finished is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fairthesis.errors import InputError
+from fairthesis.provenance import json_text, provenance, write_json
+from fairthesis.storage import check_finished, table_writer, text_writer, write_together
+from fairthesis.study._archive import (
+    LEAKAGE,
+    TABLES,
+    TOLERANCE,
+    Results,
+    archive_results,
+    load_results,
+)
+from fairthesis.study._plans import Plan, experiments, plan
+from fairthesis.study._run_audit import audit_run, check_audited, leakage, probed
+
+__all__ = [
+    "Plan",
+    "audit_run",
+    "collect",
+    "data_run",
+    "experiments",
+    "leakage",
+    "plan",
+    "probed",
+    "results",
+    "run_experiment",
+    "train_run",
+]
+
+
+def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
+    """Load and decode what the runs of one seed read; gives a file with what was found."""
+    from fairthesis import data, datasets
+    from fairthesis.training import TrainConfig
+
+    found: dict[str, Any] = {}
+    read: dict[str, Any] = {}  # most variants read the same images
+    for variant in plan.variants:
+        config: TrainConfig = plan.config(variant, seed)
+        key = json.dumps([config.dataset_options, config.size], sort_keys=True)
+        if key not in read:
+            cohort = datasets.load(
+                config.dataset, config.data_root, seed=seed, **config.dataset_options
+            )
+            data.prepared_images(cohort, config.size, progress=progress)
+            read[key] = {
+                "data_fingerprint": data.images_fingerprint(cohort, config.size),
+                "images": cohort.frame["split"].value_counts().sort_index().to_dict(),
+                "left_out": dict(cohort.left_out),
+                "size": config.size,
+            }
+        found[variant] = read[key]
+    write_json(found, out / "data" / f"{seed}.json")
+    return out / "data" / f"{seed}.json"
+
+
+def train_run(
+    plan: Plan,
+    variant: str,
+    seed: int,
+    out: Path,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> Path:
+    """Train one run unless it is finished; gives its run directory.
+
+    For a post-hoc variant the parent is trained first, unless it is finished. A run of another
+    configuration, data or code is replaced if ``overwrite`` is true, else refused.
+    """
+    folder = plan.folder(out, variant, seed)
+    parent = plan.parent(variant)
+    if parent is not None:
+        from fairthesis.training import apply_posthoc
+
+        trained = train_run(plan, parent, seed, out, progress, overwrite)
+        return apply_posthoc(
+            plan.variants[variant]["posthoc"], trained, folder, overwrite=overwrite
+        )
+    from fairthesis.training import train
+
+    return train(plan.config(variant, seed), folder, overwrite=overwrite, progress=progress)
+
+
+def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
+    """Gather the audits, probes and logs of all runs in ``metrics.csv``, ``disparities.csv``,
+    ``leakage.csv`` and ``curves.csv`` with a ``provenance.json`` under ``out``.
+
+    ``runs_of`` is the folder of an experiment with the same runs and more, if it is not ``out``.
+    """
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    runs, leaks = [], [pd.DataFrame(columns=LEAKAGE)]
+    for variant, seed in plan.runs:
+        folder = plan.folder(runs_of or out, variant, seed)
+        key: dict[str, Any] = {"variant": variant, "seed": seed}
+        check_finished(folder, ("predictions.parquet", "provenance.json", "log.jsonl"))
+        origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        if origin.get("uses_test_labels"):
+            raise InputError(
+                f"The run {folder.name} was selected on test labels (selection: oracle) and cannot "
+                "be collected: leave the variant out of the experiment, or choose another rule."
+            )
+        check_audited(folder)
+        runs.append(key | {name: origin[name] for name in _OF_RUN})
+        for file in sorted(folder.glob("audit/*/audit.json")):
+            report = json.loads(file.read_text(encoding="utf-8"))
+            _flatten(report, key | {"target": file.parent.name}, rows)
+        if plan.probes:
+            leak = pd.read_csv(folder / "audit" / "leakage.csv")
+            leaks.append(leak.assign(variant=variant, seed=seed))
+        for text in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines():
+            line = json.loads(text)
+            rows["curves"] += [
+                key | {"epoch": line["epoch"], "name": name, "value": value}
+                for name, value in line.items()
+                if name not in ("epoch", "seconds")
+            ]
+    tables = {name: pd.DataFrame(rows[name]) for name in TABLES}
+    tables["leakage"] = pd.concat([part for part in leaks if len(part)] or leaks)[list(LEAKAGE)]
+    described = provenance(
+        experiment={
+            "dataset": plan.dataset,
+            "profile": plan.profile,
+            "base": {k: v for k, v in plan.base.items() if k != "data_root"},
+            "variants": dict(plan.variants),
+            "seeds": list(plan.seeds),
+            **plan.audit_settings,
+            "probes": dict(plan.probes) if plan.probes else None,
+        },
+        tolerance=TOLERANCE,
+        runs=runs,
+    )
+    files = {f"{k}.csv": table_writer(v.round(6), f"{k}.csv") for k, v in tables.items()}
+    files["provenance.json"] = text_writer(json_text(described))
+    write_together(out, files, last="provenance.json")
+    return load_results(out, f"computed in {out.name}")
+
+
+_OF_RUN = (
+    "git_commit",
+    "code_fingerprint",
+    "data_fingerprint",
+    "selected_epoch",
+    "wall_seconds",
+    "peak_memory_mb",
+    "images",
+    "left_out",
+    "groups",
+)
+
+
+def _flatten(
+    report: Mapping[str, Any], key: Mapping[str, Any], rows: dict[str, list[dict[str, Any]]]
+) -> None:
+    def line(value: Mapping[str, Any]) -> dict[str, Any]:
+        lo, hi = value["ci"] or (None, None)
+        return {"value": value["value"], "lo": lo, "hi": hi}
+
+    for metric, value in report["overall"].items():
+        nowhere = {"attribute": None, "group": None}
+        rows["metrics"].append({**key, **nowhere, "metric": metric, **line(value)})
+    for attribute, groups in report["groups"].items():
+        for group, content in groups.items():
+            place = {**key, "attribute": attribute, "group": group}
+            for count in ("n", "n_patients", "n_positive", "n_negative"):
+                value = {"value": content[count], "ci": None}
+                rows["metrics"].append({**place, "metric": count, **line(value)})
+            for metric, value in content["metrics"].items():
+                rows["metrics"].append({**place, "metric": metric, **line(value)})
+    for attribute, names in report["disparities"].items():
+        for name, value in names.items():
+            chance = {k: value[k] for k in ("null_mean", "null_q95", "p_value")}
+            place = {**key, "attribute": attribute, "name": name}
+            rows["disparities"].append({**place, **line(value), **chance})
+
+
+def run_experiment(
+    plan: Plan,
+    out: str | Path,
+    *,
+    progress: bool = True,
+    say: Callable[[str], None] | None = None,
+    overwrite: bool = False,
+) -> Results:
+    """Train and audit what is not finished, then gather the tables. Can be killed and resumed.
+
+    Runs of another configuration, data or code are replaced if ``overwrite`` is true, else refused.
+    """
+    out = Path(out)
+    plan.check()
+    for number, (variant, seed) in enumerate(plan.runs, 1):
+        if say:
+            say(
+                f"[{number}/{len(plan.runs)}] {plan.dataset} {plan.profile}: {variant}, seed {seed}"
+            )
+        train_run(plan, variant, seed, out, progress, overwrite)
+        audit_run(plan, variant, seed, out)
+    return collect(plan, out)
+
+
+def results(
+    dataset: str,
+    profile: str = "quick",
+    data_root: str | Path | None = None,
+    seed: int = 0,
+    out_dir: str | Path = "build/experiments",
+) -> Results:
+    """What a chapter shows: the experiment run here, or its archived full run without the data.
+
+    Runs in ``out_dir/DATASET-PROFILE`` (finished runs are used again). For a real data set without
+    a ``data_root`` the tables come from ``results/DATASET-full``.
+    """
+    chosen = plan(dataset, profile, data_root, seed)
+    if dataset.startswith("synthetic") or data_root:
+        out = Path(out_dir) / f"{dataset}-{profile}"
+        return run_experiment(chosen, out, progress=False, say=print)
+    folder = archive_results() / f"{dataset}-full"
+    return load_results(folder, f"archived full run, results/{folder.name}")

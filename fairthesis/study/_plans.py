@@ -1,0 +1,196 @@
+"""What an experiment runs: the variants and seeds that ``experiments.yml`` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from fairthesis.datasets import Seed
+from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import Range, kinds, parse_document, typed_option
+
+PROBES = ("n_boot", "n_shuffles")
+_Count = Annotated[int, Range(least=1)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment runs: ``config(variant, seed)`` for each of ``runs``.
+
+    ``dataset`` is the experiment's name, which is the data set's unless ``base`` names another.
+    A variant is what it changes in ``base``, or ``{posthoc: NAME, of: VARIANT}``: a method of
+    ``fairthesis.posthoc`` on the finished run of another variant with the same seed. ``probes``
+    (``n_boot``, ``n_shuffles``) has every run's disease embedding probed; None leaves it out.
+    """
+
+    dataset: str
+    profile: str
+    base: Mapping[str, Any]
+    variants: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[Seed, ...]
+    threshold: str = "youden"
+    n_boot: _Count = 2000
+    n_permutations: Annotated[int, Range(least=0)] = 2000
+    probes: Mapping[str, _Count] | None = None
+
+    def __post_init__(self) -> None:
+        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name, value in typed_option(kinds(Plan), own, "part of a plan", text=False).items():
+            object.__setattr__(self, name, value)
+        for name in self.probes or {}:
+            if name not in PROBES:
+                raise unknown("key of probes", name, PROBES)
+        for name, changes in self.variants.items():
+            if "posthoc" in changes:
+                for key in (key for key in changes if key not in ("posthoc", "of")):
+                    raise unknown(f"key of the post-hoc variant {name}", key, ("posthoc", "of"))
+
+    def check(self) -> None:
+        """Check the configuration of every run, before the first one starts."""
+        from fairthesis.postprocessing import POSTHOC
+
+        for variant, changes in self.variants.items():
+            if "posthoc" in changes and changes["posthoc"] not in POSTHOC:
+                raise unknown("post-hoc method", changes["posthoc"], POSTHOC)
+            self.config(variant, self.seeds[0])
+
+    @property
+    def audit_settings(self) -> dict[str, Any]:
+        """How every run is audited."""
+        return {
+            "threshold": self.threshold,
+            "n_boot": self.n_boot,
+            "n_permutations": self.n_permutations,
+        }
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """All pairs of a variant and a seed."""
+        return [(variant, seed) for seed in self.seeds for variant in self.variants]
+
+    def config(self, variant: str, seed: int) -> Any:
+        """The ``TrainConfig`` of one run; that of its parent for a post-hoc variant."""
+        from fairthesis.training import TrainConfig
+
+        trained = self.parent(variant) or variant
+        known = kinds(TrainConfig)
+        for name in (name for name in {**self.base, **self.variants[trained]} if name not in known):
+            raise unknown(f"parameter of the variant {trained}", name, known)
+        return TrainConfig(**{**self.base, **self.variants[trained], "seed": seed})
+
+    def parent(self, variant: str) -> str | None:
+        """The variant whose runs a post-hoc variant starts from; None for a trained one."""
+        if variant not in self.variants:
+            raise unknown("variant", variant, self.variants)
+        changes = self.variants[variant]
+        if "posthoc" not in changes:
+            return None
+        of = changes.get("of")
+        trained = [name for name, other in self.variants.items() if "posthoc" not in other]
+        if of not in trained:
+            raise unknown(f"trained variant, which {variant} is to be of,", of, trained)
+        return str(of)
+
+    def folder(self, out: Path, variant: str, seed: int) -> Path:
+        """Where the run directory of one run lies."""
+        return out / "runs" / f"{variant}-{seed}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a profile of ``experiments.yml`` may say; the comments there tell of each."""
+
+    seeds: _Count
+    base: dict[str, Any]
+    variants: dict[str, dict[str, Any]]
+    first_seed: Seed = 0
+    probes: dict[str, _Count] | None = None
+    only: list[str] | None = None
+    grid: dict[str, Any] | None = None
+
+
+def experiments() -> dict[str, dict[str, Any]]:
+    """The content of ``experiments.yml``: experiment, then profile, then what is run."""
+    text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
+    return parse_document(text, "experiments.yml", typed=True)
+
+
+def grid(
+    weights: Mapping[str, list[float]],
+    averaging: list[str],
+    changes: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """The variants that a ``grid`` stands for: every method there is, and more than one weight.
+
+    Each of ``METHODS`` with its own settings, and once more for every other value that
+    ``weights`` lists under the option that is its strength; plain training with its weights
+    averaged; each of ``POSTHOC`` on plain training. ``changes`` is what a method needs changed in
+    the base.
+
+    >>> variants = grid({"adversary_weight": [3.0]}, ["ema"], {})
+    >>> variants["adversarial_3"]
+    {'method': 'adversarial', 'method_options': {'adversary_weight': 3.0}}
+    >>> variants["leace"]
+    {'posthoc': 'leace', 'of': 'erm'}
+    """
+    from fairthesis.methods import METHODS
+    from fairthesis.postprocessing import POSTHOC
+
+    found: dict[str, dict[str, Any]] = {}
+    for name, kind in METHODS.items():
+        found[name] = {"method": name, **changes.get(name, {})}
+        own = getattr(kind.Options(), kind.strength) if kind.strength else None
+        for value in (v for v in weights.get(kind.strength or "", []) if v != own):
+            options = {kind.strength: value}
+            found[f"{name}_{value:g}"] = {**found[name], "method_options": options}
+    found |= {f"erm_{name}": {"method": "erm", "averaging": name} for name in averaging}
+    return found | {name: {"posthoc": name, "of": "erm"} for name in POSTHOC}
+
+
+def _grid(entry: Mapping[str, Any] | None, dataset: str) -> dict[str, dict[str, Any]]:
+    if entry is None:
+        return {}
+    known = kinds(grid)
+    given = typed_option(known, entry, f"key of the grid of {dataset}", text=False)
+    for key in (key for key in known if key not in given):
+        raise InputError(f"Expected {key} in the grid of {dataset} in experiments.yml.")
+    return grid(**given)
+
+
+def plan(
+    dataset: str,
+    profile: str = "quick",
+    data_root: str | Path | None = None,
+    seed: int | None = None,
+) -> Plan:
+    """The plan of a listed experiment; seeds count up from ``seed``.
+
+    Without one they start at the profile's ``first_seed``, or at 0.
+
+    >>> plan("synthetic-cxr").runs
+    [('erm', 0), ('adversarial', 0), ('erm', 1), ('adversarial', 1)]
+    """
+    listed = experiments()
+    if dataset not in listed:
+        raise unknown("data set with an experiment", dataset, listed)
+    if profile not in listed[dataset]:
+        raise unknown(f"profile of {dataset}", profile, listed[dataset])
+    entry = typed_option(
+        kinds(_Entry), listed[dataset][profile], f"key of {dataset} {profile}", text=False
+    )
+    for key in ("seeds", "base", "variants"):
+        if key not in entry:
+            raise InputError(f"Expected {key} in {dataset} {profile} of experiments.yml.")
+    base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
+    variants = dict(entry["variants"])
+    for name, changes in _grid(entry.get("grid"), dataset).items():
+        variants.setdefault(name, changes)  # what is listed by itself is not overruled
+    if "only" in entry:
+        for name in (name for name in entry["only"] if name not in variants):
+            raise unknown(f"variant in `only` of {dataset} {profile}", name, variants)
+        variants = {name: variants[name] for name in entry["only"]}
+    first = entry.get("first_seed", 0) if seed is None else seed
+    seeds = tuple(range(first, first + entry["seeds"]))
+    return Plan(dataset, profile, base, variants, seeds, probes=entry.get("probes"))

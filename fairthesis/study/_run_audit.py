@@ -1,0 +1,143 @@
+"""The audit of one run of an experiment, and what probes read of it; kept in the run's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from fairthesis.errors import InputError
+from fairthesis.inputs import attribute_columns
+from fairthesis.provenance import AUDITING, PROBING, code_fingerprint, json_text, used_test_labels
+from fairthesis.storage import (
+    check_finished,
+    clear_partials,
+    damage,
+    digest,
+    sealed,
+    text_writer,
+    write_together,
+)
+
+if TYPE_CHECKING:
+    from fairthesis.study._plans import Plan
+
+AUDITED = "key.txt"  # of what the audit was made; it vouches for the audit's files
+_TABLE = "../predictions.parquet"
+
+
+def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
+    """Audit one run on its test part, at a threshold chosen on its validation part.
+
+    Its embedding is probed too where the plan has ``probes``.
+    """
+    from fairthesis.auditing import audit
+
+    folder = plan.folder(out, variant, seed)
+    check_finished(folder, ("predictions.parquet", "embeddings.parquet", "provenance.json"))
+    key = _audit_key(plan, folder, seed)
+    if _audited(folder, key):
+        return folder / "audit"
+    frame = pd.read_parquet(folder / "predictions.parquet")
+    groups = list(json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["groups"])
+    used_test_labels(folder)
+    texts: dict[str, str] = {}
+    for target in frame["target"].unique():
+        report = audit(
+            frame,
+            groups=groups,
+            patient="patient_id",
+            target=target,
+            seed=seed,
+            **plan.audit_settings,
+        )
+        texts[f"{target}/audit.json"] = json_text(report.to_dict())
+    if plan.probes:
+        leaks = probed(folder, seed, **plan.probes)
+        texts["leakage.csv"] = leaks.to_csv(index=False, lineterminator="\n")
+    checksums = {name: digest(name, text.encode()) for name, text in texts.items()}
+    checksums[_TABLE] = hashlib.sha256((folder / "predictions.parquet").read_bytes()).hexdigest()
+    texts[AUDITED] = sealed(key, checksums, AUDITED)
+    files = {name: text_writer(text) for name, text in texts.items()}
+    write_together(folder / "audit", files, AUDITED, stale=("*/audit.json", "leakage.csv"))
+    return folder / "audit"
+
+
+def _audited(folder: Path, key: str) -> bool:
+    """Whether the run's audit is there, whole, and of this key."""
+    marker = folder / "audit" / AUDITED
+    if not marker.is_file() or marker.read_bytes().partition(b"\n")[0] != key.encode():
+        return False
+    clear_partials(folder / "audit")
+    return damage(folder / "audit", marker=AUDITED) is None
+
+
+def check_audited(folder: Path) -> None:
+    """Refuse a run whose audit is missing, damaged, or of other predictions (``InputError``)."""
+    found = damage(folder / "audit", marker=AUDITED)
+    if found:
+        raise InputError(
+            f"The run {folder.name} has no whole audit of its predictions ({found}): audit it "
+            "again with `fairthesis experiment audit`, or `run`."
+        )
+
+
+def _audit_key(plan: Plan, folder: Path, seed: int) -> str:
+    read: list[Any] = [plan.audit_settings, seed]
+    if plan.probes:
+        read.append([dict(plan.probes), code_fingerprint(PROBING)])
+    return _digest(folder / "predictions.parquet", read, AUDITING)
+
+
+def _digest(table: Path, settings: list[Any], modules: tuple[str, ...]) -> str:
+    """Changes whenever a run's table, the settings or the code that reads it do."""
+    digest = hashlib.sha256(table.read_bytes())
+    digest.update(json.dumps([settings, code_fingerprint(modules)]).encode())
+    return digest.hexdigest()
+
+
+def leakage(
+    plan: Plan, out: str | Path, seed: int, *, n_boot: int = 200, n_shuffles: int = 3
+) -> pd.DataFrame:
+    """How well fresh probes read the first attribute from every variant's disease embedding.
+
+    The finished runs of one seed are probed (``fairthesis.leakage.measure``): the probes are
+    fitted on validation patients and judged on test patients. One row per variant, probe and
+    scope (marginal, or given the target), with ``auroc``, its interval, and what refits with the
+    attribute shuffled over patients reach. Kept in ``leakage.csv`` of the run.
+    """
+    parts = []
+    for variant in plan.variants:
+        folder = plan.folder(Path(out), variant, seed)
+        check_finished(folder, ("predictions.parquet", "embeddings.parquet"))
+        key = _digest(folder / "embeddings.parquet", [n_boot, n_shuffles], PROBING)
+        kept = folder / f"leakage-{key[:16]}.csv"
+        mark = kept.with_suffix(".txt").name  # vouches for the table
+        if damage(folder, marker=mark):
+            text = probed(folder, seed, n_boot, n_shuffles).to_csv(index=False, lineterminator="\n")
+            seal = sealed(key, {kept.name: digest(kept.name, text.encode())}, mark)
+            files = {kept.name: text_writer(text), mark: text_writer(seal)}
+            write_together(folder, files, last=mark)
+        parts.append(pd.read_csv(kept).assign(variant=variant))
+    return pd.concat(parts, ignore_index=True)
+
+
+def probed(folder: Path, seed: int, n_boot: int = 200, n_shuffles: int = 3) -> pd.DataFrame:
+    """What fresh probes read of the first attribute in the disease embedding of one run."""
+    from fairthesis.embeddings import probe
+
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    attribute = attribute_columns(predictions)[0]
+    found = probe(
+        pd.read_parquet(folder / "embeddings.parquet"),
+        predictions,
+        attribute=attribute,
+        target=str(predictions["target"].iloc[0]),
+        n_boot=n_boot,
+        n_shuffles=n_shuffles,
+        seed=seed,
+    )
+    return found.table().assign(attribute=attribute)

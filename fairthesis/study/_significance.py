@@ -1,0 +1,236 @@
+"""Which methods beat plain training, cohort by cohort, and how they rank over cohorts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from fairthesis.auditing import p_value
+from fairthesis.stats import Ranks, friedman_nemenyi, holm
+from fairthesis.study._across_cohorts import overlap, points, seed_interval, seed_spread
+from fairthesis.study._archive import Results
+from fairthesis.study._summaries import HEADLINE, headline
+from fairthesis.training import ideal_distance
+
+COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
+GAPS = ("AUROC gap", "equalized odds difference")
+LEVEL = 0.05
+VERDICTS = ("beats", "paid for", "larger", "not told apart", "not known")
+DOTTED = {"not told apart": "·"}  # in tables, so that what was found stands out
+
+
+def against(results: Results, base: str = "erm") -> pd.DataFrame:
+    """The headline numbers of every method less those of ``base``: seeds by (number, variant)."""
+    wide = headline(results).pivot_table(
+        index="seed", columns=["number", "variant"], values="value", aggfunc="mean"
+    )
+    parts = {
+        number: wide[number].drop(columns=base).sub(wide[number][base], axis=0)
+        for number in wide.columns.unique("number")
+    }
+    return pd.concat(parts, axis=1, names=["number"])
+
+
+def contest(found: Mapping[str, Results], base: str = "erm") -> pd.DataFrame:
+    """Every method against plain training: the paired change of each gap, and what it cost.
+
+    A row per cohort, method and gap: plain training's mean, the mean change over seeds with its
+    interval, the change of AUROC, ``p_holm`` of a paired t test (two-sided, by ``seed_spread``)
+    corrected by Holm over all rows of the cohort, and the ``verdict``: ``beats`` where the gap is
+    smaller beyond chance and AUROC falls by ``COST`` at most, ``paid for`` where it falls by more,
+    ``larger``, or ``not told apart``. The oracle does not take part. ``base`` may name another
+    variant to compare with; the column of its means has its name.
+    """
+    parts = []
+    for cohort, results in found.items():
+        table, change = headline(results), against(results, base)
+        means = table[table["variant"] == base].groupby("number")["value"].mean()
+        rows = []
+        for number in (name for name in GAPS if name in change):
+            for variant in change[number].columns.drop("oracle", errors="ignore"):
+                values = change[number, variant].tolist()
+                mean, lo, hi = seed_interval(values, shared=overlap(results))
+                auroc = float(change["AUROC", variant].mean())
+                p = _p_value(*seed_spread(values, overlap(results)))
+                rows.append([cohort, variant, number, means[number], mean, lo, hi, auroc, p])
+        names = ["cohort", "variant", "number", base, "change", "lo", "hi", "AUROC", "p"]
+        part = pd.DataFrame(rows, columns=names)
+        parts.append(part.assign(p_holm=holm(part["p"].tolist())))
+    table = pd.concat(parts, ignore_index=True)
+    verdicts = [
+        _verdict(*row) for row in table[["change", "AUROC", "p_holm"]].itertuples(index=False)
+    ]
+    return (
+        table.assign(verdict=verdicts).drop(columns="p").rename(columns={"AUROC": "AUROC change"})
+    )
+
+
+def written(table: pd.DataFrame) -> pd.DataFrame:
+    """``contest`` for a page: what matters first, and a change in one column with its interval.
+
+    Rows by gap, the mean of what is compared with in its name, and variant; where several cohorts
+    are in the table, by cohort first. A dot stands for *not told apart*, as in ``board``.
+    """
+    base = table.columns[3]
+    gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
+    change = [
+        _signed(mean) if math.isnan(lo) else f"{_signed(mean)} ({_signed(lo)} to {_signed(hi)})"
+        for mean, lo, hi in table[["change", "lo", "hi"]].itertuples(index=False)
+    ]
+    shown = table[["cohort", "variant"]].assign(
+        gap=gap,
+        verdict=table["verdict"].replace(DOTTED),
+        change=change,
+        AUROC=table["AUROC change"].map(_signed),
+        p=[p_value(None if math.isnan(p) else p) for p in table["p_holm"]],
+    )
+    keys = ["cohort", "gap", "variant"] if table["cohort"].nunique() > 1 else ["gap", "variant"]
+    shown = shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
+    return shown.replace(" ", "\N{NO-BREAK SPACE}", regex=True)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def tuned(results: Results | None) -> pd.DataFrame:
+    """Which setting of each method is chosen on a cohort that no claim is made of.
+
+    A row per variant of a tuning run, methods in their order: AUROC and equalized odds difference
+    on its test images, mean over seeds; their ``distance`` to the ideal of AUROC 1 and difference
+    0, which is the rule ``pareto`` of ``fairthesis.selection``; and whether it is ``chosen``, that
+    of the method's settings that is nearest (of equals the first). Empty without results.
+    """
+    if results is None:
+        names = ["AUROC", GAPS[1], "distance", "chosen"]
+        keys = pd.MultiIndex.from_arrays([[], []], names=["method", "variant"])
+        return pd.DataFrame(columns=names, index=keys).astype({"chosen": bool})
+    asked = results.provenance["experiment"]["variants"]
+    wide = headline(results).pivot_table(
+        index="variant", columns="number", values="value", aggfunc="mean", sort=False
+    )
+    table = wide[["AUROC", GAPS[1]]].reindex(list(asked))
+    table["method"] = [v.get("method") or v["posthoc"] for v in asked.values()]
+    table["distance"] = [
+        ideal_distance({"val_auroc": auroc, "val_eo": odds})
+        for auroc, odds in table[["AUROC", GAPS[1]]].itertuples(index=False)
+    ]
+    order = {name: place for place, name in enumerate(dict.fromkeys(table["method"]))}
+    table = table.sort_values("method", key=lambda names: names.map(order), kind="stable")
+    known = table["distance"].fillna(math.inf)
+    nearest = known.groupby(table["method"], sort=False).idxmin()
+    table["chosen"] = table.index.isin(nearest)
+    return table.reset_index(names="variant").set_index(["method", "variant"])
+
+
+def _p_value(mean: float, error: float, n: int) -> float:
+    """That the mean is not 0, two-sided, by Student's t; NaN from a single seed."""
+    if n < 2:
+        return math.nan
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * student.sf(abs(mean) / error, n - 1))
+
+
+def _verdict(change: float, auroc: float, p: float) -> str:
+    if math.isnan(p):
+        return "not known"
+    if p >= LEVEL:
+        return "not told apart"
+    if change > 0:
+        return "larger"
+    return "beats" if auroc >= -COST else "paid for"
+
+
+def counted(results: Results) -> str:
+    """How many methods and gaps of one cohort got which verdict of ``contest``, in a sentence."""
+    table = contest({"": results})
+    of_each = table["verdict"].value_counts()
+    told = [f"*{verdict}* {of_each[verdict]}" for verdict in VERDICTS if verdict in of_each]
+    methods = table["variant"].nunique()
+    return (
+        f"{methods} method{'s' if methods > 1 else ''} against plain training, "
+        f"{len(table)} comparisons of a gap: {', '.join(told)}."
+    )
+
+
+def board(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.DataFrame:
+    """The verdicts of ``contest`` on one gap: a row per method, a column per cohort.
+
+    A dot stands for *not told apart* and a dash for *not run*, so that what was found stands out.
+    """
+    table = contest(found)
+    order = list(dict.fromkeys(table["variant"]))
+    table = table[table["number"] == gap].replace({"verdict": DOTTED})
+    wide = table.pivot(index="variant", columns="cohort", values="verdict")
+    return wide.reindex(index=order, columns=list(found)).fillna("–")
+
+
+def ranked(
+    found: Mapping[str, Results], number: str = "equalized odds difference", least: int = 3
+) -> Ranks | str:
+    """Methods ranked over cohorts by a headline number, or why they cannot be.
+
+    Cohorts are the unit (seeds of one cohort are no independent evidence): those with three
+    methods or more and at least half of the methods that any has; the methods are those that all
+    of these have, the oracle left out. It takes ``least`` cohorts and three methods.
+    """
+    table = points(found)
+    table = table[(table["number"] == number) & (table["variant"] != "oracle")]
+    wide = table.groupby(["cohort", "variant"])["mean"].mean().unstack("variant")
+    half = math.ceil(wide.shape[1] / 2)  # a cohort with a few methods would be the measure of all
+    wide = wide.dropna(axis=0, thresh=max(3, half)).dropna(axis=1)
+    if len(wide) < least or wide.shape[1] < 3:
+        return (
+            f"Not drawn: a ranking takes at least {least} cohorts and 3 methods that all of them "
+            f"have; the archive has {len(wide)} cohorts and {wide.shape[1]} such methods "
+            f"({', '.join(wide.columns)}). `make reproduce` runs every method on every cohort."
+        )
+    higher = HEADLINE[number][1] in ("auroc", "worst_group_auroc")
+    return friedman_nemenyi(wide, larger_is_better=higher)
+
+
+def said(found: Mapping[str, Results], variant: str = "adversarial", base: str = "erm") -> str:
+    """For each cohort in a sentence: whether ``variant`` beats plain training, and at what cost.
+
+    ``base`` may name a control to be compared with instead. It does where the paired change of a
+    gap lies below 0 with its whole interval over seeds, and AUROC falls by no more than ``COST`` on
+    average.
+    """
+    lines = []
+    other = "plain training" if base == "erm" else f"`{base}`"
+    for cohort, results in found.items():
+        missing = {variant, base} - set(results.metrics["variant"])
+        if missing:
+            lines.append(f"- **{cohort}**: `{'`, `'.join(sorted(missing))}` was not run.")
+            continue
+        change = against(results, base).xs(variant, axis=1, level="variant")
+        told, beaten, cheap = [], [], False
+        for number in ("AUROC", *GAPS):
+            if number not in change or change[number].isna().all():
+                told.append(f"{number} cannot be computed")
+                continue
+            mean, lo, hi = seed_interval(change[number].tolist(), shared=overlap(results))
+            between = "one seed" if np.isnan(lo) else f"{lo:+.3f} to {hi:+.3f}"
+            told.append(f"{number} {mean:+.3f} ({between})")
+            if number == "AUROC":
+                cheap = mean >= -COST
+            elif hi < 0:
+                beaten.append(number)
+        single = results.metrics["seed"].nunique() == 1
+        end = (
+            "one seed says nothing about chance"
+            if single
+            else f"beats {other} in {' and '.join(beaten)}"
+            if beaten and cheap
+            else f"a smaller {' and '.join(beaten)}, **paid for with more than {COST:g} of AUROC**"
+            if beaten
+            else f"**does not beat {other}** beyond what differs between seeds"
+        )
+        profile = results.provenance["experiment"]["profile"]
+        lines.append(f"- **{cohort}** ({profile}): {', '.join(told)}: {end}.")
+    return "\n".join(lines)

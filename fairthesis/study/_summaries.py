@@ -1,0 +1,225 @@
+"""Variants of an experiment side by side: what was gained, what was lost, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairthesis.auditing import LABELS
+from fairthesis.errors import unknown
+from fairthesis.study._archive import Results
+
+FLOOR = 30  # positives and negatives that a group needs to enter a gap, as in an audit
+# What the thesis reports, in its order: column title -> (table, name of the number).
+HEADLINE = {
+    "AUROC": ("metrics", "auroc"),
+    "AUROC gap": ("disparities", "auroc_gap"),
+    "equalized odds difference": ("disparities", "equalized_odds_difference"),
+    "worst group's AUROC": ("disparities", "worst_group_auroc"),
+    "ECE gap": ("disparities", "ece_gap"),
+}
+
+
+def headline(results: Results) -> pd.DataFrame:
+    """The thesis's numbers of every run: variant, seed, attribute, number, value, null_mean.
+
+    ``null_mean`` is the mean of the same number when the groups are shuffled over patients: the
+    part of a gap that chance alone makes. It is null for what has no chance level.
+    """
+    parts = []
+    for title, (table, name) in HEADLINE.items():
+        if table == "metrics":
+            overall = results.metrics["group"].isna() & (results.metrics["metric"] == name)
+            rows = results.metrics[overall]
+            part = rows[["variant", "seed", "value"]].assign(
+                attribute="all", null_mean=float("nan")
+            )
+        else:
+            rows = results.disparities[results.disparities["name"] == name]
+            part = rows[["variant", "seed", "attribute", "value", "null_mean"]]
+        parts.append(part.assign(number=title))
+    columns = ["variant", "seed", "attribute", "number", "value", "null_mean"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def summary(results: Results) -> pd.DataFrame:
+    """Mean over seeds of every headline number, its range, and its chance level.
+
+    Indexed by number and attribute, one column per variant (``0.842 (0.838 to 0.846)``) and
+    ``by chance``: the mean over all runs of the number's mean under shuffled groups.
+    """
+    table = headline(results)
+    keys = ["number", "attribute", "variant"]
+    spread = table.groupby(keys, sort=False)["value"].agg(["mean", "min", "max", "count"])
+    text = spread.apply(
+        lambda s: (
+            "not known"
+            if s["count"] == 0
+            else f"{s['mean']:.3f}"
+            + (f" ({s['min']:.3f} to {s['max']:.3f})" if s["count"] > 1 else "")
+        ),
+        axis=1,
+    )
+    out = text.unstack("variant")[list(dict.fromkeys(table["variant"]))]
+    chance = table.groupby(["number", "attribute"])["null_mean"].mean()
+    out["by chance"] = chance.map(lambda v: "" if pd.isna(v) else f"{v:.3f}")
+    out = out.reindex(list(HEADLINE), level="number")
+    return out.rename_axis(columns=None)
+
+
+def by_group(results: Results, metric: str = "auroc") -> pd.DataFrame:
+    """A metric of every group and run: variant, seed, target, attribute, group, value, lo, hi, n,
+    ``n_positive``, ``n_negative`` (counts of test images)."""
+    known = results.metrics["metric"].unique()
+    if metric not in known:
+        raise unknown("metric", metric, known)
+    rows = results.metrics[results.metrics["group"].notna()]
+    keys = ["variant", "seed", "target", "attribute", "group"]
+    names = ["n", "n_positive", "n_negative"]
+    counts = rows[rows["metric"].isin(names)].pivot(index=keys, columns="metric", values="value")
+    table = rows.query("metric == @metric")[[*keys, "value", "lo", "hi"]]
+    return table.join(counts[names], on=keys)
+
+
+def levelling(
+    results: Results, metric: str = "auroc", baseline: str = "erm", floor: int = FLOOR
+) -> pd.DataFrame:
+    """What each group gained or lost against plain training, and whether it was levelled down.
+
+    Mean over seeds of the paired change of ``metric`` (higher is better) per variant, attribute
+    and group. ``levelled_down`` is true for a variant and attribute whose gap shrank because the
+    group that was best fell by more than the group that was worst rose; gap, best and worst are
+    taken in each seed over the groups with ``floor`` positives and negatives, and averaged.
+    """
+    table = by_group(results, metric)
+    if baseline not in set(table["variant"]):
+        raise unknown("baseline variant", baseline, table["variant"].unique())
+    keys = ["seed", "target", "attribute", "group"]
+    base = table[table["variant"] == baseline].set_index(keys)["value"].rename("baseline")
+    rows = table[table["variant"] != baseline].join(base, on=keys)
+    rows = rows.assign(change=rows["value"] - rows["baseline"])
+    places = ["variant", "attribute", "group"]
+    mean = rows.groupby(places, sort=False)[["baseline", "value", "change"]].mean().reset_index()
+    mean["levelled_down"] = False
+    large = rows[(rows["n_positive"] >= floor) & (rows["n_negative"] >= floor)].dropna()
+    for (variant, attribute), part in large.groupby(["variant", "attribute"]):
+        moves = []
+        for _, seed in part.groupby(["seed", "target"]):
+            before, after = seed["baseline"].to_numpy(float), seed["value"].to_numpy(float)
+            best, worst = before.argmax(), before.argmin()
+            fell, rose = before[best] - after[best], after[worst] - before[worst]
+            moves.append((np.ptp(before) - np.ptp(after), fell, rose))
+        shrank, fell, rose = np.mean(moves, axis=0)
+        here = (mean["variant"] == variant) & (mean["attribute"] == attribute)
+        mean.loc[here, "levelled_down"] = bool(shrank > 0 and fell > max(rose, 0))
+    return mean
+
+
+def levelled(results: Results, metric: str = "auroc", floor: int = FLOOR) -> pd.DataFrame:
+    """``levelling`` in a row per variant: what each group gained or lost, and ``levelled_down``.
+
+    The groups that are large enough in every seed, each with plain training's mean in its name.
+    """
+    table, counts = levelling(results, metric, floor=floor), by_group(results, metric)
+    least = counts.groupby(["attribute", "group"])[["n_positive", "n_negative"]].min().min(axis=1)
+    table = table.join(least.rename("least"), on=["attribute", "group"]).query("least >= @floor")
+    named = [f"{g} ({b:.3f})" for g, b in zip(table.group, table.baseline, strict=True)]
+    wide = table.assign(group=named).pivot_table(
+        index=["attribute", "variant"], columns="group", values="change", sort=False
+    )
+    down = table.groupby(["attribute", "variant"], sort=False)["levelled_down"].any()
+    return wide.assign(levelled_down=down)
+
+
+def verdict(results: Results, name: str = "auroc_gap", level: float = 0.05) -> str:
+    """What the permutation tests allow to say of a gap, in a sentence for each attribute.
+
+    For each variant: the gap's mean over seeds, its mean by chance, and in how many of the seeds
+    it is larger than chance at ``level``; then the AUROC that was gained or lost.
+    """
+    known = results.disparities["name"].unique()
+    if name not in known:
+        raise unknown("disparity", name, known)
+    rows = results.disparities[results.disparities["name"] == name]
+    overall = results.metrics[
+        results.metrics["group"].isna() & (results.metrics["metric"] == "auroc")
+    ]
+    auroc = overall.groupby("variant", sort=False)["value"].mean()
+    label, lines = LABELS.get(name, name.replace("_", " ")), []
+    for (attribute, variant), part in rows.groupby(["attribute", "variant"], sort=False):
+        value, chance = part["value"].mean(), part["null_mean"].mean()
+        beyond, tested = int((part["p_value"] < level).sum()), int(part["p_value"].notna().sum())
+        said = (
+            f"no {label} can be computed: fewer than two groups are large enough"
+            if pd.isna(value)
+            else f"a mean {label} of {value:.3f} where chance alone gives "
+            f"{chance:.3f}; larger than chance (p < {level:g}) in {beyond} of {tested} seeds"
+        )
+        by = str(attribute).replace("_", " ")
+        lines.append(f"- `{variant}`, by {by}: AUROC {auroc.loc[str(variant)]:.3f}, {said}.")
+    return "\n".join(lines)
+
+
+def origin(results: Results) -> str:
+    """Where the results came from, in one paragraph of Markdown."""
+    described = results.provenance
+    asked, packages = described["experiment"], described["packages"]
+    runs = described["runs"]
+    images = runs[0]["images"]
+    minutes = sum(run["wall_seconds"] for run in runs) / 60
+    commit = (described["git_commit"] or "an installed package")[:12]
+    return (
+        f"**Where these numbers come from:** {results.source}. Data set `{asked['dataset']}`, "
+        f"profile `{asked['profile']}`: {len(asked['variants'])} variants × {len(asked['seeds'])} "
+        f"seeds, backbone `{asked['base']['backbone']}` at {asked['base']['size']} pixels, "
+        f"{asked['base']['epochs']} epochs; the first seed trains on {images['train']:,} images, "
+        f"validates on {images['val']:,} and tests on {images['test']:,}. Training took "
+        f"{minutes:.0f} minutes in all. Commit `{commit}`, torch {packages['torch']}, data "
+        f"fingerprint of the first seed `{runs[0]['data_fingerprint']}`."
+    )
+
+
+def adversaries(results: Results | None) -> pd.DataFrame:
+    """What each method's own adversary read at the last epoch, beside the best fresh probe.
+
+    AUROC for the attribute, means over seeds, of the variants that train an adversary (or critics):
+    the adversary's is of training batches, the probe's is given the target and on test patients.
+    """
+    names = ["own adversary, last epoch", "best fresh probe given the target"]
+    if results is None:
+        return pd.DataFrame(columns=names)
+    own = results.curves[results.curves["name"].isin(["adversary_auroc", "critic_auroc"])]
+    last = own.sort_values("epoch").groupby(["variant", "seed"], sort=False)["value"].last()
+    read = ablation(results).set_index(["variant", "seed"])["best probe given the target"]
+    table = pd.concat([last, read], axis=1, keys=names).dropna()
+    return table.groupby("variant").mean().sort_values(names[1])
+
+
+def ablation(results: Results | None) -> pd.DataFrame:
+    """One row per variant and seed: the headline numbers and the best fresh probe."""
+    numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
+    if results is None:
+        return pd.DataFrame(columns=["variant", "seed", *numbers])
+    wide = headline(results).pivot_table(
+        index=["variant", "seed"], columns="number", values="value", aggfunc="mean", sort=False
+    )
+    read = results.leakage
+    read = read[(read["source"] == "encoder") & (read["scope"] == "given the target")]
+    best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
+    return wide[numbers].join(best).reset_index()
+
+
+def changed(results: Results | None) -> pd.DataFrame:
+    """What each variant changes in the experiment's base, a row per variant."""
+    asked = results.provenance["experiment"]["variants"] if results else {}
+
+    def listed(changes: Mapping[str, Any]) -> str:
+        flat = {k: v for k, v in changes.items() if k != "method_options"}
+        flat |= changes.get("method_options", {})
+        return ", ".join(f"{k} = {v}" for k, v in flat.items()) or "nothing"
+
+    said = {name: listed(changes) for name, changes in asked.items() if name != "oracle"}
+    return pd.DataFrame({"changed in the default": said}, dtype=str)

@@ -1,0 +1,154 @@
+"""TrainConfig: everything that decides a training run, checked before anything is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from fairthesis import datasets
+from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import Range, kinds, typed_option
+from fairthesis.methods import METHODS, Method, MethodOptions
+from fairthesis.models import (
+    AVERAGING,
+    BACKBONES,
+    INPUT_NORMS,
+    NORMS,
+    PRECISIONS,
+    described_weights,
+    is_weights_file,
+)
+from fairthesis.training._batches import AUGMENTATIONS
+from fairthesis.training._selection import RULES
+
+_Count = Annotated[int, Range(least=1)]
+_Share = Annotated[float, Range(least=0, most=1)]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run; ``config.json`` is this, and a run is resumed from it.
+
+    Empty ``targets`` and ``attributes`` mean the data set's first target and first attribute.
+    ``size`` is the edge of the square images in pixels. A ``disease_dim`` of 0 is 4 for each
+    target: what more an embedding can hold it can also leak. ``threads`` of 0 leaves torch's own
+    choice.
+    ``classifier_rate`` is how many times ``learning_rate`` the disease classifier learns at; unless
+    it is 1, as for the rest, its bias also starts at the log odds of the training part's targets.
+    ``selection`` is a rule of ``fairthesis.selection``; ``reference_auroc`` is ERM's validation
+    AUROC for the rule ``min_leakage``. ``averaging`` is ``none``, ``ema`` (every epoch's candidate
+    is the moving average) or ``swad`` (the run's one model is the average).
+    """
+
+    dataset: str = "synthetic-cxr"
+    data_root: str | None = None
+    dataset_options: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    method: str = "erm"
+    method_options: Mapping[str, Any] = field(default_factory=dict)
+    backbone: str = "resnet50"
+    weights: str | None = None
+    hidden_dim: _Count = 256
+    disease_dim: Annotated[int, Range(least=0)] = 0
+    sensitive_dim: _Count = 64
+    disease_norm: str = "whitening"
+    input_norm: str = "fixed"
+    precision: str = "float32"
+    size: Annotated[int, Range(least=16)] = 224
+    epochs: _Count = 20
+    batch_size: Annotated[int, Range(least=2)] = 128
+    learning_rate: Annotated[float, Range(above=0)] = 1e-3
+    classifier_rate: Annotated[float, Range(above=0)] = 10.0
+    weight_decay: Annotated[float, Range(least=0)] = 1e-4
+    augmentation: str = "light"
+    selection: str = "overall"
+    reference_auroc: _Share | None = None
+    averaging: str = "none"
+    ema_decay: Annotated[float, Range(above=0, below=1)] = 0.99
+    seed: Annotated[int, Range(least=0, most=2**32 - 1)] = 0  # as numpy and torch take them
+    device: str = "auto"
+    threads: Annotated[int, Range(least=0, most=4096)] = 0
+
+    def __post_init__(self) -> None:
+        own = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        for name, value in typed_option(kinds(TrainConfig), own, "parameter", text=False).items():
+            object.__setattr__(self, name, value)
+        tables: dict[str, Iterable[str]] = {"method": METHODS, "dataset": datasets.DATASETS}
+        tables |= {"backbone": BACKBONES, "selection": RULES, "augmentation": AUGMENTATIONS}
+        tables |= {"averaging": AVERAGING, "disease_norm": NORMS, "input_norm": INPUT_NORMS}
+        tables |= {"precision": PRECISIONS}
+        for name, table in tables.items():
+            if getattr(self, name) not in table:
+                raise unknown(name, getattr(self, name), table)
+        accepted = datasets.typed_options(self.dataset, self.dataset_options)
+        object.__setattr__(self, "dataset_options", accepted)
+        accepted = method_options(self.method, self.method_options)
+        object.__setattr__(self, "method_options", accepted)
+        METHODS[self.method].check_epochs(self.options(), self.epochs)
+
+    def options(self) -> MethodOptions:
+        """The method's own options, checked; a default schedule fits the run (``shortened``)."""
+        return shortened(METHODS[self.method], self.method_options, self.epochs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    def described(self) -> dict[str, Any]:
+        """``to_dict`` as a run keeps it: what decides it, and nothing of where its files lie.
+
+        There is no ``data_root`` (the data's fingerprint says which data they were), and weights
+        from a file are named by the file's name and content: folders name people and hospitals.
+        """
+        found = self.to_dict() | {"data_root": None}
+        if self.weights is not None and is_weights_file(self.weights):
+            found["weights"] = described_weights(self.weights)
+        return found
+
+
+def method_options(method: str, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
+    """The options ``given`` to a method, typed and in range; ``text`` where they are text still.
+
+    Raises ``InputError`` for a name that the method does not have, or a value that does not fit.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    kind = METHODS[method].Options
+    found = typed_option(kinds(kind), given, f"option of method {method}", text=text)
+    kind(**found)
+    return found
+
+
+def shortened(method: type[Method], given: Mapping[str, Any], epochs: int) -> MethodOptions:
+    """Options whose default ``warmup_epochs`` and ``ramp_epochs`` leave a run at least one epoch.
+
+    In a run that is not longer than both, they take the same shares of it as they would of the
+    shortest that is. What is ``given`` stays, and is refused where it does not fit.
+
+    >>> options = shortened(METHODS["dann"], {}, 6)
+    >>> options.warmup_epochs, options.ramp_epochs
+    (2, 3)
+    """
+    chosen = method.Options(**given)
+    names = ("warmup_epochs", "ramp_epochs")
+    if any(name in given or not hasattr(chosen, name) for name in names):
+        return chosen
+    try:
+        method.check_epochs(chosen, epochs)
+        return chosen
+    except InputError:
+        whole = sum(getattr(chosen, name) for name in names) + 1
+    return replace(chosen, **{name: getattr(chosen, name) * epochs // whole for name in names})
+
+
+def from_text(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Parameters of ``TrainConfig`` that are text still, typed, but for the two kinds of options.
+
+    Those are typed by the data set and the method, once these are known.
+    """
+    known = kinds(TrainConfig)
+    return typed_option(known, values, f"parameter in {what}", text=True)

@@ -1,0 +1,135 @@
+"""A post-hoc method on a finished run: a run directory in, a run directory of its own out.
+
+The result has the layout of a run, so that audit, probes and tables take it like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairthesis.errors import InputError, unknown
+from fairthesis.postprocessing import POSTHOC, Run
+from fairthesis.provenance import code_fingerprint, peak_memory_mb, provenance
+from fairthesis.storage import RUN, check_finished
+from fairthesis.training._run_folder import RunFolder, claimed
+from fairthesis.training._selection import validation_scores
+
+CODE = ("erasure.py", "finished.py", "postprocess.py", "posthoc.py", "schema.py")
+PREFIX = "disease_"
+
+
+def read_run(folder: Path) -> tuple[Run, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """A finished run, its two tables as they are, and its provenance."""
+    check_finished(folder, (*RUN,))
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    embeddings = pd.read_parquet(folder / "embeddings.parquet")
+    origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    targets = tuple(dict.fromkeys(predictions["target"]))
+    attributes = list(origin["groups"])
+    keys = embeddings[["image_id", "patient_id", "split"]]
+    wide = predictions.pivot(index="image_id", columns="target", values=["y_true", "y_score"])
+    wide = wide.reindex(keys["image_id"])
+    first = predictions.drop_duplicates("image_id").set_index("image_id")
+    labels = first.loc[keys["image_id"], attributes]
+    joint = labels.astype(object).fillna("").agg(" / ".join, axis=1).to_numpy(object)
+    joint[labels.isna().any(axis=1).to_numpy()] = None
+    columns = [column for column in embeddings if str(column).startswith(PREFIX)]
+    run = Run(
+        keys,
+        embeddings[columns].to_numpy(np.float64),
+        wide["y_true"][list(targets)].to_numpy(np.float64),
+        wide["y_score"][list(targets)].to_numpy(np.float64),
+        joint,
+        targets,
+        int(origin["seed"]),
+    )
+    return run, predictions, embeddings, origin
+
+
+def apply_posthoc(
+    name: str, parent: str | Path, out: str | Path, *, overwrite: bool = False
+) -> Path:
+    """Apply the method ``name`` of ``POSTHOC`` to the run in ``parent``; write the run ``out``.
+
+    A finished result of the same parent, method and code is left as it is.
+
+    Raises:
+        InputError: for an unknown name, a parent that is not finished, and where ``out`` holds
+            anything else and ``overwrite`` is false.
+    """
+    if name not in POSTHOC:
+        raise unknown("post-hoc method", name, POSTHOC)
+    parent, out = Path(parent), Path(out)
+    run, predictions, embeddings, origin = read_run(parent)
+    config = {
+        "posthoc": name,
+        "parent": {
+            "run": parent.name,
+            "config": json.loads((parent / "config.json").read_text(encoding="utf-8")),
+            "tables": _digest(parent),
+        },
+        "code_fingerprint": code_fingerprint(CODE),
+    }
+    with claimed(config, out, {}, overwrite) as place:
+        if place.finished:
+            return out
+        started = time.perf_counter()
+        made = POSTHOC[name](run)
+        origin |= provenance(
+            posthoc=name,
+            parent=parent.name,
+            wall_seconds=round(time.perf_counter() - started, 1),
+            peak_memory_mb=peak_memory_mb(),
+        )
+        validated = _validated(made, predictions, list(origin["groups"]))
+        origin |= {f"selected_{name}": value for name, value in validated.items()}
+        line = json.dumps({"epoch": origin["selected_epoch"]} | validated)
+        place.begin()
+        _write(made, predictions, embeddings, place)
+        place.file(lambda to: to.write_text(f"{line}\n", encoding="utf-8"), "log.jsonl")
+        place.json(origin, "provenance.json")
+        place.finish(origin["data_fingerprint"], RUN)
+    return out
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for table in ("predictions", "embeddings"):
+        digest.update((folder / f"{table}.parquet").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _write(
+    made: Run, predictions: pd.DataFrame, embeddings: pd.DataFrame, place: RunFolder
+) -> None:
+    scores = {
+        (image, target): score
+        for target, column in zip(made.targets, made.y_score.T, strict=True)
+        for image, score in zip(made.keys["image_id"], column, strict=True)
+    }
+    keys = zip(predictions["image_id"], predictions["target"], strict=True)
+    changed = predictions.assign(y_score=np.array([scores[key] for key in keys], np.float32))
+    if not np.isfinite(made.z).all() or np.isinf(changed["y_score"]).any():
+        raise InputError("The post-hoc method gave values that are not finite: nothing is written.")
+    place.table(changed, "predictions.parquet")
+    moved = embeddings.copy()
+    columns = [name for name in map(str, embeddings) if name.startswith(PREFIX)]
+    moved[columns] = made.z.astype(np.float32)
+    place.table(moved, "embeddings.parquet")
+
+
+def _validated(made: Run, predictions: pd.DataFrame, attributes: Sequence[str]) -> dict[str, float]:
+    """AUROC on the validation part, as the log of a trained run has it."""
+    rows = made.part("val") & ~np.isnan(made.y_score).any(axis=1)
+    first = predictions.drop_duplicates("image_id").set_index("image_id")
+    labels = first.loc[made.keys["image_id"], list(attributes)]
+    codes = np.stack([pd.Categorical(labels[a]).codes for a in attributes], axis=1)
+    return validation_scores(made.y_true[rows], made.y_score[rows], codes[rows])

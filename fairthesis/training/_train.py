@@ -1,0 +1,296 @@
+"""The one training loop, which writes a run directory (``fairthesis.rundir``)."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fairthesis import data, datasets
+from fairthesis.data import Cohort
+from fairthesis.errors import InputError
+from fairthesis.methods import METHODS, Method, Setting, cell_probabilities
+from fairthesis.models import SWAD, Averager, FairEncoder, averager
+from fairthesis.provenance import peak_memory_mb, provenance
+from fairthesis.storage import RUN, check_writable
+from fairthesis.training._batches import Table, augment, in_batches, make_table
+from fairthesis.training._checkpoints import Progress, load_state, save_state
+from fairthesis.training._config import TrainConfig
+from fairthesis.training._export import infer_cohort, write_results
+from fairthesis.training._run_folder import WEIGHTS, RunFolder, claimed
+from fairthesis.training._selection import RULES, Rule
+from fairthesis.training._validation import copied, use_average, validation_line
+
+_LinAlgError: type[Exception] = getattr(torch.linalg, "LinAlgError")  # noqa: B009 (not exported)
+
+
+def train(
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    cohort: Cohort | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Train a model and write the run directory ``out``; gives its path.
+
+    A finished run of the same configuration, data and code is left as it is; a killed one goes on
+    after its last whole epoch and ends as if it had never stopped. ``cohort`` replaces the loading
+    of ``config.dataset``.
+
+    Raises:
+        InputError: for a cohort that cannot be trained on (before anything is written), and where
+            ``out`` holds another run and ``overwrite`` is false.
+    """
+    out = Path(out)
+    if not out.is_dir():
+        check_writable(out)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = _device(config.device)
+    cohort = cohort or datasets.load(
+        config.dataset, config.data_root, seed=config.seed, **config.dataset_options
+    )
+    targets = config.targets or cohort.targets[:1]
+    attributes = config.attributes or cohort.attributes[:1]
+    for target in targets:
+        cohort.labels(target)
+    for attribute in attributes:
+        cohort.groups(attribute)
+    origin = provenance(
+        seed=config.seed,
+        data_fingerprint=data.images_fingerprint(cohort, config.size, progress=progress),
+        device=str(device),
+        threads=torch.get_num_threads(),
+    )
+    with claimed(config.described(), out, origin, overwrite) as place:
+        if not place.finished:
+            _run(config, place, cohort, targets, attributes, device, progress)
+    return out
+
+
+def _run(
+    config: TrainConfig,
+    place: RunFolder,
+    cohort: Cohort,
+    targets: tuple[str, ...],
+    attributes: tuple[str, ...],
+    device: torch.device,
+    progress: bool,
+) -> None:
+    """The run from its state, or its start, to ``DONE``."""
+    origin = place.origin
+    pixels, readable = data.prepared_images(cohort, config.size, progress=progress)
+    table = make_table(cohort, pixels, readable, targets, attributes)
+    method = _build(config, table, cohort.channels, len(targets)).to(device)
+    _check_batches(config, method, len(targets))
+    place.begin()
+    state = load_state(place, method)
+    average = averager(config.averaging, config.ema_decay)
+    average.load(state.averager)
+    rule = RULES[config.selection]
+    needs = rule.needs | ({"loss"} if average.at_end else set())
+
+    def validated() -> dict[str, float]:
+        return validation_line(method, table, needs, 4 * config.batch_size, device, config.seed)
+
+    def averaged() -> dict[str, torch.Tensor] | None:
+        rows = 4 * config.batch_size
+        return use_average(method, average, table, rows, device, config.augmentation)
+
+    bar = tqdm(
+        range(state.epoch, config.epochs),
+        desc=f"{config.method} seed {config.seed}",
+        unit="epoch",
+        initial=state.epoch,
+        total=config.epochs,
+        disable=not progress,
+    )
+    for epoch in bar:
+        started = time.perf_counter()
+        own = None
+        with _told_if_diverged(config, epoch):
+            line = _epoch(config, method, table, epoch, device, average)
+            if average.each_epoch:
+                average.end_epoch(epoch, math.nan, method.selectable(epoch))
+                own = averaged()
+            line |= validated()
+        if average.at_end:
+            average.end_epoch(epoch, line["val_loss"], method.selectable(epoch))
+        state.seconds += time.perf_counter() - started
+        line["seconds"] = round(time.perf_counter() - started, 3)
+        state.epoch, state.log = epoch + 1, [*state.log, line]
+        state.averager = average.state()
+        _select(state, method, rule, config)
+        if own is not None:
+            method.model.load_state_dict(own)
+        save_state(place, method, state)
+        bar.set_postfix(val_auroc=f"{line['val_auroc']:.3f}", refresh=False)
+    method.load_state_dict(state.states[state.chosen])
+    rows = 4 * config.batch_size
+    with _told_if_diverged(config, state.epoch - 1):
+        if isinstance(average, SWAD):
+            averaged()
+            origin["averaged_epochs"] = list(average.interval())
+            state.chosen = average.interval()[1]
+        origin |= {f"selected_{name}": value for name, value in validated().items()}
+        write_results(place, method, cohort, table, targets, attributes, rows, device)
+    origin |= {
+        "wall_seconds": round(state.seconds, 1),
+        "peak_memory_mb": peak_memory_mb(),
+        "selected_epoch": state.chosen,
+        "selection": config.selection,
+        "uses_test_labels": "test" in rule.needs,
+        "images": {split: len(rows) for split, rows in table.rows.items()},
+        "left_out": dict(cohort.left_out) | {"unreadable image": int((~readable).sum())},
+        "groups": dict(zip(attributes, map(list, table.groups), strict=True)),
+    }
+    place.json(origin, "provenance.json")
+    place.finish(origin["data_fingerprint"], (*RUN, WEIGHTS))
+
+
+@contextlib.contextmanager
+def _told_if_diverged(config: TrainConfig, epoch: int) -> Iterator[None]:
+    """Numbers that are none, in words; the state of the epoch before stays as it is."""
+    try:
+        yield
+    except (FloatingPointError, _LinAlgError) as error:
+        reason = str(error) if isinstance(error, FloatingPointError) else "whitening failed"
+        kept = f"The state after epoch {epoch} is kept. " if epoch else ""
+        raise InputError(
+            f"Training diverged in epoch {epoch + 1} of {config.epochs}: {reason}. {kept}Try a "
+            f"learning_rate below {config.learning_rate:g}, or weaker method options, with "
+            "--overwrite or in another folder."
+        ) from error
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+        return device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"Device {name!r} cannot be used here: expected auto, cpu, or cuda where torch sees a "
+            f"GPU."
+        ) from error
+
+
+def _check_batches(config: TrainConfig, method: Method, targets: int) -> None:
+    """Whitening takes more images than directions, in an epoch's last batch too."""
+    dim = config.disease_dim or 4 * targets
+    sizes = [len(part) for part in in_batches(method.order(0), config.batch_size)]
+    least = min(sizes, default=0)
+    if config.disease_norm == "whitening" and least <= dim:
+        raise InputError(
+            f"The smallest batch of an epoch has {least} images, too few to whiten {dim} "
+            "directions: expected more images than disease_dim. Choose another batch_size, lower "
+            "disease_dim, or take disease_norm batch."
+        )
+
+
+def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Method:
+    torch.manual_seed(config.seed)
+    model = FairEncoder(
+        config.backbone,
+        channels=channels,
+        hidden_dim=config.hidden_dim,
+        disease_dim=config.disease_dim or 4 * targets,
+        sensitive_dim=config.sensitive_dim,
+        targets=targets,
+        groups=[len(groups) for groups in table.groups],
+        weights=config.weights,
+        disease_norm=config.disease_norm,
+        input_norm=config.input_norm,
+        precision=config.precision,
+    )
+    rows = torch.from_numpy(table.rows["train"])
+    cells = tuple(
+        cell_probabilities(table.targets[rows], codes, len(groups))
+        for codes, groups in zip(table.attributes[rows].T, table.groups, strict=True)
+    )
+    setting = Setting(
+        config.learning_rate,
+        config.weight_decay,
+        config.epochs,
+        config.seed,
+        cells,
+        table.targets[rows],
+        table.attributes[rows],
+        table.patients[rows],
+        config.classifier_rate,
+    )
+    options = config.options()
+    if options != METHODS[config.method].Options(**config.method_options):
+        warnings.warn(
+            f"The default schedule of {config.method} is shortened to {config.epochs} epochs: "
+            f"warmup_epochs {options.warmup_epochs}, ramp_epochs {options.ramp_epochs}.",  # type: ignore[attr-defined]
+            stacklevel=2,
+        )
+    return METHODS[config.method](model, options, setting)
+
+
+def _select(state: Progress, method: Method, rule: Rule, config: TrainConfig) -> None:
+    """Keep the states of the epochs that the rule chooses now or may choose later."""
+    last = config.epochs - 1
+    lines = [
+        line for line in state.log if method.selectable(line["epoch"]) or line["epoch"] == last
+    ]
+    epochs = [lines[i]["epoch"] for i in rule.candidates(lines, config.reference_auroc)]
+    newest = state.epoch - 1
+    state.states = {e: copied(method) if e == newest else state.states[e] for e in epochs}
+    state.chosen = epochs[0] if epochs else -1
+
+
+def _epoch(
+    config: TrainConfig,
+    method: Method,
+    table: Table,
+    epoch: int,
+    device: torch.device,
+    average: Averager,
+) -> dict[str, Any]:
+    """One pass over the training part, in the method's order; the mean of every loss."""
+    rows = table.rows["train"]
+    method.begin(
+        epoch,
+        lambda: torch.from_numpy(
+            infer_cohort(method, table, rows, 4 * config.batch_size, device)[0]
+        ),
+    )
+    order = rows[method.order(epoch)]
+    steps = max(1, math.ceil(len(order) / config.batch_size))
+    generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+    sums: dict[str, list[float]] = {}
+    for step, part in enumerate(in_batches(order, config.batch_size)):
+        position = epoch + step / steps
+        method.at(position, _rate(method.done(position)))
+        batch = table.batch(part, device)
+        batch = batch._replace(images=augment(config.augmentation, batch.images, generator))
+        for name, value in method.update(batch).items():
+            if not math.isfinite(value):
+                raise FloatingPointError(f"{name} is {value} at step {step + 1} of {steps}")
+            sums.setdefault(name, []).append(value)
+        average.step(method.model)
+    return {"epoch": epoch} | {name: float(np.mean(values)) for name, values in sums.items()}
+
+
+def _rate(done: float) -> float:
+    """The learning rate's factor: a short rise, then a cosine down to 0.
+
+    Reference: Loshchilov and Hutter, ICLR 2017.
+    """
+    rise = 0.05
+    return (
+        done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
+    )

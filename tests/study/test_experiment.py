@@ -1,0 +1,419 @@
+"""Experiments and the archive: run once, compared by key, verified within the stated tolerance."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from fairthesis import provenance
+from fairthesis.errors import InputError
+from fairthesis.inputs import check_predictions
+from fairthesis.methods import METHODS
+from fairthesis.models import AVERAGING
+from fairthesis.postprocessing import POSTHOC
+from fairthesis.study import _experiment as experiment
+from fairthesis.study._archive import compare_results, load_results
+from fairthesis.study._summaries import headline, levelled, levelling, origin, summary, verdict
+
+TINY = {
+    "dataset_options": {"n_train": 300, "n_val": 150, "n_test": 400},
+    "targets": ["opacity"],
+    "attributes": ["sex"],
+    "backbone": "small",
+    "size": 24,
+    "epochs": 3,
+    "threads": 1,
+    "dataset": "synthetic-cxr",
+}
+PROFILES = ("quick", "quick-grid", "full", "grid", "tuning", "tuned")
+VARIANTS = {
+    "erm": {"method": "erm"},
+    "adversarial": {
+        "method": "adversarial",
+        "method_options": {"warmup_epochs": 1, "ramp_epochs": 1},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return experiment.Plan(
+        "synthetic-cxr", "quick", TINY, VARIANTS, (0, 1), n_boot=100, n_permutations=100
+    )
+
+
+@pytest.fixture(scope="module")
+def out(plan, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    experiment.run_experiment(plan, folder, progress=False)
+    return folder
+
+
+def test_every_listed_experiment_can_be_planned():
+    for dataset, profiles in experiment.experiments().items():
+        assert {"quick", "full"} <= set(profiles) <= {*PROFILES}
+        inner = dataset.endswith(("-ablation", "-epochs"))  # no comparison of methods
+        # `full` of the one has every method, the other asks about one of them
+        small = dataset.endswith(("-methods", "-wide"))
+        assert ("grid" in profiles) != (inner or small)
+        for profile in profiles:
+            plan = experiment.plan(dataset, profile)
+            assert "erm" in plan.variants
+            least = 2 if inner else 5
+            assert len(plan.seeds) >= (least if profile in ("full", "grid") else 1)
+            for variant, seed in plan.runs:
+                assert plan.config(variant, seed).seed == seed
+
+
+GRIDS = [name for name, profiles in experiment.experiments().items() if "grid" in profiles]
+
+
+@pytest.mark.parametrize("dataset", GRIDS)
+def test_the_grid_holds_every_method_and_the_runs_of_full(dataset):
+    full, grid = (experiment.plan(dataset, profile) for profile in ("full", "grid"))
+    assert (full.base, full.seeds) == (grid.base, grid.seeds)
+    assert {name: grid.variants[name] for name in full.variants} == full.variants
+    assert set(METHODS) <= set(grid.variants)
+    for name in METHODS:
+        config = grid.config(name, 0)
+        assert (config.method, config.method_options) == (name, {})
+        if name not in full.variants:  # of the others, none is averaged and another is not
+            assert config.averaging == grid.base.get("averaging", "none")
+    applied = [v["posthoc"] for v in grid.variants.values() if "posthoc" in v]
+    assert sorted(applied) == sorted(POSTHOC)
+    averaged = {v["averaging"] for v in grid.variants.values() if "averaging" in v} - {"none"}
+    assert averaged == {*AVERAGING} - {"none"}
+    assert ("oracle" in grid.variants) == dataset.startswith("synthetic")
+
+
+def test_the_grid_has_each_method_at_more_than_one_strength():
+    plan = experiment.plan("synthetic-cxr", "grid")
+    settings = [json.dumps(changes, sort_keys=True) for changes in plan.variants.values()]
+    assert len(set(settings)) == len(settings)
+    for name, kind in METHODS.items():
+        runs = [plan.config(v, 0) for v in plan.variants if v.startswith(f"{name}_")]
+        runs = [run for run in runs if run.method == name and run.averaging == "none"]
+        strengths = {getattr(run.options(), kind.strength) for run in runs if kind.strength}
+        if kind.strength is None:
+            assert not runs
+        else:
+            assert strengths and not strengths & {0, getattr(kind.Options(), kind.strength)}
+    assert plan.config("adversarial_3", 0).method_options == {"adversary_weight": 3}
+    assert plan.config("mmd_3", 0).method_options == {"weight": 3}
+
+
+def test_tuning_gives_every_method_as_many_settings_on_a_cohort_that_is_not_claimed():
+    tuning = experiment.plan("synthetic-cxr-methods", "tuning")
+    full = experiment.plan("synthetic-cxr-methods", "full")
+    assert tuning.base == full.base and not set(tuning.seeds) & set(full.seeds)
+    assert experiment.plan("synthetic-cxr-methods", "tuning", seed=7).seeds == (7,)
+    for name, kind in METHODS.items():
+        trained = [v for v in tuning.variants if tuning.parent(v) is None]
+        configs = [tuning.config(v, 100) for v in trained]
+        mine = [c.options() for c in configs if c.method == name]
+        # a power of 1 weighs or draws all cells alike, and there is no more
+        many = 3 if kind.strength in ("weight", "adversary_weight") else 2 if kind.strength else 1
+        assert len(mine) == many and kind.Options() in mine
+        assert len({getattr(o, kind.strength) for o in mine if kind.strength}) in (0, many)
+
+
+def test_tuned_runs_are_those_that_the_archived_tuning_chooses():
+    from fairthesis.study import _significance as verdicts
+    from fairthesis.study._across_cohorts import of_profile
+
+    trials = verdicts.tuned(of_profile("synthetic-cxr-methods", "tuning"))
+    chosen = list(trials[trials["chosen"]].index.get_level_values("variant"))
+    tuned, full = (experiment.plan("synthetic-cxr-methods", p) for p in ("tuned", "full"))
+    assert list(tuned.variants) == [chosen[0], "oracle", *chosen[1:]]
+    assert (tuned.base, tuned.seeds, tuned.probes) == (full.base, full.seeds, full.probes)
+    own = {name for name in full.variants if name in tuned.variants}
+    assert all(tuned.config(v, 0) == full.config(v, 0) for v in own)
+
+
+def test_an_unknown_variant_in_only_is_named(monkeypatch):
+    from fairthesis.study import _plans as plans
+
+    entry = experiment.experiments()["synthetic-cxr"]["quick"] | {"only": ["erm", "mmd_5"]}
+    monkeypatch.setattr(plans, "experiments", lambda: {"synthetic-cxr": {"quick": entry}})
+    with pytest.raises(
+        InputError, match="Unknown variant in `only` of synthetic-cxr quick 'mmd_5'"
+    ):
+        plans.plan("synthetic-cxr")
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_an_ablation_changes_one_thing_at_a_time(profile):
+    plan = experiment.plan("synthetic-cxr-ablation", profile)
+    default = plan.config("adversarial", 0).to_dict()
+    assert (default["method"], default["method_options"]) == ("adversarial", {})
+    for variant in set(plan.variants) - {"erm", "oracle", "adversarial"}:
+        config = plan.config(variant, 0)
+        changed = {k for k, v in config.to_dict().items() if v != default[k]}
+        assert len(changed) == 1 and len(config.method_options) <= 1
+        own = plan.config("adversarial", 0).options()
+        assert changed != {"method_options"} or config.options() != own
+
+
+def test_the_grids_small_part_runs_every_method():
+    plan = experiment.plan("synthetic-cxr", "quick-grid")
+    assert {plan.config(v, 0).method for v in plan.variants} == set(METHODS)
+
+
+def test_tables_hold_every_run_and_the_audits_numbers(plan, out):
+    results = load_results(out)
+    for table in (results.metrics, results.disparities, results.curves):
+        assert set(zip(table["variant"], table["seed"], strict=True)) == set(plan.runs)
+    report = json.loads((out / "runs/erm-0/audit/opacity/audit.json").read_text())
+    rows = results.metrics.query("variant == 'erm' and seed == 0 and metric == 'auroc'")
+    overall = rows[rows["group"].isna()]["value"].item()
+    assert overall == pytest.approx(report["overall"]["auroc"]["value"], abs=1e-6)
+    gap = results.disparities.query("variant == 'erm' and seed == 0 and name == 'auroc_gap'")
+    assert gap["value"].item() == pytest.approx(
+        report["disparities"]["sex"]["auroc_gap"]["value"], abs=1e-6
+    )
+
+
+def test_finished_runs_and_audits_are_used_again(plan, out):
+    files = [
+        out / "runs/erm-0/predictions.parquet",
+        out / "runs/erm-0/audit/opacity/audit.json",
+    ]
+    before = [file.stat().st_mtime_ns for file in files]
+    experiment.run_experiment(plan, out, progress=False)
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_tables_of_some_variants_can_be_gathered_from_a_folder_with_more(plan, out, tmp_path):
+    fewer = replace(plan, variants={"erm": VARIANTS["erm"]})
+    gathered = experiment.collect(fewer, tmp_path, out)
+    assert set(gathered.metrics["variant"]) == {"erm"}
+    rows = load_results(out).metrics.query("variant == 'erm'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(gathered.metrics, rows)
+
+
+def test_an_audit_is_made_again_when_its_settings_change(plan, out):
+    file = out / "runs/erm-0/audit/opacity/audit.json"
+    other = replace(plan, threshold="0.5")
+    experiment.audit_run(other, "erm", 0, out)
+    assert json.loads(file.read_text())["threshold"]["value"] == 0.5
+    experiment.audit_run(plan, "erm", 0, out)
+
+
+def test_compare_joins_by_key_and_not_by_position(out):
+    results = load_results(out)
+    shuffled = replace(
+        results,
+        metrics=results.metrics.sample(frac=1, random_state=0),
+        disparities=results.disparities.sample(frac=1, random_state=0),
+    )
+    table = compare_results(results, shuffled)
+    assert table["agrees"].all()
+    assert (table["difference"].fillna(0) == 0).all()
+
+
+def test_compare_finds_a_moved_a_missing_and_a_new_number(out):
+    results = load_results(out)
+    row = results.metrics.query("metric == 'auroc'").index[0]
+    moved = results.metrics.copy()
+    moved.loc[row, "value"] += 0.2
+    table = compare_results(results, replace(results, metrics=moved))
+    assert (~table["agrees"]).sum() == 1
+    table = compare_results(results, replace(results, metrics=results.metrics.drop(index=row)))
+    assert (~table["agrees"]).sum() == 1
+    table = compare_results(replace(results, metrics=results.metrics.drop(index=row)), results)
+    assert (~table["agrees"]).sum() == 1
+    counted = results.metrics.copy()
+    first = counted.query("metric == 'n'").index[0]
+    counted.loc[first, "value"] += 1
+    assert (~compare_results(results, replace(results, metrics=counted))["agrees"]).sum() == 1
+
+
+def test_summary_shows_every_seed_and_chance(out):
+    results = load_results(out)
+    table = headline(results)
+    assert len(table.query("number == 'AUROC'")) == 4
+    text = summary(results)
+    assert list(text.columns) == ["erm", "adversarial", "by chance"]
+    values = table.query("number == 'AUROC' and variant == 'erm'")["value"]
+    assert text.loc[("AUROC", "all"), "erm"].startswith(f"{values.mean():.3f} (")
+    assert "2 variants × 2 seeds" in origin(results)
+
+
+def test_verdict_counts_the_seeds_in_which_a_gap_is_beyond_chance(out):
+    results = load_results(out)
+    rows = results.disparities.query("name == 'auroc_gap' and variant == 'erm'")
+    beyond = (rows["p_value"] < 0.05).sum()
+    line = verdict(results).splitlines()[0]
+    assert f"in {beyond} of 2 seeds" in line and f"{rows['value'].mean():.3f}" in line
+    with pytest.raises(InputError, match="Unknown disparity 'gap'"):
+        verdict(results, "gap")
+
+
+def levels(before, after, positives=None, of=levelling):
+    positives = positives or dict.fromkeys(before, 50)
+    rows = []
+    for variant, values in (("erm", before), ("ours", after)):
+        for group, value in values.items():
+            key = {"variant": variant, "seed": 0, "target": "t", "attribute": "sex", "group": group}
+            rows += [key | {"metric": "auroc", "value": value, "lo": 0, "hi": 1}]
+            for count, size in (("n", 100), ("n_positive", positives[group]), ("n_negative", 50)):
+                rows += [key | {"metric": count, "value": size, "lo": None, "hi": None}]
+    empty = pd.DataFrame()
+    from fairthesis.study._archive import Results
+
+    return of(Results(pd.DataFrame(rows), empty, empty, empty, {}, "made"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ({"F": 0.7, "M": 0.9}, {"F": 0.85, "M": 0.88}, False),  # the worse group rose
+        ({"F": 0.7, "M": 0.9}, {"F": 0.7, "M": 0.75}, True),  # only the better group fell
+        ({"F": 0.7, "M": 0.9}, {"F": 0.6, "M": 0.7}, True),  # both fell
+        ({"F": 0.7, "M": 0.9}, {"F": 0.6, "M": 0.9}, False),  # the gap grew
+    ],
+)
+def test_levelling_down_is_named(before, after, named):
+    table = levels(before, after)
+    assert set(table["levelled_down"]) == {named}
+    np.testing.assert_allclose(
+        table.set_index("group")["change"], [after[g] - before[g] for g in ("F", "M")]
+    )
+
+
+def test_a_group_too_small_for_a_gap_does_not_decide_who_was_levelled_down():
+    before, after = {"A": 0.6, "F": 0.7, "M": 0.9}, {"A": 0.4, "F": 0.7, "M": 0.75}
+    few = {"A": 8, "F": 50, "M": 50}
+    assert levels(before, after, few)["levelled_down"].all()
+    assert not levels(before, after)["levelled_down"].any()
+
+
+def test_levelling_of_every_variant_in_a_row():
+    before, after = {"A": 0.6, "F": 0.7, "M": 0.9}, {"A": 0.4, "F": 0.7, "M": 0.75}
+    few = {"A": 8, "F": 50, "M": 50}
+    row = levels(before, after, few, levelled).loc[("sex", "ours")]
+    assert list(row.index) == ["F (0.700)", "M (0.900)", "levelled_down"]
+    np.testing.assert_allclose(row[:2].to_list(), [0.0, -0.15])
+    assert row["levelled_down"]
+    wide = levels(before, after, of=levelled).loc[("sex", "ours")]
+    assert "A (0.600)" in wide.index and not wide["levelled_down"]
+
+
+def test_unknown_names_are_refused(out, tmp_path):
+    with pytest.raises(InputError, match="Unknown data set with an experiment 'chexpert'"):
+        experiment.plan("chexpert")
+    with pytest.raises(InputError, match="Unknown profile of ham10000 'fast'"):
+        experiment.plan("ham10000", "fast")
+    with pytest.raises(InputError, match="No results in"):
+        load_results(tmp_path)
+    with pytest.raises(InputError, match="Unknown baseline variant"):
+        levelling(load_results(out), baseline="groupdro")
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted(p.parent for p in (ROOT / "results").glob("*/metrics.csv")),
+    ids=lambda p: p.name,
+)
+def test_the_archive_is_whole(folder):
+    results = load_results(folder)
+    described = results.provenance
+    assert described["git_commit"] and described["packages"]["torch"]
+    asked = described["experiment"]
+    runs = {(v, s) for s in asked["seeds"] for v in asked["variants"]}
+    for table in (results.metrics, results.disparities, results.curves):
+        assert set(zip(table["variant"], table["seed"], strict=True)) == runs
+        assert table["value"].dtype == float
+    assert {f"{asked['dataset']}-{asked['profile']}"} == {folder.name}
+    assert set(described["tolerance"]) == {"metrics", "disparities"}
+
+
+def test_archived_predictions_are_whole():
+    folders = sorted((ROOT / "results").glob("*-predictions"))
+    assert folders
+    for folder in folders:
+        file = folder / "predictions.parquet"
+        frame = check_predictions(pd.read_parquet(file), str(file))
+        assert file.stat().st_size < 300_000
+        assert frame.groupby("patient_id")["split"].nunique().max() == 1
+        described = json.loads((folder / "provenance.json").read_text())
+        assert described["git_commit"] and described["made_by"].startswith("fairthesis train")
+        assert described["rows"] == frame["split"].value_counts().to_dict()
+        assert set(described["config"]["attributes"]) < set(frame.columns)
+
+
+def test_verify_says_whether_numbers_agree(plan, out, tmp_path, capsys, monkeypatch):
+    from fairthesis.cli import main
+
+    archive = tmp_path / "results" / "synthetic-cxr-quick"
+    archive.mkdir(parents=True)
+    for file in [*out.glob("*.csv"), out / "provenance.json"]:
+        (archive / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(experiment, "plan", lambda *a, **k: plan)
+    words = ["verify", "--quiet", "--results", str(archive.parent)]
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0, capsys.readouterr()
+    assert "numbers agree" in capsys.readouterr().out
+    metrics = pd.read_csv(archive / "metrics.csv")
+    metrics.loc[0, "value"] += 0.3
+    metrics.to_csv(archive / "metrics.csv", index=False)
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 1
+    said = capsys.readouterr().out
+    assert "archived" in said and "tolerance" in said
+    with pytest.raises(SystemExit) as end:
+        main([*words, "synthetic-xcr-quick"])
+    assert end.value.code == 2
+    assert "Did you mean 'synthetic-cxr-quick'?" in capsys.readouterr().err
+
+
+def test_leakage_is_probed_once_per_run_and_kept(plan, out):
+    table = experiment.leakage(plan, out, 0, n_boot=20, n_shuffles=1)
+    read = table[table["source"] == "encoder"]
+    assert set(read["variant"]) == {"erm", "adversarial"}
+    assert read["auroc"].between(0, 1).all()
+    kept = sorted(out.glob("runs/*-0/leakage-*.csv"))
+    before = [file.stat().st_mtime_ns for file in kept]
+    assert len(kept) == 2
+    again = experiment.leakage(plan, out, 0, n_boot=20, n_shuffles=1)
+    pd.testing.assert_frame_equal(table, again)
+    assert [file.stat().st_mtime_ns for file in kept] == before
+
+
+def test_what_probes_read_is_gathered_where_a_plan_asks_for_it(plan, out, tmp_path):
+    assert load_results(out).leakage.empty
+    asked = replace(plan, seeds=(0,), probes={"n_boot": 20, "n_shuffles": 1})
+    for variant, seed in asked.runs:
+        experiment.audit_run(asked, variant, seed, out)
+    gathered = experiment.collect(asked, tmp_path, out).leakage
+    read = gathered[gathered["source"] == "encoder"]
+    assert set(zip(read["variant"], read["seed"], strict=True)) == set(asked.runs)
+    alone = experiment.probed(out / "runs" / "erm-0", 0, 20, 1)
+    for row in alone.itertuples():
+        same = gathered.query(
+            "variant == 'erm' and source == @row.source and probe == @row.probe"
+            " and scope == @row.scope"
+        )
+        assert same["auroc"].item() == pytest.approx(row.auroc, abs=1e-6)
+    for variant, seed in asked.runs:  # the other tests' audits have no probes
+        experiment.audit_run(plan, variant, seed, out)
+    assert experiment.collect(plan, tmp_path, out).leakage.empty
+
+
+def test_a_finished_run_outlives_a_better_explanation_but_not_other_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    file = tmp_path / "a.py"
+
+    def fingerprint(source):
+        file.write_text(source)
+        return provenance.code_fingerprint(("a.py",))
+
+    first = fingerprint('"""Old."""\ndef f(x):\n    """Old."""\n    return x + 1  # why\n')
+    assert fingerprint('"""New."""\n\n\ndef f(x):\n    return (x + 1)\n') == first
+    assert fingerprint("def f(x):\n    return x + 2\n") != first
+    assert fingerprint("def f(x):\n    return x + 1\nY = '''text'''\n") != first

@@ -1,0 +1,235 @@
+"""The pipeline runs again what depends on a change, and nothing else."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from fairthesis import study
+from fairthesis.provenance import AUDITING
+from fairthesis.study import load_results
+
+sys.path.insert(0, str(ROOT / "workflow"))
+from dependencies import notebook_modules, notebook_sources, sources
+
+BUILT = (ROOT / "_build" / "html" / "index.html").exists()
+needs_book = pytest.mark.skipif(not BUILT, reason="the book is not built: run `make book` first")
+
+
+def planned(folder: Path, *words: str) -> set[str]:
+    """The steps that a build in ``folder`` would run, as rule or rule:chapter."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment["PYTHONPATH"] = str(folder)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
+    done = subprocess.run(
+        [*command, "--dry-run", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(re.findall(r"^Job \d+: (.*)$", done.stdout, re.MULTILINE))
+
+
+def test_a_module_depends_on_what_it_imports_directly_or_not():
+    found = sources("fairthesis.train")
+    assert "fairthesis/methods/critics.py" in found
+    assert "fairthesis/datasets/synthetic_cxr.py" in found  # imported by name only
+    assert "fairthesis/schema.py" in found
+    assert "fairthesis/report.py" not in found
+    assert "fairthesis/cli/__init__.py" not in found
+
+
+def test_a_notebook_depends_on_what_its_cells_import():
+    notebook = ROOT / "notebooks" / "02_synthetic.ipynb"
+    assert "fairthesis.experiment" in notebook_modules(notebook)
+    found = notebook_sources(notebook)
+    for name in ("panels.py", "summaries.py", "experiments.yml", "style.mplstyle", "audit.py"):
+        assert f"fairthesis/{name}" in found
+
+
+def test_every_source_of_the_package_is_somebodys_dependency():
+    everything = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "fairthesis").rglob("*.py")
+        if file.name not in ("__main__.py",) and "cli" not in file.parts
+    }
+    notebooks = (ROOT / "notebooks").glob("*.ipynb")
+    found = set(sources("fairthesis.train", "fairthesis.audit", "fairthesis.chapter"))
+    found = found.union(*(notebook_sources(notebook) for notebook in notebooks))
+    alone = everything - found - {"fairthesis/__init__.py"}
+    # Rooms of the command line and of readers' own scripts: no chapter reads them.
+    assert all(not name.startswith("fairthesis/methods") for name in alone), alone
+    assert all(not name.startswith("fairthesis/datasets") for name in alone), alone
+
+
+def reproduced(*config: str) -> list[str]:
+    """The steps of a `make reproduce` from scratch, without those of the tables."""
+    steps = planned(ROOT, "--forceall", "--config", *config, "--", "reproduce")
+    return sorted(step for step in steps if step.startswith(("data: ", "run: ")))
+
+
+def test_the_grid_is_data_sets_by_methods_by_seeds_by_weights():
+    steps = reproduced("profile=full", "only=synthetic-derm")
+    plan = study.plan("synthetic-derm", "grid")
+    expected = [f"run: synthetic-derm grid, {v}, seed {s}" for v, s in plan.runs]
+    expected += [f"data: synthetic-derm grid, seed {s}" for s in plan.seeds]
+    assert steps == sorted(expected)  # those of `full` are among them, and not trained twice
+
+
+def test_data_sets_that_are_not_at_hand_are_left_out(tmp_path):
+    (tmp_path / "pad-ufes-20-of-mine").mkdir()
+    steps = reproduced("profile=quick", f"data_root={tmp_path}")
+    seen = {step.split()[1] for step in steps}
+    assert seen == {"synthetic-cxr", "synthetic-derm", "pad-ufes-20"}
+    runs = len([step for step in steps if step.startswith("run: ")])
+    plans = [("synthetic-cxr", "quick"), ("synthetic-cxr", "quick-grid")]
+    plans += [("synthetic-derm", "quick"), ("pad-ufes-20", "quick")]
+    assert runs == sum(len(study.plan(*names).runs) for names in plans)
+
+
+TINY = """
+synthetic-cxr:
+  quick:
+    seeds: 1
+    base:
+      dataset_options: {n_train: 300, n_val: 150, n_test: 400}
+      targets: [opacity]
+      attributes: [sex]
+      backbone: small
+      size: 24
+      epochs: 2
+      threads: 1
+    variants:
+      erm: {method: erm}
+      leace: {posthoc: leace, of: erm}
+"""
+
+
+def test_a_build_that_was_stopped_goes_on_and_says_how_far_it_is(tmp_path):
+    for name in ("fairthesis", "workflow"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    (tmp_path / "fairthesis" / "experiments.yml").write_text(TINY)
+    runs = tmp_path / "build/experiments/synthetic-cxr-quick/runs"
+
+    def build(profile: str = "quick") -> tuple[int, str]:
+        words = [sys.executable, "workflow/build.py", "--target", "reproduce"]
+        done = subprocess.run(
+            [*words, "--cores", "1", "--set", f"profile={profile}"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    # The second run cannot be written: the first stays, and the build says what failed.
+    runs.mkdir(parents=True)
+    (runs / "leace-0").write_text("in the way")
+    code, said = build()
+    assert code == 1 and "2 of 8 steps done" in said and "The build stopped" in said, said
+    assert "runs/leace-0" in said  # what stood in the way is named
+    assert [file.parent.name for file in runs.glob("*/DONE")] == ["erm-0"]
+    finished = (runs / "erm-0" / "DONE").stat().st_mtime_ns
+
+    (runs / "leace-0").unlink()
+    code, said = build()
+    assert code == 0, said
+    assert "run: synthetic-cxr quick, leace, seed 0" in said
+    assert "run: synthetic-cxr quick, erm, seed 0" not in said and "data: " not in said
+    assert re.search(r"(\d+) of \1 steps done", said)
+    assert "new, results/ has none of this name" in said
+    assert (runs / "erm-0" / "DONE").stat().st_mtime_ns == finished
+    tables = load_results(tmp_path / "build/archive/synthetic-cxr-quick")
+    assert set(tables.metrics["variant"]) == {"erm", "leace"}
+
+    code, said = build("fast")
+    assert code == 1
+    assert "Unknown profile to reproduce 'fast': expected one of quick, full" in said
+
+
+def test_the_profiles_of_the_machines_differ_in_where_steps_run_alone():
+    local, slurm = (
+        yaml.safe_load((ROOT / f"workflow/profiles/{name}/config.yaml").read_text())
+        for name in ("local", "slurm")
+    )
+    where = {"executor", "jobs", "latency-wait", "default-resources", "set-resources"}
+    assert {key: slurm[key] for key in slurm if key not in where} == local
+    rules = re.findall(r"^rule (\w+):", (ROOT / "workflow/grid.smk").read_text(), re.MULTILINE)
+    assert set(slurm["set-resources"]) <= set(rules)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The built project, copied with its time stamps all made new."""
+    folder = tmp_path / "project"
+    ignored = shutil.ignore_patterns(
+        ".venv", ".git", ".mypy_cache", "shared", ".pytest_cache", "locks", "incomplete"
+    )
+    shutil.copytree(ROOT, folder, ignore=ignored, copy_function=shutil.copy2)
+    return folder
+
+
+@needs_book
+def test_nothing_runs_when_nothing_changed_and_time_stamps_do_not_count(copy):
+    assert planned(copy) == set()
+    for file in [
+        *copy.glob("fairthesis/**/*.py"),
+        *copy.glob("notebooks/*"),
+        *copy.glob("book/*.md"),
+    ]:
+        file.touch()
+    assert planned(copy) == set()
+
+
+@needs_book
+def test_a_changed_notebook_runs_that_chapter_and_the_book(copy):
+    notebook = copy / "notebooks" / "03_chest_xray.ipynb"
+    notebook.write_text(notebook.read_text().replace("# Chest X-rays", "# More chest X-rays"))
+    assert planned(copy) == {"chapter: 03_chest_xray", "book: the pages"}
+
+
+@needs_book
+def test_a_changed_page_runs_only_the_book(copy):
+    page = copy / "book" / "guidelines.md"
+    page.write_text(page.read_text() + "\nOne more word.\n")
+    assert planned(copy) == {"book: the pages"}
+
+
+@needs_book
+def test_a_changed_module_runs_what_imports_it(copy):
+    panels = copy / "fairthesis" / "panels.py"
+    panels.write_text(panels.read_text() + "\n# changed\n")
+    steps = planned(copy)
+    assert "chapter: 02_synthetic" in steps and "book: the pages" in steps
+    assert not any(step.startswith(("run:", "data:", "audit:")) for step in steps)
+
+
+@needs_book
+def test_a_changed_method_trains_again(copy):
+    critics = copy / "fairthesis" / "methods" / "critics.py"
+    critics.write_text(critics.read_text() + "\n# changed\n")
+    steps = planned(copy)
+    runs = [step.split(",")[0] for step in steps if step.startswith("run:")]
+    assert Counter(runs) == {"run: synthetic-cxr quick": 4, "run: synthetic-cxr-epochs quick": 4}
+    assert "book: the pages" in steps
+    assert not any(step.startswith("data:") for step in steps)
+
+
+def test_an_audit_is_made_anew_when_any_code_that_computes_it_changes():
+    told = {"_callable.py", "curves.py", "errors.py", "report.py", "schema.py", "wording.py"}
+    told |= {"locks.py", "storage.py"}
+    read = {Path(file).name for file in sources("fairthesis.audit")}
+    assert read - told == set(AUDITING)
