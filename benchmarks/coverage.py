@@ -142,7 +142,7 @@ DATA = {
 
 PROSE = (
     "The calibration errors (`ece_debiased`, `ece`, `smooth_ece`) have intervals by test "
-    "inversion (`fairthesis/inversion.py`). Few patients and good calibration mostly make them too "
+    "inversion (`fairthesis/stats/_inversion.py`). Few patients and good calibration mostly make them too "
     "wide: an interval that may not lie below 0, and that no lucky sample may shrink to "
     "nothing, pays for it there. Where the truth is 0, 97.5 % is what is meant. The plug-in ECE is "
     "biased upward, so percentiles of its replicates lie too high and miss the truth far too "

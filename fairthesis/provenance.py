@@ -26,21 +26,25 @@ except ImportError:  # Windows
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvision", "pillow")
 _ROOT = Path(__file__).parent
-# The modules that decide what a training run computes, and what an audit does.
+# The files, and whole rooms, that decide what a training run computes, an audit and a probe.
 TRAINING = (
-    *("averaging.py", "batches.py", "cases.py", "cohort.py", "config.py", "decoding.py"),
-    *("encoder.py", "image_cache.py", "image_files.py", "images.py", "inference.py"),
-    *("metrics.py", "pixel_file.py", "preparing.py", "selection.py", "splits.py", "train.py"),
-    *("validation.py", "weights.py", "datasets", "methods"),
+    *("data", "datasets", "methods", "models"),
+    *("inputs/_arrays.py", "metrics/_classification.py", "training/_batches.py"),
+    *("training/_config.py", "training/_export.py", "training/_selection.py"),
+    *("training/_train.py", "training/_validation.py"),
 )
 AUDITING = (
-    *("audit.py", "calibration.py", "cases.py", "cells.py", "disparity.py", "estimates.py"),
-    *("findings.py", "further.py", "intake.py", "inversion.py", "metrics.py", "operating.py"),
-    *("replicates.py", "resampling.py", "rows.py", "thresholds.py", "values.py"),
+    *("auditing/_additional.py", "auditing/_audit.py", "auditing/_estimates.py"),
+    *("auditing/_intake.py", "auditing/_report.py", "inputs/_arrays.py", "inputs/_columns.py"),
+    *("inputs/_rows.py", "metrics/_calibration.py", "metrics/_classification.py"),
+    *("metrics/_disparities.py", "metrics/_operating_points.py", "metrics/_thresholds.py"),
+    *("stats/_histograms.py", "stats/_inversion.py", "stats/_replicates.py"),
+    "stats/_resampling.py",
 )
 PROBING = (
-    *("cases.py", "embeddings.py", "leakage.py", "metrics.py", "probes.py", "resampling.py"),
-    "values.py",
+    *("embeddings/_leakage.py", "embeddings/_probes.py", "embeddings/_tables.py"),
+    *("inputs/_arrays.py", "inputs/_columns.py", "metrics/_classification.py"),
+    "stats/_resampling.py",
 )
 
 
@@ -82,7 +86,7 @@ def code_fingerprint(modules: tuple[str, ...] = TRAINING) -> str:
     files = [
         file
         for name in modules
-        for file in ([_ROOT / name] if name.endswith(".py") else (_ROOT / name).glob("*.py"))
+        for file in ([_ROOT / name] if name.endswith(".py") else (_ROOT / name).rglob("*.py"))
         if file.is_file()
     ]
     digest = hashlib.sha256()

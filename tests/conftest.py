@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+pytest.register_assert_rewrite("support")
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 

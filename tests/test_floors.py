@@ -29,7 +29,7 @@ def test_numbers_in_text_are_right_to_the_last_bit(tmp_path: Path) -> None:
 def test_a_table_of_many_pieces_is_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fairthesis.delimited.CELLS", 10)  # pieces of the least size
+    monkeypatch.setattr("fairthesis.inputs._delimited.CELLS", 10)  # pieces of the least size
     frame = pd.DataFrame({"a": range(5000), "b": "x", "c": range(5000)}).astype(str)
     text = frame.to_csv(index=False)
     file = tmp_path / "t.csv"

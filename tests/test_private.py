@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_layouts import picture
-from test_audit import table
+from support.layouts import picture
+from support.predictions import table
 
 import fairthesis
 from fairthesis.cli import main

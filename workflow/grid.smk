@@ -6,7 +6,7 @@ from functools import cache
 
 from chosen import chosen, data_folder
 from fairthesis.errors import InputError
-from fairthesis.plans import experiments, plan
+from fairthesis.study import experiments, plan
 
 EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
@@ -87,7 +87,7 @@ rule reproduce:
 
 rule data:
     input:
-        sources("fairthesis.datasets", "fairthesis.images"),
+        sources("fairthesis.datasets.load", "fairthesis.data.prepared_images"),
     output:
         EXPERIMENTS + "/{name}-{profile}/data/{seed}.json",
     params:
@@ -102,7 +102,7 @@ rule train:
     input:
         EXPERIMENTS + "/{name}-{profile}/data/{seed}.json",
         parent,
-        lambda wildcards: sources("fairthesis.finished") if parent(wildcards) else [],
+        lambda wildcards: sources("fairthesis.training.apply_posthoc") if parent(wildcards) else [],
         sources("fairthesis.train"),
     output:
         multiext(
@@ -124,7 +124,7 @@ rule audit:
         EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/predictions.parquet",
         EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/embeddings.parquet",
         sources("fairthesis.audit"),
-        sources("fairthesis.leakage"),
+        sources("fairthesis.probe"),
     output:
         directory(EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/audit"),
     params:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from support.predictions import run, table
 
 import fairthesis
 from fairthesis import metrics
@@ -30,34 +31,9 @@ from fairthesis.metrics import (
 )
 from fairthesis.stats import bca_interval, bootstrap_metrics, patient_index, prepare
 
-SCHEMA = json.loads((Path(fairthesis.__file__).parent / "audit.schema.json").read_text())
-
-
-def table(n=900, seed=0, effect=1.5):
-    rng = np.random.default_rng(seed)
-    patient = rng.integers(0, n // 2, n)
-    sex = rng.choice(["F", "M"], n)[patient]
-    age = rng.choice(["<40", "40-60", ">60"], n)[patient]
-    y = (rng.random(n) < 0.4).astype(float)
-    s = 1 / (1 + np.exp(-(rng.normal(size=n) + effect * (y - 0.5) * np.where(sex == "F", 1, 2))))
-    split = np.where(patient % 3 == 0, "val", "test")
-    return pd.DataFrame(
-        {
-            "image_id": [f"i{k}" for k in range(n)],
-            "patient_id": [f"p{k}" for k in patient],
-            "split": split,
-            "target": "pneumonia",
-            "y_true": y,
-            "y_score": s,
-            "sex": sex,
-            "age_group": age,
-        }
-    )
-
-
-def run(frame, **options):
-    quick = {"groups": ["sex"], "patient": "patient_id", "n_boot": 60, "n_permutations": 60}
-    return fairthesis.audit(frame, **(quick | options))
+SCHEMA = json.loads(
+    (Path(fairthesis.__file__).parent / "auditing" / "audit.schema.json").read_text()
+)
 
 
 def test_contract():

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
-from test_audit import run, table
+from support.predictions import run, table
 
 from fairthesis import metrics
 from fairthesis.auditing._predictions import read_predictions
@@ -242,8 +242,8 @@ def test_memory_follows_the_needed_columns_not_the_file(tmp_path):
     size = file.stat().st_size
     assert size > 200_000_000
     code = (
-        "import resource, sys, pandas, fairthesis.delimited, fairthesis.reading as r\n"
-        "fairthesis.delimited.CELLS = 10_000\n"
+        "import resource, sys, pandas, fairthesis.inputs._delimited as d, fairthesis.auditing as r\n"
+        "d.CELLS = 10_000\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
         "before = peak()\n"
         f"f = r.read_predictions({str(file)!r}, label='y_true', score='y_score', groups=['sex'])\n"

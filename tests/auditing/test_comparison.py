@@ -7,20 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
-from test_audit import table
+from support.predictions import two
 
 from fairthesis import metrics
 from fairthesis.auditing._pairs import levelling, paired_changes
 from fairthesis.errors import InputError
-from fairthesis.metrics import cross_auroc, fpr_at_tpr, logit, net_benefit, smooth_ece, tpr_at_fpr
+from fairthesis.metrics import cross_auroc, fpr_at_tpr, net_benefit, smooth_ece, tpr_at_fpr
 from fairthesis.stats import bca_interval, bootstrap, delong, delong_paired
-
-
-def two(noise=0.3, n=900):
-    first = table(n)
-    logits = logit(first["y_score"])
-    moved = logits + np.random.default_rng(1).normal(size=n) * noise
-    return first, first.assign(y_score=1 / (1 + np.exp(-moved)))
 
 
 def test_changes_are_joined_by_key_and_paired():

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from test_audit import table
-from test_comparison import two
-from test_probes import planted, tables
+from support.embeddings import planted, tables
+from support.predictions import table, two
 
 from fairthesis import cli, postprocessing
 from fairthesis.auditing._compare import compare

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_audit import table
-from test_comparison import two
+from support.predictions import table, two
 
 from fairthesis import cli
 from fairthesis.auditing._compare import TESTED, compare

@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from test_audit import run, table
+from support.predictions import run, table
 
 from fairthesis import metrics
 from fairthesis.auditing import _wording as wording

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from accessible import violations
-from test_audit import run, table
+from support.accessibility import violations
+from support.predictions import run, table
 
 pytestmark = pytest.mark.browser
 

@@ -5,8 +5,8 @@ import http.server
 import threading
 
 import pytest
-from accessible import violations
 from conftest import ROOT
+from support.accessibility import violations
 
 HTML = ROOT / "_build" / "html"
 PAGES = sorted(

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_layouts import chexpert, ham10000, picture
 from PIL import Image
+from support.layouts import chexpert, ham10000, picture
 
 from fairthesis import data, datasets
 from fairthesis.data import Cohort
@@ -44,7 +44,7 @@ TEXT = HEADER + "é.png,p1,1,F\nb.png,p2,0,M\nc.png,p3,0,F\n"
     ],
     ids=["latin-1", "bom", "crlf", "bom and crlf", "tabs", "utf-16"],
 )
-@pytest.mark.filterwarnings("ignore:t.csv is not UTF-8:fairthesis.delimited.Latin1Warning")
+@pytest.mark.filterwarnings("ignore:t.csv is not UTF-8:fairthesis.inputs.Latin1Warning")
 def test_a_table_reads_the_same_however_it_was_saved(text: bytes, tmp_path: Path) -> None:
     cohort = mine(tmp_path, text)
     assert cohort.fingerprint() == mine(tmp_path).fingerprint()

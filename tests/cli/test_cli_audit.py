@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from test_audit import table
+from support.predictions import table
 
 from fairthesis import cli
 

@@ -3,17 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_layouts import ham10000, nih
+from support.cli import run
+from support.layouts import ham10000, nih
 
 from fairthesis import datasets
-from fairthesis.cli import main
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["datasets", *map(str, words)])
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def test_list_has_a_line_for_each_data_set(capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,7 +114,7 @@ def bomb(path: Path, wide: int, high: int, depth: int, colour: int, each: int) -
 PEAK = """
 import pathlib, resource, sys
 from concurrent.futures import ThreadPoolExecutor
-from fairthesis.decoding import decode
+from fairthesis.data._decoding import decode
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with ThreadPoolExecutor(int(sys.argv[2])) as pool:
     found = list(pool.map(lambda path: decode(path, 64, 3), [pathlib.Path(sys.argv[1])] * 8))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_images import files, made_old
+from support.images import files, made_old
 
 from fairthesis import datasets
 from fairthesis.data import _image_cache as image_cache
@@ -293,7 +293,7 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     import sys
     import time
 
-    code = "import sys, time, pathlib; from fairthesis.pixel_file import alone\n"
+    code = "import sys, time, pathlib; from fairthesis.data._pixel_file import alone\n"
     code += "with alone(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True

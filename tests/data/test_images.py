@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from made_layouts import ham10000, picture
 from PIL import Image
+from support.images import files, made_old
+from support.layouts import ham10000, picture
 
 from fairthesis import datasets
 from fairthesis.data import _image_files as image_files
 from fairthesis.data import _preparing as preparing
-from fairthesis.data._cohort import Cohort
 from fairthesis.data._decoding import decode
 from fairthesis.data._image_cache import cache_folder
 from fairthesis.data._images import UnreadableImageWarning, prepared_images, unreadable_images
@@ -25,31 +24,11 @@ from fairthesis.data._pixel_file import PixelFile, shutil
 from fairthesis.errors import InputError
 
 
-def files(root: Path, names: list[str], channels: int = 1) -> Cohort:
-    n = len(names)
-    frame = pd.DataFrame(
-        {
-            "image_id": [str(i) for i in range(n)],
-            "patient_id": [str(i) for i in range(n)],
-            "split": "test",
-            "path": names,
-            "y": 0.0,
-            "sex": "F",
-        }
-    )
-    return Cohort("made", frame, ("y",), ("sex",), channels, root)
-
-
 def one(path: Path, channels: int = 1, size: int = 16) -> np.ndarray:
     result = decode(path, size, channels)
     assert isinstance(result, np.ndarray), result
     assert result.shape == (size, size, channels)
     return result
-
-
-def made_old(folder: Path) -> None:
-    """Files are believed only some seconds after they changed: see ``image_files.YOUNG``."""
-    time.sleep(image_files.YOUNG / 1e9 + 0.05)
 
 
 def reason(path: Path) -> str:

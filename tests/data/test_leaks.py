@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from test_cli_datasets import run
+from support.cli import run
 
 from fairthesis import datasets
 from fairthesis.data._overlap import _near_pairs, near_duplicates, shared_values

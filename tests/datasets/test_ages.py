@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_layouts import LAYOUTS
-from test_values import changed
+from support.layouts import LAYOUTS
+from support.loaded import changed
 
 from fairthesis import datasets
 from fairthesis.errors import InputError

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_archives import Entry, links, make, tar, zipped
+from support.archives import Entry, links, make, tar, zipped
 
 from fairthesis.datasets.fetching import _archives
 from fairthesis.datasets.fetching._unpacking import BrokenArchiveError, unpack

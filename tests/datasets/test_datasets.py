@@ -6,29 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_layouts import ham10000, nih, write_rows
+from support.layouts import ham10000, nih, write_rows
+from support.loaded import crossed, disjoint, real
 
 from fairthesis import datasets
-from fairthesis.data import Cohort
 from fairthesis.errors import InputError
-
-DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-
-
-def real(folder: str) -> Path:
-    path = DATA / folder
-    if not path.is_dir():
-        pytest.skip(f"{folder} is not in ../shared/data")
-    return path
-
-
-def crossed(cohort: Cohort, attribute: str, target: str) -> dict[tuple[str, float], int]:
-    groups = cohort.frame[attribute].astype(object).where(cohort.frame[attribute].notna(), "?")
-    return cohort.frame.groupby([groups, target]).size().to_dict()
-
-
-def disjoint(cohort: Cohort, key: str = "patient_id") -> bool:
-    return cohort.frame.groupby(key)["split"].nunique().max() == 1
 
 
 def test_unknown_names_and_options_are_refused_with_what_is_accepted() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_layouts import LAYOUTS, chexpert, mimic_cxr_jpg
-from test_datasets import crossed, disjoint, real
+from support.layouts import LAYOUTS, chexpert, mimic_cxr_jpg
+from support.loaded import crossed, disjoint, real
 
 from fairthesis import data, datasets
 from fairthesis.errors import InputError

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_layouts import LAYOUTS
+from support.layouts import LAYOUTS
 
 from fairthesis import datasets
 from fairthesis.datasets.loaders._links import REASON

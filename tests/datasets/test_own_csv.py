@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_layouts import picture, write_rows
+from support.layouts import picture, write_rows
 
 from fairthesis import data, datasets
 from fairthesis.errors import InputError

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_layouts import picture, write_rows
+from support.layouts import picture, write_rows
 
 from fairthesis import datasets
 from fairthesis.data import Cohort

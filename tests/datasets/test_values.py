@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_layouts import FINDINGS, LAYOUTS, picture, write_rows
-from test_datasets import DATA
+from support.layouts import FINDINGS, LAYOUTS, picture, write_rows
+from support.loaded import DATA, changed
 
 from fairthesis import datasets
-from fairthesis.data import Cohort
 from fairthesis.datasets.loaders._values import TABLES, meaning, published, rows, spelling
 
 LISTS = sorted(path.stem for path in TABLES.glob("*.csv") if path.stem != "padchest-tree")
@@ -43,14 +42,6 @@ ATTRIBUTES = [
         "sex",
     ),
 ]
-
-
-def changed(name: str, root: Path, table: str, column: str, value: str | None) -> Cohort:
-    """The made release with one value in every row of a column."""
-    frame = pd.read_csv(root / table, dtype=str, index_col=False)
-    frame[column] = value
-    frame.to_csv(root / table, index=False)
-    return datasets.load(name, root)
 
 
 @pytest.mark.parametrize("name", LISTS)

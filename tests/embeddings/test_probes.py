@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
+from support.embeddings import planted, tables
 
 from fairthesis import cli
 from fairthesis.embeddings import _leakage as leakage
@@ -15,30 +16,8 @@ from fairthesis.errors import InputError
 QUICK = {"names": ["logistic"], "n_boot": 200, "n_shuffles": 3}
 
 
-def tables(plant, n=900, d=6, seed=0, groups=("f", "m"), images=1):
-    """Embeddings with column 0 set by ``plant(code, y, rng)``, and a predictions table."""
-    rng = np.random.default_rng(seed)
-    code = np.repeat(rng.integers(0, len(groups), n), images)
-    y = np.repeat(rng.integers(0, 2, n), images)
-    x = rng.normal(size=(n * images, d))
-    planted = plant(code, y, rng)
-    y = planted.pop("y", y)
-    for column, values in planted.items():
-        x[:, column] = values
-    frame = pd.DataFrame({"image_id": [f"i{k}" for k in range(n * images)]})
-    frame["patient_id"] = np.repeat([f"p{k}" for k in range(n)], images)
-    frame["split"] = np.repeat(np.resize(["train", "val", "test"], n), images)
-    embedded = frame.join(pd.DataFrame(x, columns=[f"disease_{k:03d}" for k in range(d)]))
-    labels = frame.assign(target="t", y_true=y, y_score=0.5, sex=np.array(groups)[code])
-    return embedded, labels
-
-
 def noise(code, y, rng):
     return {}
-
-
-def planted(code, y, rng):
-    return {0: 6 * code + rng.normal(size=len(code))}
 
 
 def xor(code, y, rng):

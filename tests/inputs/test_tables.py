@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from test_audit import table
+from support.predictions import table
 
 import fairthesis
 from fairthesis.auditing import Intake, read_predictions, take_in

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from made_batches import changed, make_batch, make_method, snapshot
-from planted import planted_cohort
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
+from support.batches import changed, make_batch, make_method, snapshot
+from support.cohorts import planted_cohort
 
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS

@@ -2,32 +2,19 @@
 
 import copy
 import dataclasses
-import json
 import math
 
-import pandas as pd
 import pytest
 import torch
-from made_batches import changed, make_batch, make_method, many_sided_cohort, quick, snapshot
+from support.batches import changed, make_batch, make_method, many_sided_cohort, quick, snapshot
+from support.runs import BASE, log, same_runs
 
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS
 from fairthesis.methods._base import MethodOptions
-from fairthesis.training import TrainConfig, train
 from fairthesis.training import _train as module
+from fairthesis.training import train
 
-BASE = TrainConfig(
-    dataset="synthetic-cxr",
-    targets=("disease", "other"),
-    attributes=("site", "device"),
-    backbone="small",
-    size=24,
-    epochs=3,
-    batch_size=64,
-    disease_dim=16,
-    sensitive_dim=8,
-    threads=1,
-)
 SHAPE = {"targets": 2, "attributes": 2, "groups": 3, "missing": True}
 WITH_STRENGTH = [name for name, method in METHODS.items() if method.strength]
 
@@ -41,19 +28,6 @@ def config(name, **options):
 
 def run(settings, out):
     return train(settings, out, cohort=many_sided_cohort(), progress=False)
-
-
-def log(folder):
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
-
-
-def same_runs(a, b):
-    assert log(a) == log(b)
-    for name in ("predictions", "embeddings"):
-        pd.testing.assert_frame_equal(
-            pd.read_parquet(a / f"{name}.parquet"), pd.read_parquet(b / f"{name}.parquet")
-        )
 
 
 def same_state(a, b):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from made_batches import changed, make_batch, make_method, snapshot
+from support.batches import changed, make_batch, make_method, snapshot
 from torch.nn import functional as F
 
 from fairthesis.methods._base import masked_bce

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_batches import make_method, many_sided_cohort
 from safetensors.torch import load_file
-from test_methods_contract import BASE, same_runs
+from support.batches import make_method, many_sided_cohort
+from support.runs import BASE, same_runs
 from torch import nn
 
 from fairthesis.errors import InputError

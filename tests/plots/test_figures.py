@@ -7,7 +7,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-from test_audit import run, table
+from support.predictions import run, table
 
 from fairthesis import metrics
 from fairthesis.plots._figures import (

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from made_layouts import pad_ufes_20
+from support.layouts import pad_ufes_20
 
 from fairthesis import datasets
 from fairthesis.data import Cohort

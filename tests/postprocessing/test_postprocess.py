@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
-from test_audit import table
+from support.predictions import table
 
 from fairthesis import cli, metrics
 from fairthesis.embeddings import fit_leace

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_audit import table
+from support.predictions import table
 
 from fairthesis import cli, metrics
 from fairthesis.errors import InputError

@@ -221,7 +221,7 @@ def test_the_table_half_works_where_there_is_neither_fcntl_nor_resource(tmp_path
 import sys
 sys.modules["fcntl"] = sys.modules["resource"] = None
 import numpy as np, pandas as pd
-from fairthesis.audit import audit
+from fairthesis import audit
 from fairthesis.provenance import peak_memory_mb
 y = np.arange(200) % 2
 table = pd.DataFrame({"y_true": y, "y_score": 0.5, "sex": np.where(np.arange(200) < 100, "f", "m")})

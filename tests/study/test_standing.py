@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from changed_results import gap, real, renamed
 from conftest import QUICK
 from scipy import stats
+from support.results import gap, real, renamed
 
 from fairthesis import plots
 from fairthesis.errors import InputError

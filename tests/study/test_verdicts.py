@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from changed_results import gap, real, renamed
 from scipy import stats
+from support.results import gap, real, renamed
 
 from fairthesis.stats import Ranks, holm
 from fairthesis.study import _significance as verdicts

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from made_batches import many_sided_cohort
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from support.batches import many_sided_cohort
 
 from fairthesis import study
 from fairthesis.cli import main

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from killing import content
-from planted import planted_cohort
+from support.cohorts import planted_cohort
+from support.killing import content
 
 from fairthesis import datasets, study
 from fairthesis.errors import InputError
@@ -31,7 +31,7 @@ SMALL = TrainConfig(
     sensitive_dim=4,
     threads=1,
 )
-module = sys.modules["fairthesis.train"]  # the name in the package is the function
+module = sys.modules["fairthesis.training._train"]
 
 
 def run(out, config=SMALL, **more):

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 from fairlearn.metrics import equalized_odds_difference
-from made_batches import many_sided_cohort
 from sklearn.metrics import roc_auc_score
-from test_methods_contract import BASE, same_runs
+from support.batches import many_sided_cohort
+from support.runs import BASE, same_runs
 
 from fairthesis import metrics
 from fairthesis.training import _train as module

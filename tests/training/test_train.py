@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import planted_cohort
 from safetensors.torch import load_file
+from support.cohorts import planted_cohort
 
 from fairthesis import datasets
 from fairthesis.auditing import audit
@@ -156,7 +156,7 @@ def test_a_run_killed_between_epochs_ends_as_if_it_had_not(finished, tmp_path, m
 def test_a_process_killed_at_any_moment_can_be_resumed(finished, tmp_path):
     code = textwrap.dedent(
         f"""
-        import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
         from test_train import OURS, run
         run(OURS, {str(tmp_path / "r")!r})
         """

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import torch
-from planted import planted_cohort
 
 from fairthesis.methods import METHODS, Batch, Setting, cell_probabilities
 from fairthesis.models import FairEncoder
+from support.cohorts import planted_cohort
 
 # Options that let a run of three epochs show all phases of a method.
 QUICK = {

@@ -1,0 +1,134 @@
+"""From a table of predictions: the smallest gap that a study of this size could see."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from fairthesis import stats
+from fairthesis.errors import InputError
+from fairthesis.inputs import (
+    PREDICTIONS_TABLE,
+    as_frame,
+    attribute_parts,
+    filled,
+    group_values,
+    key_column,
+    label_column,
+    require_columns,
+    rows_of_split,
+    rows_of_target,
+)
+
+
+class GroupSizes(NamedTuple):
+    """Each group's cases, and how many images a patient has.
+
+    ``images`` is the mean of images per patient, ``cluster`` the mean weighted by image
+    (``stats.cluster_size``), which is what the design effect needs.
+
+    >>> GroupSizes({"f": stats.Size(10, 90)}, 1.5, 2.0).cluster
+    2.0
+    """
+
+    sizes: dict[str, stats.Size]
+    images: float
+    cluster: float
+
+
+def group_sizes(
+    frame: pd.DataFrame,
+    *,
+    group: str,
+    label: str = "y_true",
+    patient: str | None = None,
+    split: str | None = None,
+    target: str | None = None,
+    what: str = PREDICTIONS_TABLE,
+) -> GroupSizes:
+    """Positive and negative cases of each group, and images per patient, of a predictions table.
+
+    Args are those of ``power``; ``what`` names the table in messages.
+
+    Raises:
+        InputError: where a column is missing or cannot be read, and for fewer than two groups.
+
+    >>> table = pd.DataFrame({"y_true": [0, 1, 0, 1], "sex": list("ffmm")})
+    >>> group_sizes(table, group="sex").sizes["f"]
+    Size(positive=1, negative=1)
+    """
+    frame = as_frame(frame, what)
+    needed = [label, *attribute_parts(frame, group), *([patient] if patient else [])]
+    require_columns(frame, needed, what)
+    used = (label, patient)
+    rows, _ = rows_of_split(rows_of_target(frame, target, used)[0], split, used)
+    rows = rows.assign(**{label: label_column(rows, label, what)}).dropna(subset=[label])
+    rows = rows.assign(**{group: group_values(rows, group, what)}).dropna(subset=[group])
+    sizes = {
+        str(name): stats.Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
+        for name, part in rows.groupby(group)
+    }
+    if len(sizes) < 2:
+        raise InputError(f"{group} has {len(sizes)} value in {what}: expected two groups or more.")
+    if patient is None:
+        return GroupSizes(sizes, 1.0, 1.0)
+    # As in an audit, a row without a key counts as a patient of its own.
+    counts = filled(key_column(rows, patient, what)).value_counts().to_list()
+    return GroupSizes(sizes, len(rows) / len(counts), stats.cluster_size(counts))
+
+
+def power(
+    frame: pd.DataFrame,
+    *,
+    group: str,
+    label: str = "y_true",
+    patient: str | None = None,
+    split: str | None = None,
+    target: str | None = None,
+    auroc: float = 0.85,
+    tpr: float = 0.8,
+    correlation: float = 0.5,
+    alpha: float = 0.05,
+    wanted: float = 0.8,
+) -> pd.DataFrame:
+    """The smallest gaps between groups that an audit of this table could see.
+
+    A smaller gap will more often than not be missed: that no gap was found then says little.
+
+    Args:
+        frame: one row per image, with a 0/1 label and the attribute's column; no scores.
+        group: the attribute's column; ``"sex*age_group"`` is an intersection.
+        label: the column of 0/1 labels; empty where not stated.
+        patient: the column of patient keys; images of a patient then count for less
+            (``stats.design_effect``).
+        split: the part that counts; ``test`` where the table has a ``split`` column.
+        target: the target, where the table has several.
+        auroc: AUROC of the better group, above 0.5 and below 1.
+        tpr: true positive rate of that group, between 0 and 1.
+        correlation: of outcomes within a patient, from 0 to 1.
+        alpha: two-sided level of the test.
+        wanted: the chance to see the gap.
+
+    Returns:
+        A row for each metric and pair of groups: ``metric, first, second, reference, gap``
+        (``stats.smallest_gaps``). ``gap`` is NaN where none could be seen.
+
+    Raises:
+        InputError: where a column is missing or cannot be read, for fewer than two groups, and
+            for a number out of its range.
+
+    >>> table = pd.DataFrame({"y_true": [0, 1] * 400, "sex": ["f", "f", "m", "m"] * 200})
+    >>> power(table, group="sex").round(3)[["metric", "gap"]].to_dict("records")
+    [{'metric': 'auroc', 'gap': 0.081}, {'metric': 'tpr', 'gap': 0.12}]
+    """
+    found = group_sizes(
+        frame, group=group, label=label, patient=patient, split=split, target=target
+    )
+    return stats.smallest_gaps(
+        found.sizes,
+        {"auroc": auroc, "tpr": tpr},
+        alpha=alpha,
+        wanted=wanted,
+        design=stats.design_effect(found.cluster, correlation),
+    )
