@@ -27,6 +27,7 @@ from sklearn import metrics as sk
 
 import fairthesis
 from fairthesis import stats
+from fairthesis.auditing import RESAMPLED_METRICS
 
 N_BOOT = 2000
 FAIRLEARN_BOOT = 10
@@ -88,7 +89,8 @@ def with_fairthesis(frame: pd.DataFrame) -> np.ndarray:
         for k in range(8):
             m = codes == k
             parts.append(stats.prepare(y[m], s[m], who[m], 0.5))
-        stats.bootstrap_metrics(parts, int(who.max()) + 1, N_BOOT, 0)
+        wanted = list(RESAMPLED_METRICS.values())
+        stats.bootstrap_groups(parts, wanted, int(who.max()) + 1, N_BOOT, 0)
 
     return timed(resample)
 

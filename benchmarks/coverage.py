@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from fairthesis import metrics, stats
+from fairthesis.auditing import FIXED, PERMUTED_METRICS, RESAMPLED_METRICS, bin_residuals
 from fairthesis.metrics import (
     N_BINS,
     NEEDED,
@@ -40,7 +41,7 @@ CALIBRATION = ("ece_debiased", "ece", "smooth_ece")
 BINNED = CALIBRATION[:2]
 PERCENTILE = (*BINNED, "ece_gap")
 # xauc: positives of group 0 against negatives of group 1
-OTHERS = ("auroc", "tpr_difference", *stats.FIXED, "xauc", "ece_gap")
+OTHERS = ("auroc", "tpr_difference", *FIXED, "xauc", "ece_gap")
 NAMES = (*OTHERS, *CALIBRATION)
 # What the audit gives, and for comparison what it does not: percentile intervals of the errors.
 TRIED = (*NAMES, *(f"{name}, percentile" for name in PERCENTILE))
@@ -73,17 +74,19 @@ def values(y, s, patient, group, n_boot, seed):
     if not n_boot:
         return found, {}
     parts = [stats.prepare(y[m], s[m], patient[m], 0.5) for m in masks]
-    drawn, bins = stats.bootstrap_metrics_and_bins(parts, int(patient.max()) + 1, n_boot, seed)
-    place = {name: k for k, name in enumerate(stats.NAMES)}
+    wanted = [*RESAMPLED_METRICS.values(), bin_residuals]
+    drawn = stats.bootstrap_groups(parts, wanted, int(patient.max()) + 1, n_boot, seed)
+    bins = drawn[..., len(RESAMPLED_METRICS) :].reshape(n_boot, len(parts), 2, N_BINS)
+    place = {name: k for k, name in enumerate(RESAMPLED_METRICS)}
     boot = {name: drawn[:, 0, place[name]] for name in found if name in place}
     boot["tpr_difference"] = spread(drawn[:, 1:, place["tpr"]])
     boot["ece_gap"] = spread(drawn[:, 1:, place["ece_debiased"]])
-    crossed = stats.cross_aurocs(y, s, patient, group, 2)
+    crossed = stats.cross_auroc_statistic(y, s, patient, group, 2)
     boot["xauc"] = stats.bootstrap(crossed, int(patient.max()) + 1, n_boot, seed)[:, 0, 1]
     ends = {name: stats.percentile_interval(boot[name]) for name in (*OTHERS, *PERCENTILE)}
     percentile = {f"{name}, percentile": ends.pop(name) for name in PERCENTILE}
     residual = np.bincount(grid_cell(s, stats.GRID), y - s, stats.GRID) / len(y)
-    replicated = stats.residuals(y, s, patient, masks[:1], n_boot, seed)[:, 0]
+    replicated = stats.residual_histograms(y, s, patient, masks[:1], n_boot, seed)[:, 0]
     ends["smooth_ece"] = stats.smooth_interval(residual, replicated)
     every, *each = (inverted(y[m], s[m], patient[m], bins[:, k]) for k, m in enumerate(masks))
     ends["ece_gap"] = stats.gap_interval(
@@ -142,8 +145,8 @@ DATA = {
 
 PROSE = (
     "The calibration errors (`ece_debiased`, `ece`, `smooth_ece`) have intervals by test "
-    "inversion (`fairthesis/stats/_inversion.py`). Few patients and good calibration mostly make them too "
-    "wide: an interval that may not lie below 0, and that no lucky sample may shrink to "
+    "inversion (`fairthesis/stats/_inversion.py`). Few patients and good calibration mostly make "
+    "them too wide: an interval that may not lie below 0, and that no lucky sample may shrink to "
     "nothing, pays for it there. Where the truth is 0, 97.5 % is what is meant. The plug-in ECE is "
     "biased upward, so percentiles of its replicates lie too high and miss the truth far too "
     "often; those of the debiased error are too wide.",
@@ -163,7 +166,9 @@ def size(n_sets):
     rejected = dict.fromkeys(names, 0)
     for k in range(n_sets):
         y, s, patient, group = simulate(np.random.default_rng([2, k]), PATIENTS, 0.0)
-        null = stats.permutation_null(y, s, patient, group, 0.5, N_PERMUTATIONS, k, "sex")
+        null = stats.permuted_groups(
+            y, s, patient, group, 0.5, PERMUTED_METRICS, N_PERMUTATIONS, k, "sex"
+        )
         each = [metrics.evaluate(y[group == g], s[group == g]) for g in (0, 1)]
         observed = disparities({m: np.array([one[m] for one in each]) for m in NEEDED})
         chance = disparities(null)

@@ -15,6 +15,7 @@ from . import training as training
 from .auditing import FairnessReport as FairnessReport
 from .auditing import audit as audit
 from .auditing import compare as compare
+from .auditing import power as power
 from .data import Cohort as Cohort
 from .embeddings import probe as probe
 from .errors import InputError as InputError

@@ -8,7 +8,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from fairthesis.plots import headlines, use_style
+from fairthesis.plots import headline_numbers, use_style
 from fairthesis.study import load_results
 
 ROOT = Path(__file__).parent.parent
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 def main() -> None:
     use_style()
     results = load_results(ROOT / "results" / "synthetic-cxr-quick")
-    headlines(results).savefig(ROOT / "book" / "assets" / "headlines.png", metadata={})
+    headline_numbers(results).savefig(ROOT / "book" / "assets" / "headlines.png", metadata={})
 
 
 if __name__ == "__main__":

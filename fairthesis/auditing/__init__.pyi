@@ -1,29 +1,55 @@
 from ._audit import audit as audit
-from ._compare import Comparison as Comparison, compare as compare
+from ._compare import Comparison as Comparison
+from ._compare import compare as compare
 from ._estimates import unanimous_interval as unanimous_interval
-from ._multitarget import macro as macro, multiclass_table as multiclass_table, multilabel_table as multilabel_table
-from ._pairs import Levelling as Levelling, levelling as levelling
+from ._metrics import FIXED as FIXED
+from ._metrics import PERMUTED_METRICS as PERMUTED_METRICS
+from ._metrics import RESAMPLED_METRICS as RESAMPLED_METRICS
+from ._metrics import bin_residuals as bin_residuals
+from ._multitarget import macro as macro
+from ._multitarget import multiclass_table as multiclass_table
+from ._multitarget import multilabel_table as multilabel_table
+from ._pairs import Levelling as Levelling
+from ._pairs import levelling as levelling
+from ._power import GroupSizes as GroupSizes
+from ._power import group_sizes as group_sizes
+from ._power import power as power
 from ._predictions import read_predictions as read_predictions
-from ._report import Estimate as Estimate, FairnessReport as FairnessReport, Gap as Gap, Group as Group
-from ._wording import LABELS as LABELS, limits as limits, p_value as p_value, summary as summary
+from ._report import Estimate as Estimate
+from ._report import FairnessReport as FairnessReport
+from ._report import Gap as Gap
+from ._report import Group as Group
+from ._wording import LABELS as LABELS
+from ._wording import label_of as label_of
+from ._wording import limitation_sentences as limitation_sentences
+from ._wording import p_value_text as p_value_text
+from ._wording import summary_sentences as summary_sentences
 
 __all__ = [
+    "FIXED",
+    "LABELS",
+    "PERMUTED_METRICS",
+    "RESAMPLED_METRICS",
     "Comparison",
     "Estimate",
     "FairnessReport",
     "Gap",
     "Group",
-    "LABELS",
+    "GroupSizes",
     "Levelling",
     "audit",
+    "bin_residuals",
     "compare",
+    "group_sizes",
+    "label_of",
     "levelling",
-    "limits",
+    "limitation_sentences",
     "macro",
     "multiclass_table",
     "multilabel_table",
-    "p_value",
+    "p_value_text",
+    "power",
     "read_predictions",
-    "summary",
+    "summary_sentences",
     "unanimous_interval",
 ]

@@ -22,13 +22,13 @@ from fairthesis.inputs import (
     is_empty,
     key_column,
     label_column,
-    labels_of,
-    of_split,
-    of_target,
-    part_of,
     probability_column,
     require_columns,
-    scores_of,
+    row_labels,
+    row_scores,
+    rows_of_part,
+    rows_of_split,
+    rows_of_target,
 )
 from fairthesis.metrics import DISPARITIES
 from fairthesis.storage import table_writer, text_writer, without_formulas, write_together
@@ -204,8 +204,8 @@ def _prepare(
     """The rows of one model that are compared, and its threshold."""
     require_columns(frame, needed, name)
     used = (label, score)
-    frame, _ = of_target(frame, target, used)
-    rows, _ = of_split(frame, split, used)
+    frame, _ = rows_of_target(frame, target, used)
+    rows, _ = rows_of_split(frame, split, used)
     if is_empty(rows[score]).all():
         raise InputError(
             f"{score} of {name} is empty in all {len(rows)} compared rows: expected probabilities "
@@ -215,18 +215,18 @@ def _prepare(
         raise InputError(f"{label} of {name} is empty in all {len(rows)} compared rows.")
     y = label_column(rows, label, name)
     rows = rows.assign(**{label: y, score: probability_column(rows, score, name)})
-    labels_of(rows[~np.isnan(y)], label, what=name)
+    row_labels(rows[~np.isnan(y)], label, what=name)
     rule, rate = metrics.parse_threshold(threshold)
     if rule == "fixed":
         return rows, float(rate if rate is not None else 0.5)
-    held = part_of(frame, "val")
+    held = rows_of_part(frame, "val")
     if held.empty:
         raise InputError(
             f"The threshold rule {threshold!r} is applied to rows with split == 'val', and {name} "
             "has none: give a number such as 0.5."
         )
     held = held[~(is_empty(held[label]) | is_empty(held[score]))]
-    y, s = labels_of(held, label, both=False, what=name), scores_of(held, score, name)
+    y, s = row_labels(held, label, both=False, what=name), row_scores(held, score, name)
     return rows, metrics.choose_threshold(y, s, rule, rate)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,13 @@ from numpy.typing import NDArray
 from fairthesis import metrics, stats
 from fairthesis.auditing._additional import additional_metrics, cross_aurocs, net_benefit_of
 from fairthesis.auditing._intake import Intake
+from fairthesis.auditing._metrics import (
+    FIXED,
+    RESAMPLED_METRICS,
+    Metric,
+    bin_residuals,
+    first_values,
+)
 from fairthesis.auditing._report import Estimate, Group
 from fairthesis.metrics import N_BINS, NEEDED, bin_index, bin_sums, grid_cell
 from fairthesis.stats import Interval, calibration_intervals, smooth_interval
@@ -22,8 +30,17 @@ Replicates = Mapping[str, NDArray[np.float64]]
 class GroupEstimates:
     """All rows, then every group of every attribute: values, replicates, intervals."""
 
-    def __init__(self, data: Intake, n_boot: int, seed: int, interval: str) -> None:
-        self.data, self.place = data, {name: k for k, name in enumerate(stats.NAMES)}
+    def __init__(
+        self,
+        data: Intake,
+        n_boot: int,
+        seed: int,
+        interval: str,
+        extra: Mapping[str, Metric] | None = None,
+    ) -> None:
+        self.data, self.extra = data, dict(extra or {})
+        first_values(self.extra, data.y, data.s)
+        self.place = {name: k for k, name in enumerate([*RESAMPLED_METRICS, *self.extra])}
         self.n_boot, self.seed, self.interval = n_boot, seed, interval
         self.masks = [np.ones(len(data.y), bool)]
         self.first = {}
@@ -40,15 +57,35 @@ class GroupEstimates:
                 stats.prepare(data.y[m], data.s[m], data.patient[m], data.threshold)
                 for m in self.masks
             ]
-            self.drawn, self.bins = stats.bootstrap_metrics_and_bins(rows, n_patients, n_boot, seed)
-            self.residuals = stats.residuals(data.y, data.s, data.patient, self.masks, n_boot, seed)
+            wanted = list(RESAMPLED_METRICS.values())
+            drawn = stats.bootstrap_groups(rows, [*wanted, bin_residuals], n_patients, n_boot, seed)
+            self.drawn = drawn[..., : len(wanted)]
+            self.bins = drawn[..., len(wanted) :].reshape(n_boot, n, 2, n_bins)
+            self.residuals = stats.residual_histograms(
+                data.y, data.s, data.patient, self.masks, n_boot, seed
+            )
             if interval == "bca":
-                self.left_out = stats.jackknife_metrics(rows, n_patients, seed)
+                self.left_out = stats.jackknife_groups(rows, wanted, n_patients, seed)
+            if self.extra:
+                self._resample_extra()
+
+    def _resample_extra(self) -> None:
+        """The columns of a user's metrics, beside those that are built in."""
+        data, functions = self.data, list(self.extra.values())
+        rows = (data.y, data.s, data.patient, self.masks)
+        with warnings.catch_warnings():  # once per resample says no more than once
+            warnings.simplefilter("ignore")
+            drawn = stats.bootstrap_functions(functions, *rows, self.n_boot, self.seed)
+            self.drawn = np.concatenate([self.drawn, drawn], axis=-1)
+            if self.interval == "bca":
+                left_out = stats.jackknife_functions(functions, *rows, self.seed)
+                self.left_out = np.concatenate([self.left_out, left_out], axis=-1)
 
     def estimates(self, part: int) -> dict[str, Estimate]:
         """Every metric of one part with its interval."""
         y, s = self.data.y[self.masks[part]], self.data.s[self.masks[part]]
         exact = metrics.evaluate(y, s, threshold=self.data.threshold)
+        exact |= {name: stats.value_of(f, y, s) for name, f in self.extra.items()}
         found = {
             name: Estimate(
                 exact[name],
@@ -112,7 +149,7 @@ class GroupEstimates:
         """Bootstrap and jackknife of what gaps are made of, each (replicates, groups)."""
         at = [self.first[attribute] + k for k in compared]
         boot, jackknife = (
-            {m: drawn[:, at, self.place[m]] for m in NEEDED}
+            {m: drawn[:, at, self.place[m]] for m in (*NEEDED, *self.extra)}
             for drawn in (self.drawn, self.left_out)
         )
         return boot, jackknife
@@ -135,7 +172,7 @@ class GroupEstimates:
                 one["net_benefit"] = net_benefit_of(one, t)
             ends = {
                 m: interval_of(plain[m].value, boot[m], jackknife[m])
-                for m in (*stats.FIXED, "net_benefit")
+                for m in (*FIXED, "net_benefit")
             }
             if len(self.residuals) and len(y):
                 sums = np.bincount(grid_cell(s, stats.GRID), y - s, stats.GRID)
@@ -160,7 +197,7 @@ class GroupEstimates:
         n, n_patients = len(column.categories), int(data.patient.max()) + 1
         drawn = left_out = np.empty((0, n, n))
         if self.n_boot:
-            statistic = stats.cross_aurocs(data.y, data.s, data.patient, column.codes, n)
+            statistic = stats.cross_auroc_statistic(data.y, data.s, data.patient, column.codes, n)
             drawn = stats.bootstrap(statistic, n_patients, self.n_boot, self.seed)
             if self.interval == "bca":
                 left_out = stats.jackknife(statistic, n_patients, self.seed)

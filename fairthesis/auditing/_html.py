@@ -22,15 +22,15 @@ from fairthesis.auditing._intake import FEW, Intake
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
-    LABELS,
-    card,
-    interval,
-    limits,
-    number,
-    p_value,
-    summary,
+    interval_text,
+    label_of,
+    limitation_sentences,
+    model_card,
+    number_text,
+    p_value_text,
+    summary_sentences,
 )
-from fairthesis.metrics import THRESHOLDS, reliability_curve, roc_curve, threshold_counts
+from fairthesis.metrics import METRICS, THRESHOLDS, reliability_curve, roc_curve, threshold_counts
 
 FOREST = ("auroc", "tpr", "fpr", "ece_debiased")
 TABLE = ("auroc", "average_precision", "tpr", "fpr", "ppv", "npv", "accuracy", "selection_rate")
@@ -75,18 +75,21 @@ def render(
         found=found,
         settings=settings,
         attributes=attributes,
-        summary=summary(found),
-        limits=limits(found),
-        overall=[_cells(found["overall"], [*TABLE, *CALIBRATION])],
+        summary=summary_sentences(found),
+        limits=limitation_sentences(found),
+        overall=[_cells(found["overall"], [*TABLE, *CALIBRATION, *_own(found)])],
         further=list(further["overall"]) if further else [],
         further_overall=_cells(further["overall"], list(further["overall"])) if further else {},
-        card=Markup(_template(environment, "card.html").render(asked=CARD, measured=card(found))),
-        labels=LABELS,
+        card=Markup(
+            _template(environment, "card.html").render(asked=CARD, measured=model_card(found))
+        ),
+        label_of=label_of,
+        own=_own(found),
         table=TABLE,
         calibration=CALIBRATION,
-        number=number,
-        interval=interval,
-        p_value=p_value,
+        number=number_text,
+        interval=interval_text,
+        p_value=p_value_text,
         explorer={a["id"]: a["counts"] for a in attributes if a["counts"]} if explorer else {},
         few=FEW,
         start=round(min(max(found["threshold"]["value"], 0), 1), 2),
@@ -99,13 +102,21 @@ def render(
     )
 
 
+def _own(found: Mapping[str, Any]) -> list[str]:
+    """The metrics that are not built in (``audit(extra_metrics=...)``)."""
+    return [name for name in found["overall"] if name not in METRICS]
+
+
 def _template(environment: jinja2.Environment, name: str) -> jinja2.Template:
     text = resources.files("fairthesis.auditing").joinpath(name).read_text(encoding="utf-8")
     return environment.from_string(text)
 
 
 def _cells(metrics: Mapping[str, Any], names: list[str]) -> dict[str, tuple[str, str]]:
-    return {name: (number(metrics[name]["value"]), interval(metrics[name]["ci"])) for name in names}
+    return {
+        name: (number_text(metrics[name]["value"]), interval_text(metrics[name]["ci"]))
+        for name in names
+    }
 
 
 def _attribute(
@@ -124,7 +135,7 @@ def _attribute(
             "small": min(group["n_positive"], group["n_negative"]) < floor,
             "few": (group["n_patients"] or group["n"]) < FEW,
             **{key: group[key] for key in ("n", "n_patients", "n_positive", "n_negative")},
-            "cells": _cells(group["metrics"], [*TABLE, *CALIBRATION]),
+            "cells": _cells(group["metrics"], [*TABLE, *CALIBRATION, *_own(found)]),
         }
         for k, (name, group) in enumerate(found["groups"][attribute].items())
     ]
@@ -181,7 +192,8 @@ def _further(further: Mapping[str, Any] | None, attribute: str) -> dict[str, Any
             {
                 "name": name,
                 "cells": [
-                    (number(v), interval(ends.get(name, {}).get(other))) for other, v in row.items()
+                    (number_text(v), interval_text(ends.get(name, {}).get(other)))
+                    for other, v in row.items()
                 ],
             }
             for name, row in crossed.items()
@@ -234,7 +246,7 @@ def _forest(
     shown += [v for band in bands if band for v in band]
     scale = _Scale([*shown, *([overall] if overall is not None else [])])
     return {
-        "label": LABELS[metric],
+        "label": label_of(metric),
         "ticks": scale.ticks,
         "overall": None if overall is None else scale(overall),
         "rows": [
@@ -243,8 +255,8 @@ def _forest(
                 "x": None if e["value"] is None else scale(e["value"]),
                 "ci": scale.span(e["ci"]),
                 "chance": scale.span(band),
-                "value": number(e["value"]),
-                "interval": interval(e["ci"]),
+                "value": number_text(e["value"]),
+                "interval": interval_text(e["ci"]),
             }
             for group, e, band in zip(groups, estimates, bands, strict=True)
         ],
@@ -267,12 +279,12 @@ def _gaps(gaps: Mapping[str, Any]) -> dict[str, Any]:
         p = gap.get("p_value_holm", gap["p_value"])
         rows.append(
             {
-                "label": LABELS[name],
-                "value": number(gap["value"]),
-                "interval": interval(gap["ci"]),
-                "null_mean": number(gap["null_mean"]),
-                "null_q95": number(level),
-                "p": p_value(p),
+                "label": label_of(name),
+                "value": number_text(gap["value"]),
+                "interval": interval_text(gap["ci"]),
+                "null_mean": number_text(gap["null_mean"]),
+                "null_q95": number_text(level),
+                "p": p_value_text(p),
                 "beyond": p is not None and p <= ALPHA,
                 "x": scale(gap["value"]) if drawn else None,
                 "ci": scale.span(gap["ci"]) if drawn else None,

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from fairthesis import metrics
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
-    WHAT,
+    PREDICTIONS_TABLE,
     as_frame,
     filled,
-    group_of,
     group_values,
     is_empty,
     label_column,
-    labels_of,
-    of_split,
-    of_target,
-    part_of,
     probability_column,
     require_columns,
-    scores_of,
+    row_groups,
+    row_labels,
+    row_scores,
+    rows_of_part,
+    rows_of_split,
+    rows_of_target,
     with_keys,
 )
 from fairthesis.stats import patient_index
@@ -62,28 +62,28 @@ def take_in(
     threshold: float | str,
 ) -> Intake:
     """Check ``frame`` and the choices, and take the rows that can be audited."""
-    frame = as_frame(frame, WHAT)
+    frame = as_frame(frame, PREDICTIONS_TABLE)
     if isinstance(groups, str):
         groups = (groups,)
     if not groups:
         raise InputError("No group is given: expected at least one attribute column.")
     if len(frame) == 0:
-        raise InputError(f"No rows in {WHAT}: expected one row per image.")
-    require_columns(frame, [label, score, *([patient] if patient else [])], WHAT)
+        raise InputError(f"No rows in {PREDICTIONS_TABLE}: expected one row per image.")
+    require_columns(frame, [label, score, *([patient] if patient else [])], PREDICTIONS_TABLE)
     rule, rate = metrics.parse_threshold(threshold)
     warnings: list[str] = []
     own = ["image_id", *([patient] if patient else [])]
     frame = with_keys(frame.reset_index(drop=True), own, told=warnings)
-    frame, target = of_target(frame, target, (label, score, patient))
-    rows, split = of_split(frame, split, (label, score, patient))
+    frame, target = rows_of_target(frame, target, (label, score, patient))
+    rows, split = rows_of_split(frame, split, (label, score, patient))
     if rows.empty:
-        raise InputError(f"No rows in {WHAT} for the chosen split and target.")
+        raise InputError(f"No rows in {PREDICTIONS_TABLE} for the chosen split and target.")
     if patient and split is not None:
         _warn_of_shared(frame, rows, patient, warnings)
-    validation = part_of(frame, "val")
+    validation = rows_of_part(frame, "val")
     rows = _in_order(_stated(rows, label, score, warnings), label, score, groups, patient)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
-    y, s = labels_of(rows, label), scores_of(rows, score)
+    y, s = row_labels(rows, label), row_scores(rows, score)
     if s.min() == s.max():
         warnings.append(
             f"All scores are {s[0]:g}: nothing is ranked, AUROC is 0.5 by definition. "
@@ -93,12 +93,12 @@ def take_in(
         if validation.empty:
             raise InputError(
                 f"The threshold rule {threshold!r} is applied to rows with split == 'val', and "
-                f"{WHAT} has none: expected such rows, or give a number such as 0.5. "
+                f"{PREDICTIONS_TABLE} has none: expected such rows, or give a number such as 0.5. "
                 "Choosing the threshold on the audited rows would flatter the model."
             )
         held = _stated(validation, label, score, [])
         value = metrics.choose_threshold(
-            labels_of(held, label, False), scores_of(held, score), rule, rate
+            row_labels(held, label, False), row_scores(held, score), rule, rate
         )
     else:
         value = float(rate if rate is not None else 0.5)
@@ -130,7 +130,7 @@ def _in_order(
     own = [c for c in (patient, "image_id") if c is not None and c in rows.columns]
     columns = [rows[c] for c in dict.fromkeys(own)]  # keys by now
     columns += [rows[score], rows[label]]
-    columns += [group_values(rows, name, WHAT) for name in sorted(set(groups))]
+    columns += [group_values(rows, name, PREDICTIONS_TABLE) for name in sorted(set(groups))]
     codes = [pd.factorize(column, sort=True)[0] for column in columns]  # a null comes first
     return rows.iloc[np.lexsort(codes[::-1])]
 
@@ -145,8 +145,11 @@ def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> 
             )
     kept = rows[~(no_label | no_score)]
     if kept.empty:
-        raise InputError(f"No row in {WHAT} has both {label} and {score}.")
-    made = {label: label_column(kept, label, WHAT), score: probability_column(kept, score, WHAT)}
+        raise InputError(f"No row in {PREDICTIONS_TABLE} has both {label} and {score}.")
+    made = {
+        label: label_column(kept, label, PREDICTIONS_TABLE),
+        score: probability_column(kept, score, PREDICTIONS_TABLE),
+    }
     return kept.assign(**made)
 
 
@@ -173,7 +176,7 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
 
 
 def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
-    values = group_of(rows, name)
+    values = row_groups(rows, name)
     missing = int((values.codes < 0).sum())
     if missing:
         warnings.append(

@@ -7,21 +7,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fairthesis import metrics
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
     as_frame,
-    group_of,
     is_empty,
     label_column,
     number_column,
-    of_split,
     probability_column,
     require_columns,
+    row_groups,
+    rows_of_split,
     text_column,
 )
 
+Array = NDArray[np.float64]
 WHAT = "the predictions table"
 COLUMNS = (
     "target",
@@ -61,7 +63,7 @@ def multilabel_table(
     """
     frame = as_frame(frame, WHAT)
     require_columns(frame, [target, label, score, *([weight] if weight else [])], WHAT)
-    rows, _ = of_split(frame.reset_index(drop=True), split)
+    rows, _ = rows_of_split(frame.reset_index(drop=True), split)
     named = _names(rows[target])
     kept = ~is_empty(rows[label]) & ~is_empty(rows[score]) & named.notna().to_numpy(bool)
     rows, names = rows[kept], named[kept].to_numpy(object)
@@ -167,7 +169,7 @@ def _parts(
     """(attribute, group, members) of all rows and of every group."""
     parts = [("", "", np.ones(len(rows), bool))]
     for attribute in dict.fromkeys([groups] if isinstance(groups, str) else groups):
-        column = group_of(rows, attribute)
+        column = row_groups(rows, attribute)
         parts += [
             (attribute, str(name), column.codes == k) for k, name in enumerate(column.categories)
         ]
@@ -178,9 +180,9 @@ def _rows(
     target: str,
     attribute: str,
     group: str,
-    y: metrics.Array,
-    s: metrics.Array,
-    w: metrics.Array | None,
+    y: Array,
+    s: Array,
+    w: Array | None,
     cut: Mapping[str, float],
 ) -> list[tuple[str, str, str, int, int, int, str, float]]:
     positive = int((y > 0).sum())
@@ -206,10 +208,10 @@ def _names(values: pd.Series) -> pd.Series:
     return text_column(values.infer_objects())
 
 
-def _weights(rows: pd.DataFrame, weight: str | None) -> metrics.Array | None:
+def _weights(rows: pd.DataFrame, weight: str | None) -> Array | None:
     if weight is None:
         return None
-    w: metrics.Array = number_column(rows, weight, WHAT, "a weight of 0 or more")
+    w: Array = number_column(rows, weight, WHAT, "a weight of 0 or more")
     if (w < 0).any() or not np.isfinite(w).all():
         bad = w[(w < 0) | ~np.isfinite(w)][0]
         raise InputError(f"{weight} is {bad:g} in {WHAT}: expected weights of 0 or more.")

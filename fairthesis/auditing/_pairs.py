@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
+from fairthesis.auditing._metrics import RESAMPLED_METRICS
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     as_frame,
@@ -66,7 +67,8 @@ def changes_of(
     scores = [paired[name].to_numpy(np.float64) for name in ("score", "other")]
     pairs = list(zip(scores, thresholds, strict=True))
     parts = [stats.prepare(y[m], s[m], who[m], t) for s, t in pairs for m in masks]
-    drawn = stats.bootstrap_metrics(parts, int(who.max()) + 1, n_boot, seed)
+    wanted = list(RESAMPLED_METRICS.values())
+    drawn = stats.bootstrap_groups(parts, wanted, int(who.max()) + 1, n_boot, seed)
     # Rates at a fixed other rate do not depend on the threshold: models are compared by AUROC.
     drawn = drawn[..., : len(metrics.METRICS)]
     exact = np.array(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from fairthesis.auditing._intake import PATIENT_NAMES
 from fairthesis.inputs import (
-    WHAT,
+    PREDICTIONS_TABLE,
     attribute_parts,
     read_table,
     require_columns,
@@ -44,7 +44,7 @@ def read_predictions(
     header = pd.DataFrame(columns=names)  # a name that stands twice does so here
     parts = [part for group in groups for part in attribute_parts(header, group)]
     named = [label, score, *parts, *([patient] if patient else [])]
-    require_columns(header, named, WHAT)
+    require_columns(header, named, PREDICTIONS_TABLE)
     # Without a patient column the audit looks for one by name, to say so.
     spare = [] if patient else [c for c in names if c.lower() in PATIENT_NAMES]
     numeric = "|".join(map(re.escape, (label, score)))

@@ -45,34 +45,40 @@ TOLD = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
 ALPHA = 0.05
 
 
-def number(value: float | None) -> str:
+def label_of(metric: str) -> str:
+    """A metric or gap in words, as in figures and reports; what is a user's own as it is called."""
+    return LABELS.get(metric, metric.replace("_", " "))
+
+
+def number_text(value: float | None) -> str:
     """Three decimals, or a dash where it is not known.
 
-    >>> number(0.25), number(None)
+    >>> number_text(0.25), number_text(None)
     ('0.250', '–')
     """
     return "–" if value is None else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def interval(ci: list[float] | None) -> str:
+def interval_text(ci: list[float] | None) -> str:
     """``low to high``, or nothing where there is none."""
-    return "" if ci is None else f"{number(ci[0])} to {number(ci[1])}"
+    return "" if ci is None else f"{number_text(ci[0])} to {number_text(ci[1])}"
 
 
-def p_value(p: float | None) -> str:
+def p_value_text(p: float | None) -> str:
     """A p value for reading; below 0.001 as such."""
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def summary(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Sentences on the whole (title "") and on each attribute's main gaps."""
     auroc, error = found["overall"]["auroc"], found["overall"]["ece_debiased"]
     whole = [
-        f"Over all {found['n_rows']} rows the AUROC is {number(auroc['value'])}{_within(auroc)}.",
+        f"Over all {found['n_rows']} rows the AUROC is {number_text(auroc['value'])}"
+        f"{_within(auroc)}.",
         "How far scores are from the observed rates is not known: no bin has two cases."
         if error["value"] is None
-        else f"Scores differ from the observed rates by {number(error['value'])}{_within(error)}, "
-        "root mean square over bins of the score.",
+        else f"Scores differ from the observed rates by {number_text(error['value'])}"
+        f"{_within(error)}, root mean square over bins of the score.",
     ]
     told = [("", whole)]
     for attribute, gaps in found["disparities"].items():
@@ -85,14 +91,14 @@ def summary(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 def _within(estimate: Mapping[str, Any]) -> str:
     ci = estimate["ci"]
-    return "" if ci is None else f" (95 % interval {interval(ci)})"
+    return "" if ci is None else f" (95 % interval {interval_text(ci)})"
 
 
 def _gap_sentence(
     found: Mapping[str, Any], attribute: str, gap: Mapping[str, Any], metric: str
 ) -> str:
     if gap["value"] is None:
-        return f"No gap in {LABELS[metric]} can be given: too few cases in the groups."
+        return f"No gap in {label_of(metric)} can be given: too few cases in the groups."
     values = {
         name: group["metrics"][metric]["value"]
         for name, group in found["groups"][attribute].items()
@@ -101,30 +107,32 @@ def _gap_sentence(
     # Groups under the floor are not in the gap, so its ends are looked up among the others.
     ends = [
         f": lowest in \N{LEFT DOUBLE QUOTATION MARK}{low}\N{RIGHT DOUBLE QUOTATION MARK} "
-        f"({number(known[low])}), highest in \N{LEFT DOUBLE QUOTATION MARK}{high}"
-        f"\N{RIGHT DOUBLE QUOTATION MARK} ({number(known[high])})"
+        f"({number_text(known[low])}), highest in \N{LEFT DOUBLE QUOTATION MARK}{high}"
+        f"\N{RIGHT DOUBLE QUOTATION MARK} ({number_text(known[high])})"
         for low in known
         for high in known
         if abs(known[high] - known[low] - gap["value"]) < 1e-12
     ]
-    differs = f"{LABELS[metric]} differs by {number(gap['value'])}{_within(gap)}"
+    differs = f"{label_of(metric)} differs by {number_text(gap['value'])}{_within(gap)}"
     sentence = f"{differs[0].upper()}{differs[1:]}{ends[0] if ends else ''}."
     p = gap.get("p_value_holm", gap["p_value"])
     if p is None:
         return sentence
     chance = (
-        f" Chance alone gives {number(gap['null_mean'])} on average, and more than "
-        f"{number(gap['null_q95'])} in 5 of 100 permutations"
+        f" Chance alone gives {number_text(gap['null_mean'])} on average, and more than "
+        f"{number_text(gap['null_q95'])} in 5 of 100 permutations"
     )
     if p <= ALPHA:
-        return f"{sentence}{chance}: the gap is larger than chance explains (p {p_value(p)})."
+        return f"{sentence}{chance}: the gap is larger than chance explains (p {p_value_text(p)})."
     most = (
-        "" if gap["ci"] is None else f" A gap as large as {number(gap['ci'][1])} is not excluded."
+        ""
+        if gap["ci"] is None
+        else f" A gap as large as {number_text(gap['ci'][1])} is not excluded."
     )
-    return f"{sentence}{chance}: it cannot be told from chance (p {p_value(p)}).{most}"
+    return f"{sentence}{chance}: it cannot be told from chance (p {p_value_text(p)}).{most}"
 
 
-def limits(found: Mapping[str, Any]) -> list[str]:
+def limitation_sentences(found: Mapping[str, Any]) -> list[str]:
     """What these numbers do not show."""
     told = [
         "A gap says that the model works differently between these groups in these data. It does "
@@ -165,29 +173,38 @@ CARD = (
 )
 
 
-def card(found: Mapping[str, Any]) -> str:
+def model_card(found: Mapping[str, Any]) -> str:
     """The measured part of a model card, as Markdown.
 
-    >>> card({"n_rows": 5, "overall": {}, "groups": {}, "disparities": {}, "warnings": []})
+    >>> model_card({"n_rows": 5, "overall": {}, "groups": {}, "disparities": {}, "warnings": []})
     '## Measured\\n\\n5 rows.\\n'
     """
     lines = ["## Measured", "", f"{found['n_rows']} rows."]
     shown = ("auroc", "tpr", "fpr", "ece_debiased")
     for attribute, groups in found["groups"].items():
-        heads = [_cell(attribute), *(LABELS[m] for m in shown)]
+        heads = [_cell(attribute), *(label_of(m) for m in shown)]
         lines += ["", f"| {' | '.join(heads)} |", f"|---|{'---:|' * len(shown)}"]
         everyone = {"all rows": {"metrics": found["overall"]}}
         for name, group in {**groups, **everyone}.items():
             cells = [
-                f"{number(group['metrics'][m]['value'])}"
-                + (f" ({interval(group['metrics'][m]['ci'])})" if group["metrics"][m]["ci"] else "")
+                f"{number_text(group['metrics'][m]['value'])}"
+                + (
+                    f" ({interval_text(group['metrics'][m]['ci'])})"
+                    if group["metrics"][m]["ci"]
+                    else ""
+                )
                 for m in shown
             ]
             lines.append(f"| {_cell(name)} | {' | '.join(cells)} |")
     if found["groups"]:
-        told = [sentence for _, sentences in summary(found) for sentence in sentences]
+        told = [sentence for _, sentences in summary_sentences(found) for sentence in sentences]
         lines += ["", *(f"- {_cell(sentence)}" for sentence in [*told, *found["warnings"]])]
-        lines += ["", "## Limits", "", *(f"- {sentence}" for sentence in limits(found))]
+        lines += [
+            "",
+            "## Limits",
+            "",
+            *(f"- {sentence}" for sentence in limitation_sentences(found)),
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -82,10 +82,10 @@ def command(
     """
     from fairthesis.auditing import audit, read_predictions
     from fairthesis.provenance import used_test_labels
-    from fairthesis.storage import tell_damage
+    from fairthesis.storage import warn_of_damage
 
     used_test_labels(file.resolve().parent)
-    tell_damage(file)
+    warn_of_damage(file)
     report = audit(
         read_predictions(file, label=label, score=score, groups=groups, patient=patient),
         groups=groups,

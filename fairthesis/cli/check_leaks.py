@@ -69,8 +69,8 @@ def check_leaks(
     frame = read_table(file)
     require_columns(frame, [split, *keys, *([image] if image else [])], str(file))
     chosen = list(keys) or known_keys(list(frame.columns), only_images=image is not None)
-    parts = data.parts_of(frame, split)
-    found = pd.DataFrame(columns=list(data.COLUMNS))
+    parts = data.split_parts(frame, split)
+    found = pd.DataFrame(columns=list(data.OVERLAP_COLUMNS))
     if chosen:
         found = data.shared_values(frame, chosen, split)
     checked = [_counted(frame, key) for key in chosen]

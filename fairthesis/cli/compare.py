@@ -65,11 +65,11 @@ def command(
     """
     from fairthesis.auditing import compare
     from fairthesis.inputs import read_table
-    from fairthesis.storage import tell_damage
+    from fairthesis.storage import warn_of_damage
 
     titles = model_names(files, names)
     for file in files:
-        tell_damage(Path(file))
+        warn_of_damage(Path(file))
     found = compare(
         {title: read_table(file) for title, file in zip(titles, files, strict=True)},
         group=group,

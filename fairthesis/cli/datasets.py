@@ -102,7 +102,7 @@ def describe(
 
     if data_root is None and datasets.needs_root(name):
         click.echo(datasets.about(name).rstrip())
-        click.echo(f"\nOptions: {', '.join(datasets.options(name))}")
+        click.echo(f"\nOptions: {', '.join(datasets.option_names(name))}")
         if plot is not None:
             raise InputError(f"Expected --data-root with --plot: {name} is counted from its files.")
         return
@@ -143,10 +143,10 @@ def _draw(cohort: Cohort, plot: Path, attributes: tuple[str, ...]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from fairthesis.plots import counts
+    from fairthesis.plots import group_counts
     from fairthesis.storage import write_atomically
 
-    figure = counts(cohort, attributes=attributes)
+    figure = group_counts(cohort, attributes=attributes)
     write_atomically(plot, lambda to: figure.savefig(to, dpi=160))
 
 
@@ -243,7 +243,7 @@ def fetch(name: str, out: Path, quiet: bool) -> None:
     fairthesis datasets fetch fitzpatrick17k --out ~/fitzpatrick17k
     """
     from fairthesis import datasets
-    from fairthesis.datasets import SOURCES, THEN, steps
+    from fairthesis.datasets import SOURCES, THEN, download_steps
     from fairthesis.datasets import fetch as download
 
     if name in datasets.DATASETS and name not in SOURCES:
@@ -251,7 +251,7 @@ def fetch(name: str, out: Path, quiet: bool) -> None:
             raise InputError(
                 f"Nothing is to be fetched for {name}: see `fairthesis datasets list`."
             )
-        click.echo(steps(name))
+        click.echo(download_steps(name))
         raise click.exceptions.Exit(1)
     for path in download(name, out, progress=not quiet):
         click.echo(str(path))

@@ -64,16 +64,16 @@ def command(
     """
     from fairthesis import postprocessing
     from fairthesis.inputs import read_table
-    from fairthesis.storage import tell_damage, write_table
+    from fairthesis.storage import warn_of_damage, write_table
 
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
-    tell_damage(file)
+    warn_of_damage(file)
     numeric = re.escape(prefix) + "[0-9]+" if method == "leace" else None
     frame = read_table(file, numeric=numeric)
     if method == "leace":
         given = frame if labels is None else read_table(labels)
-        erased = postprocessing.erase(frame, given, group=group, prefix=prefix)
+        erased = postprocessing.erase_attribute(frame, given, group=group, prefix=prefix)
         write_table(erased, out)
         click.echo(f"{len(erased)} rows written: {out}")
         return

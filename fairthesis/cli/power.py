@@ -175,10 +175,10 @@ def _from_table(
         group_values,
         key_column,
         label_column,
-        of_split,
-        of_target,
         read_table,
         require_columns,
+        rows_of_split,
+        rows_of_target,
         table_columns,
     )
     from fairthesis.stats import Size, cluster_size
@@ -190,7 +190,7 @@ def _from_table(
     frame = read_table(file, {*needed, "target", "split"})
     require_columns(frame, needed, str(file))
     used = (label, patient)
-    rows, _ = of_split(of_target(frame, target, used)[0], split, used)
+    rows, _ = rows_of_split(rows_of_target(frame, target, used)[0], split, used)
     rows = rows.assign(**{label: label_column(rows, label, str(file))}).dropna(subset=[label])
     rows = rows.assign(**{group: group_values(rows, group, str(file))}).dropna(subset=[group])
     sizes = {

@@ -73,10 +73,10 @@ def command(
     """
     from fairthesis.embeddings import probe
     from fairthesis.inputs import read_table
-    from fairthesis.storage import tell_damage
+    from fairthesis.storage import warn_of_damage
 
-    tell_damage(file)
-    tell_damage(labels)
+    warn_of_damage(file)
+    warn_of_damage(labels)
     numeric = re.escape(prefix) + "[0-9]+"
     found = probe(
         read_table(file, numeric=numeric),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.inputs import fit_option, kinds, option_pairs
+from fairthesis.inputs import fit_option, option_pairs, parameter_kinds
 
 if TYPE_CHECKING:
     from fairthesis.training import TrainConfig
@@ -32,14 +32,14 @@ def configured(
     """
     from fairthesis import datasets, models
     from fairthesis.inputs import read_document
-    from fairthesis.training import TrainConfig, from_text
+    from fairthesis.training import TrainConfig, config_from_text
     from fairthesis.training import method_options as typed_options
 
     values, text = read_document(Path(file)) if file else ({}, False)
-    values = from_text(values, str(file)) if text else values
+    values = config_from_text(values, str(file)) if text else values
     for name in values:
-        if name not in kinds(TrainConfig):
-            raise unknown(f"parameter in {file}", name, kinds(TrainConfig))
+        if name not in parameter_kinds(TrainConfig):
+            raise unknown(f"parameter in {file}", name, parameter_kinds(TrainConfig))
     values |= {name: value for name, value in given.items() if value not in (None, ())}
     held = {name: values.pop(name, {}) for name in ("dataset_options", "method_options")}
     held = {name: fit_option(name, Mapping[str, Any], value) for name, value in held.items()}

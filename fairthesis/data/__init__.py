@@ -1,4 +1,4 @@
-"""_image_cache.OutsideFolderWarning _image_cache.DamagedCacheWarning What a cohort is: its table, its split, overlap between the parts, and its decoded images."""
+"""What a cohort is: its table, its split, overlap between the parts, and its decoded images."""
 
 from __future__ import annotations
 

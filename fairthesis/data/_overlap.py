@@ -17,7 +17,7 @@ from fairthesis.inputs import require_columns
 
 DISTANCE = 14  # of 256 bits: copies saved again or resized differ by less, other pictures by more
 EDGE = 16
-COLUMNS = ("kind", "value", "splits", "rows")
+OVERLAP_COLUMNS = ("kind", "value", "splits", "rows")
 
 
 def shared_values(frame: pd.DataFrame, keys: Sequence[str], split: str = "split") -> pd.DataFrame:
@@ -34,7 +34,7 @@ def shared_values(frame: pd.DataFrame, keys: Sequence[str], split: str = "split"
     require_columns(frame, [*keys, split], what)
     if not keys:
         raise InputError(f"No key is given: expected a column of {what} that parts may not share.")
-    parts = parts_of(frame, split)
+    parts = split_parts(frame, split)
     found: list[tuple[str, str, str, int]] = []
     for key in keys:
         known = pd.DataFrame({"value": inputs.key_column(frame, key, what), "part": parts}).dropna()
@@ -43,10 +43,10 @@ def shared_values(frame: pd.DataFrame, keys: Sequence[str], split: str = "split"
         counts = known.groupby("value")["part"].agg(["nunique", "size", "unique"])
         for value, row in counts[counts["nunique"] > 1].iterrows():
             found.append((key, str(value), "+".join(sorted(row["unique"])), int(row["size"])))
-    return pd.DataFrame(found, columns=list(COLUMNS))
+    return pd.DataFrame(found, columns=list(OVERLAP_COLUMNS))
 
 
-def parts_of(frame: pd.DataFrame, split: str) -> pd.Series:
+def split_parts(frame: pd.DataFrame, split: str) -> pd.Series:
     """The part of each row as text; refuses a table of one part, in which nothing can be shared."""
     parts = inputs.text_column(frame[split]).rename(split)
     names = sorted(parts.dropna().unique())
@@ -102,7 +102,7 @@ def near_duplicates(
     rows = [
         (f"near-duplicate ({bits} bits)", value, both, 2) for bits, value, both in sorted(found)
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)), len(paths) - len(usable)
+    return pd.DataFrame(rows, columns=list(OVERLAP_COLUMNS)), len(paths) - len(usable)
 
 
 def _near_pairs(

@@ -42,7 +42,7 @@ def connected(frame: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.int64]:
     return pd.factorize(labels)[0].astype(np.int64)
 
 
-def by_patient(
+def split_by_patient(
     frame: pd.DataFrame,
     keys: Sequence[str] = ("patient_id",),
     strata: Sequence[str] = (),
@@ -58,7 +58,7 @@ def by_patient(
     part that is furthest behind its share of the images. The order of the rows has no influence.
 
     >>> table = pd.DataFrame({"patient_id": list("aabbccdde"), "y": [1, 1, 0, 0, 0, 1, 0, 0, 1]})
-    >>> pd.crosstab(table["patient_id"], by_patient(table)).gt(0).sum(axis=1).max()
+    >>> pd.crosstab(table["patient_id"], split_by_patient(table)).gt(0).sum(axis=1).max()
     np.int64(1)
     """
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:

@@ -1,21 +1,33 @@
-from ._registry import DATASETS as DATASETS, Seed as Seed, about as about, load as load, needs_root as needs_root, options as options, typed_options as typed_options
-from .fetching._fetch import SOURCES as SOURCES, THEN as THEN, fetch as fetch, steps as steps
-from .synthetic._drawing import Drawing as Drawing, twin as twin
+from ._registry import DATASETS as DATASETS
+from ._registry import Seed as Seed
+from ._registry import about as about
+from ._registry import load as load
+from ._registry import needs_root as needs_root
+from ._registry import option_names as option_names
+from ._registry import typed_options as typed_options
+from .fetching._fetch import SOURCES as SOURCES
+from .fetching._fetch import THEN as THEN
+from .fetching._fetch import download_steps as download_steps
+from .fetching._fetch import fetch as fetch
+from .synthetic._drawing import Drawing as Drawing
+from .synthetic._drawing import twin as twin
 from .synthetic._planting import Mechanisms as Mechanisms
+from .synthetic.cxr import SETTINGS as SETTINGS
 
 __all__ = [
     "DATASETS",
+    "SETTINGS",
+    "SOURCES",
+    "THEN",
     "Drawing",
     "Mechanisms",
-    "SOURCES",
     "Seed",
-    "THEN",
     "about",
+    "download_steps",
     "fetch",
     "load",
     "needs_root",
-    "options",
-    "steps",
+    "option_names",
     "twin",
     "typed_options",
 ]

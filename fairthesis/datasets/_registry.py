@@ -12,7 +12,7 @@ from typing import Annotated, Any, Protocol
 from fairthesis.data import Cohort
 from fairthesis.datasets.synthetic._planting import Mechanisms
 from fairthesis.errors import unknown
-from fairthesis.inputs import Range, fit_option, kinds, typed_option
+from fairthesis.inputs import Range, fit_option, parameter_kinds, typed_option
 
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
 
@@ -60,13 +60,13 @@ def _lazy(name: str) -> Loader:
 
 def _accepted(home: Any) -> dict[str, Any]:
     """The options that a data set's ``load`` takes, and the annotation of each."""
-    known = kinds(home.load)
+    known = parameter_kinds(home.load)
     own = {
         p.name: known[p.name]
         for p in inspect.signature(home.load).parameters.values()
         if p.kind is p.KEYWORD_ONLY and p.name != "seed"
     }
-    planted = kinds(Mechanisms) if hasattr(home, "MECHANISMS") else {}
+    planted = parameter_kinds(Mechanisms) if hasattr(home, "MECHANISMS") else {}
     return dict(sorted((planted | own).items()))
 
 
@@ -76,7 +76,7 @@ DATASETS: dict[str, Loader] = {name: _lazy(name) for name in FILES}
 def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
     """The cohort ``name``; ``root`` is the folder of the data set's official release.
 
-    ``seed`` decides the split (and, for the made cohorts, the patients); ``options`` are those of
+    ``seed`` decides the split (and, for synthetic cohorts, the patients); ``options`` are those of
     the data set's own ``load``. Raises ``InputError`` for an unknown name or option, and for a
     folder that is missing or lacks the table.
 
@@ -88,7 +88,7 @@ def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options:
     return DATASETS[name](root, seed=seed, **options)
 
 
-def options(name: str) -> list[str]:
+def option_names(name: str) -> list[str]:
     """The options that ``load(name, ...)`` accepts."""
     return list(_accepted(_home(name)))
 

@@ -1,13 +1,20 @@
-from ._erasure import Eraser as Eraser, fit_leace as fit_leace
-from ._leakage import Leakage as Leakage, probe as probe
-from ._probes import PROBES as PROBES, fit_probe as fit_probe, macro_auroc as macro_auroc, probabilities as probabilities
+from ._erasure import Eraser as Eraser
+from ._erasure import fit_leace as fit_leace
+from ._leakage import Leakage as Leakage
+from ._leakage import probe as probe
+from ._probes import PROBES as PROBES
+from ._probes import fit_probe as fit_probe
+from ._probes import macro_auroc as macro_auroc
+from ._probes import probabilities as probabilities
+from ._tables import join_labels as join_labels
 
 __all__ = [
+    "PROBES",
     "Eraser",
     "Leakage",
-    "PROBES",
     "fit_leace",
     "fit_probe",
+    "join_labels",
     "macro_auroc",
     "probabilities",
     "probe",

@@ -143,7 +143,7 @@ def probe(
     for name in names:
         if name not in PROBES:
             raise unknown("probe", name, PROBES)
-    rows, columns, groups, left_out, chosen = tables.join(
+    rows, columns, groups, left_out, chosen = tables.join_labels(
         embeddings, predictions, attribute, target, prefix
     )
     warnings: list[str] = []

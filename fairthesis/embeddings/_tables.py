@@ -32,7 +32,7 @@ class ProbePart:
     patient: Codes
 
 
-def join(
+def join_labels(
     embeddings: pd.DataFrame,
     predictions: pd.DataFrame,
     attribute: str,

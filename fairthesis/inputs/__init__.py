@@ -1,4 +1,4 @@
-"""_columns.KeyWarning _delimited.Latin1Warning _tables.SpreadsheetWarning The door: whatever a user hands in is read here, and checked once."""
+"""The door: whatever a user hands in is read here, and checked once."""
 
 from __future__ import annotations
 

@@ -1,22 +1,61 @@
-from ._arrays import check_binary as check_binary, check_cases as check_cases, check_probabilities as check_probabilities, check_same_length as check_same_length, check_scores as check_scores, check_weights as check_weights
-from ._columns import KeyWarning as KeyWarning, as_text as as_text, filled as filled, is_empty as is_empty, key_column as key_column, label_column as label_column, number_column as number_column, probability_column as probability_column, shortest as shortest, text_column as text_column
+from ._arrays import check_binary as check_binary
+from ._arrays import check_cases as check_cases
+from ._arrays import check_probabilities as check_probabilities
+from ._arrays import check_same_length as check_same_length
+from ._arrays import check_scores as check_scores
+from ._arrays import check_weights as check_weights
+from ._columns import KeyWarning as KeyWarning
+from ._columns import as_text as as_text
+from ._columns import filled as filled
+from ._columns import is_empty as is_empty
+from ._columns import key_column as key_column
+from ._columns import label_column as label_column
+from ._columns import number_column as number_column
+from ._columns import probability_column as probability_column
+from ._columns import shortest as shortest
+from ._columns import text_column as text_column
 from ._delimited import Latin1Warning as Latin1Warning
-from ._documents import parse_document as parse_document, read_document as read_document
-from ._kinds import Range as Range, kinds as kinds
-from ._options import fit_option as fit_option, option_pairs as option_pairs, shown_value as shown_value, typed_option as typed_option
-from ._rows import WHAT as WHAT, group_of as group_of, labels_of as labels_of, of_split as of_split, of_target as of_target, part_of as part_of, scores_of as scores_of, with_keys as with_keys
-from ._schema import EMBEDDING_KEYS as EMBEDDING_KEYS, PREDICTION_COLUMNS as PREDICTION_COLUMNS, SPLITS as SPLITS, as_frame as as_frame, attribute_columns as attribute_columns, attribute_parts as attribute_parts, check_predictions as check_predictions, embedding_columns as embedding_columns, embedding_values as embedding_values, group_values as group_values, numbered_columns as numbered_columns, require_columns as require_columns
-from ._tables import SpreadsheetWarning as SpreadsheetWarning, read_table as read_table, table_columns as table_columns
+from ._documents import parse_document as parse_document
+from ._documents import read_document as read_document
+from ._kinds import Range as Range
+from ._kinds import parameter_kinds as parameter_kinds
+from ._options import fit_option as fit_option
+from ._options import option_pairs as option_pairs
+from ._options import shown_value as shown_value
+from ._options import typed_option as typed_option
+from ._rows import PREDICTIONS_TABLE as PREDICTIONS_TABLE
+from ._rows import row_groups as row_groups
+from ._rows import row_labels as row_labels
+from ._rows import row_scores as row_scores
+from ._rows import rows_of_part as rows_of_part
+from ._rows import rows_of_split as rows_of_split
+from ._rows import rows_of_target as rows_of_target
+from ._rows import with_keys as with_keys
+from ._schema import EMBEDDING_KEYS as EMBEDDING_KEYS
+from ._schema import PREDICTION_COLUMNS as PREDICTION_COLUMNS
+from ._schema import SPLITS as SPLITS
+from ._schema import as_frame as as_frame
+from ._schema import attribute_columns as attribute_columns
+from ._schema import attribute_parts as attribute_parts
+from ._schema import check_predictions as check_predictions
+from ._schema import embedding_columns as embedding_columns
+from ._schema import embedding_values as embedding_values
+from ._schema import group_values as group_values
+from ._schema import numbered_columns as numbered_columns
+from ._schema import require_columns as require_columns
+from ._tables import SpreadsheetWarning as SpreadsheetWarning
+from ._tables import read_table as read_table
+from ._tables import table_columns as table_columns
 
 __all__ = [
     "EMBEDDING_KEYS",
+    "PREDICTIONS_TABLE",
+    "PREDICTION_COLUMNS",
+    "SPLITS",
     "KeyWarning",
     "Latin1Warning",
-    "PREDICTION_COLUMNS",
     "Range",
-    "SPLITS",
     "SpreadsheetWarning",
-    "WHAT",
     "as_frame",
     "as_text",
     "attribute_columns",
@@ -32,25 +71,25 @@ __all__ = [
     "embedding_values",
     "filled",
     "fit_option",
-    "group_of",
     "group_values",
     "is_empty",
     "key_column",
-    "kinds",
     "label_column",
-    "labels_of",
     "number_column",
     "numbered_columns",
-    "of_split",
-    "of_target",
     "option_pairs",
+    "parameter_kinds",
     "parse_document",
-    "part_of",
     "probability_column",
     "read_document",
     "read_table",
     "require_columns",
-    "scores_of",
+    "row_groups",
+    "row_labels",
+    "row_scores",
+    "rows_of_part",
+    "rows_of_split",
+    "rows_of_target",
     "shortest",
     "shown_value",
     "table_columns",

@@ -37,7 +37,7 @@ class Range:
         return f" of {self.least:g} or larger"
 
 
-def kinds(of: Callable[..., Any]) -> dict[str, Any]:
+def parameter_kinds(of: Callable[..., Any]) -> dict[str, Any]:
     """Name to annotation: of a function's parameters or a dataclass's fields."""
     found = get_type_hints(of, include_extras=True)
     return {name: kind for name, kind in found.items() if name != "return"}

@@ -12,11 +12,11 @@ from fairthesis.errors import InputError, unknown
 from fairthesis.inputs._columns import key_column, label_column, probability_column, text_column
 from fairthesis.inputs._schema import group_values, require_columns
 
-WHAT = "the predictions table"
+PREDICTIONS_TABLE = "the predictions table"
 MAX_GROUPS = 50
 
 
-def of_target(
+def rows_of_target(
     frame: pd.DataFrame, target: str | None, used: Collection[str | None] = ()
 ) -> tuple[pd.DataFrame, str | None]:
     """The rows of one target, and its name; refuses to choose among several.
@@ -26,14 +26,15 @@ def of_target(
     if "target" in used:
         if target is not None:
             raise InputError(
-                f"The column target is the label (or another column in use) of {WHAT}, so it names "
-                f"no targets: leave out --target (target=...), which is {target!r}."
+                "The column target is the label (or another column in use) of "
+                f"{PREDICTIONS_TABLE}, so it names no targets: leave out --target (target=...), "
+                f"which is {target!r}."
             )
         return frame, None
     if target is None:
         if "target" not in frame.columns:
             return frame, None
-        require_columns(frame, ["target"], WHAT)
+        require_columns(frame, ["target"], PREDICTIONS_TABLE)
         found = sorted(text_column(frame["target"]).dropna().unique())
         if len(found) > 1:
             raise InputError(
@@ -41,14 +42,14 @@ def of_target(
                 "Choose one (--target, target=...): each is audited by itself."
             )
         return frame, (found[0] if found else None)
-    require_columns(frame, ["target"], WHAT)
+    require_columns(frame, ["target"], PREDICTIONS_TABLE)
     names = text_column(frame["target"])
     if not (names == target).any():
         raise unknown("target", target, sorted(names.dropna().unique()))
     return frame[(names == target).fillna(False).to_numpy(bool)], target
 
 
-def of_split(
+def rows_of_split(
     frame: pd.DataFrame, split: str | None, used: Collection[str | None] = ()
 ) -> tuple[pd.DataFrame, str | None]:
     """The rows of one part and its name: ``test`` where the table has a ``split`` column.
@@ -57,10 +58,12 @@ def of_split(
     """
     if "split" not in frame.columns or "split" in used:
         if split is not None:
-            raise InputError(f"No column split in {WHAT}: cannot take the part {split!r}.")
+            raise InputError(
+                f"No column split in {PREDICTIONS_TABLE}: cannot take the part {split!r}."
+            )
         return frame, None
     wanted = "test" if split is None else split
-    require_columns(frame, ["split"], WHAT)
+    require_columns(frame, ["split"], PREDICTIONS_TABLE)
     names = text_column(frame["split"])
     if not (names == wanted).any():
         hint = "An audit covers the test part; --split (split=...) chooses another."
@@ -68,22 +71,22 @@ def of_split(
     return frame[(names == wanted).fillna(False).to_numpy(bool)], wanted
 
 
-def part_of(frame: pd.DataFrame, split: str) -> pd.DataFrame:
+def rows_of_part(frame: pd.DataFrame, split: str) -> pd.DataFrame:
     """The rows of one part; none where there is no ``split`` column, or no such part.
 
-    >>> part_of(pd.DataFrame({"split": ["val ", "test"], "x": [1, 2]}), "val")["x"].tolist()
+    >>> rows_of_part(pd.DataFrame({"split": ["val ", "test"], "x": [1, 2]}), "val")["x"].tolist()
     [1]
     """
     if "split" not in frame.columns:
         return frame.iloc[:0]
-    require_columns(frame, ["split"], WHAT)
+    require_columns(frame, ["split"], PREDICTIONS_TABLE)
     return frame[(text_column(frame["split"]) == split).fillna(False).to_numpy(bool)]
 
 
 def with_keys(
     frame: pd.DataFrame,
     columns: Iterable[str],
-    what: str = WHAT,
+    what: str = PREDICTIONS_TABLE,
     told: list[str] | None = None,
 ) -> pd.DataFrame:
     """The frame with those of ``columns`` that it has as keys (``values.keys``)."""
@@ -91,8 +94,8 @@ def with_keys(
     return frame.assign(**{column: key_column(frame, column, what, told) for column in own})
 
 
-def labels_of(
-    rows: pd.DataFrame, label: str, both: bool = True, what: str = WHAT
+def row_labels(
+    rows: pd.DataFrame, label: str, both: bool = True, what: str = PREDICTIONS_TABLE
 ) -> NDArray[np.float64]:
     """Labels of 0 and 1 as numbers; ``both`` asks for both of them."""
     values = label_column(rows, label, what)
@@ -106,7 +109,9 @@ def labels_of(
     return values
 
 
-def scores_of(rows: pd.DataFrame, score: str, what: str = WHAT) -> NDArray[np.float64]:
+def row_scores(
+    rows: pd.DataFrame, score: str, what: str = PREDICTIONS_TABLE
+) -> NDArray[np.float64]:
     """Probabilities as numbers."""
     values = probability_column(rows, score, what)
     if np.isnan(values).any():
@@ -114,9 +119,9 @@ def scores_of(rows: pd.DataFrame, score: str, what: str = WHAT) -> NDArray[np.fl
     return values
 
 
-def group_of(rows: pd.DataFrame, name: str) -> pd.Categorical:
+def row_groups(rows: pd.DataFrame, name: str) -> pd.Categorical:
     """The groups of one attribute, or of an intersection such as ``sex*age_group``."""
-    text = group_values(rows, name, WHAT)
+    text = group_values(rows, name, PREDICTIONS_TABLE)
     values = pd.Categorical(text, categories=sorted(text.dropna().unique()))
     if len(values.categories) > MAX_GROUPS:
         raise InputError(

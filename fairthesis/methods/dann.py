@@ -23,11 +23,11 @@ class _Reverse(torch.autograd.Function):
         return -ctx.weight * gradients[0], None
 
 
-def reverse(x: Tensor, weight: float = 1.0) -> Tensor:
+def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
     """x itself; its gradient is turned round: d reverse(x) / dx = -weight.
 
     >>> x = torch.ones(2, requires_grad=True)
-    >>> reverse(x, 0.5).sum().backward()
+    >>> reverse_gradient(x, 0.5).sum().backward()
     >>> x.grad
     tensor([-0.5000, -0.5000])
     """
@@ -38,8 +38,9 @@ class DANN(Opposed):
     """Domain-adversarial training: one step for all, with the gradient reversed at the embedding.
 
     The adversary D goes down CE(a, D(z)) and the encoder down BCE - λ CE(a, D(z)), in the same
-    backward pass: ``reverse`` hands the adversary's gradient on with the factor -λ. Marginal: the
-    attribute is to be gone from z whatever the target, also the part that the target explains.
+    backward pass: ``reverse_gradient`` hands the adversary's gradient on with the factor -λ.
+    Marginal: the attribute is to be gone from z whatever the target, also the part that the
+    target explains.
 
     Reference: Ganin et al., JMLR 2016.
     """
@@ -55,6 +56,6 @@ class DANN(Opposed):
         batch: Batch,
     ) -> dict[str, float]:
         values = self.read(z, batch)
-        adversary = self.adversary_loss(reverse(z, weight), batch)
+        adversary = self.adversary_loss(reverse_gradient(z, weight), batch)
         self.descend(disease + adversary, "model", "adversary")
         return {"adversary_loss": adversary.item(), **values}

@@ -1,12 +1,68 @@
-from ._calibration import N_BINS as N_BINS, bin_index as bin_index, bin_sums as bin_sums, calibration_intercept as calibration_intercept, calibration_line as calibration_line, calibration_slope as calibration_slope, ece as ece, ece_debiased as ece_debiased, ece_debiased_from_bins as ece_debiased_from_bins, ece_from_bins as ece_from_bins, grid_cell as grid_cell, logit as logit, recalibration_line as recalibration_line, smooth_ece as smooth_ece, smooth_error as smooth_error, smoothed as smoothed
-from ._classification import Array as Array, METRICS as METRICS, RATES as RATES, SCORES as SCORES, Ties as Ties, accuracy as accuracy, auroc as auroc, average_precision as average_precision, balanced_accuracy as balanced_accuracy, brier as brier, counts as counts, cumulate as cumulate, evaluate as evaluate, find_ties as find_ties, fnr as fnr, fpr as fpr, log_loss as log_loss, log_losses as log_losses, npv as npv, ppv as ppv, prevalence as prevalence, rank_sums as rank_sums, ratio as ratio, selection_rate as selection_rate, tnr as tnr, tpr as tpr
-from ._curves import THRESHOLDS as THRESHOLDS, reliability_curve as reliability_curve, roc_curve as roc_curve, threshold_counts as threshold_counts
-from ._disparities import DISPARITIES as DISPARITIES, NEEDED as NEEDED, SMALLER_IS_WORSE as SMALLER_IS_WORSE, disparities as disparities, equalized_odds_difference as equalized_odds_difference, equalized_odds_difference_mean as equalized_odds_difference_mean, lowest as lowest, spread as spread
-from ._operating_points import RATE as RATE, cross_auroc as cross_auroc, fpr_at_tpr as fpr_at_tpr, net_benefit as net_benefit, overdiagnosis_rate as overdiagnosis_rate, tpr_at_fpr as tpr_at_fpr, underdiagnosis_rate as underdiagnosis_rate
-from ._thresholds import choose_threshold as choose_threshold, parse_threshold as parse_threshold
+from ._calibration import N_BINS as N_BINS
+from ._calibration import bin_index as bin_index
+from ._calibration import bin_sums as bin_sums
+from ._calibration import calibration_intercept as calibration_intercept
+from ._calibration import calibration_line as calibration_line
+from ._calibration import calibration_slope as calibration_slope
+from ._calibration import ece as ece
+from ._calibration import ece_debiased as ece_debiased
+from ._calibration import ece_debiased_from_bins as ece_debiased_from_bins
+from ._calibration import ece_from_bins as ece_from_bins
+from ._calibration import grid_cell as grid_cell
+from ._calibration import logit as logit
+from ._calibration import recalibration_line as recalibration_line
+from ._calibration import smooth_ece as smooth_ece
+from ._calibration import smooth_error as smooth_error
+from ._calibration import smoothed as smoothed
+from ._classification import METRICS as METRICS
+from ._classification import RATES as RATES
+from ._classification import SCORES as SCORES
+from ._classification import Ties as Ties
+from ._classification import accuracy as accuracy
+from ._classification import auroc as auroc
+from ._classification import average_precision as average_precision
+from ._classification import balanced_accuracy as balanced_accuracy
+from ._classification import brier as brier
+from ._classification import counts as counts
+from ._classification import cumulate as cumulate
+from ._classification import evaluate as evaluate
+from ._classification import find_ties as find_ties
+from ._classification import fnr as fnr
+from ._classification import fpr as fpr
+from ._classification import log_loss as log_loss
+from ._classification import log_losses as log_losses
+from ._classification import npv as npv
+from ._classification import ppv as ppv
+from ._classification import prevalence as prevalence
+from ._classification import rank_sums as rank_sums
+from ._classification import ranking as ranking
+from ._classification import ratio as ratio
+from ._classification import selection_rate as selection_rate
+from ._classification import tnr as tnr
+from ._classification import tpr as tpr
+from ._curves import THRESHOLDS as THRESHOLDS
+from ._curves import reliability_curve as reliability_curve
+from ._curves import roc_curve as roc_curve
+from ._curves import threshold_counts as threshold_counts
+from ._disparities import DISPARITIES as DISPARITIES
+from ._disparities import NEEDED as NEEDED
+from ._disparities import SMALLER_IS_WORSE as SMALLER_IS_WORSE
+from ._disparities import disparities as disparities
+from ._disparities import equalized_odds_difference as equalized_odds_difference
+from ._disparities import equalized_odds_difference_mean as equalized_odds_difference_mean
+from ._disparities import lowest as lowest
+from ._disparities import spread as spread
+from ._operating_points import RATE as RATE
+from ._operating_points import cross_auroc as cross_auroc
+from ._operating_points import fpr_at_tpr as fpr_at_tpr
+from ._operating_points import net_benefit as net_benefit
+from ._operating_points import overdiagnosis_rate as overdiagnosis_rate
+from ._operating_points import tpr_at_fpr as tpr_at_fpr
+from ._operating_points import underdiagnosis_rate as underdiagnosis_rate
+from ._thresholds import choose_threshold as choose_threshold
+from ._thresholds import parse_threshold as parse_threshold
 
 __all__ = [
-    "Array",
     "DISPARITIES",
     "METRICS",
     "NEEDED",
@@ -55,6 +111,7 @@ __all__ = [
     "ppv",
     "prevalence",
     "rank_sums",
+    "ranking",
     "ratio",
     "recalibration_line",
     "reliability_curve",

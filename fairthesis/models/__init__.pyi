@@ -1,24 +1,43 @@
-from ._averaging import AVERAGING as AVERAGING, Averager as Averager, EMA as EMA, SWAD as SWAD, averager as averager, estimate_statistics as estimate_statistics, norms_of as norms_of, put as put, valley as valley
-from ._encoder import BACKBONES as BACKBONES, FairEncoder as FairEncoder, INPUT_NORMS as INPUT_NORMS, NORMS as NORMS, PRECISIONS as PRECISIONS, Whitening as Whitening
-from ._weights import check_weights as check_weights, described_weights as described_weights, is_weights_file as is_weights_file
+from ._averaging import AVERAGING as AVERAGING
+from ._averaging import CONVERGED as CONVERGED
+from ._averaging import EMA as EMA
+from ._averaging import SWAD as SWAD
+from ._averaging import TOLERATED as TOLERATED
+from ._averaging import Averager as Averager
+from ._averaging import estimate_statistics as estimate_statistics
+from ._averaging import make_averager as make_averager
+from ._averaging import norm_layers as norm_layers
+from ._averaging import set_weights as set_weights
+from ._averaging import valley as valley
+from ._encoder import BACKBONES as BACKBONES
+from ._encoder import INPUT_NORMS as INPUT_NORMS
+from ._encoder import NORMS as NORMS
+from ._encoder import PRECISIONS as PRECISIONS
+from ._encoder import FairEncoder as FairEncoder
+from ._encoder import Whitening as Whitening
+from ._weights import check_weights as check_weights
+from ._weights import described_weights as described_weights
+from ._weights import is_weights_file as is_weights_file
 
 __all__ = [
     "AVERAGING",
-    "Averager",
     "BACKBONES",
+    "CONVERGED",
     "EMA",
-    "FairEncoder",
     "INPUT_NORMS",
     "NORMS",
     "PRECISIONS",
     "SWAD",
+    "TOLERATED",
+    "Averager",
+    "FairEncoder",
     "Whitening",
-    "averager",
     "check_weights",
     "described_weights",
     "estimate_statistics",
     "is_weights_file",
-    "norms_of",
-    "put",
+    "make_averager",
+    "norm_layers",
+    "set_weights",
     "valley",
 ]

@@ -22,13 +22,13 @@ def weights_of(model: nn.Module) -> Weights:
 
 
 @torch.no_grad()
-def put(model: nn.Module, weights: Weights) -> None:
+def set_weights(model: nn.Module, weights: Weights) -> None:
     """Set the parameters."""
     for name, value in model.named_parameters():
         value.copy_(weights[name])
 
 
-def norms_of(model: nn.Module) -> list[nn.Module]:
+def norm_layers(model: nn.Module) -> list[nn.Module]:
     """The normalisations that keep running statistics."""
     return [module for module in model.modules() if hasattr(module, "running_mean")]
 
@@ -42,7 +42,7 @@ def estimate_statistics(
 
     Reference: Izmailov et al., UAI 2018 (averaged weights have activations of their own).
     """
-    chosen = norms_of(model) if norms is None else norms
+    chosen = norm_layers(model) if norms is None else norms
     momenta = [module.momentum for module in chosen]
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -98,7 +98,7 @@ class EMA(Averager):
 
     >>> model, ema = nn.Linear(1, 1, bias=False), EMA(decay=0.5)
     >>> for value in (1.0, 4.0):
-    ...     put(model, {"weight": torch.tensor([[value]])})
+    ...     set_weights(model, {"weight": torch.tensor([[value]])})
     ...     ema.step(model)
     >>> round(float(ema.average()["weight"]), 4)  # (0.25 * 1 + 0.5 * 4) / 0.75
     3.0
@@ -240,6 +240,6 @@ class SWAD(Averager):
 AVERAGING = ("none", "ema", "swad")
 
 
-def averager(name: str, decay: float) -> Averager:
+def make_averager(name: str, decay: float) -> Averager:
     """The averager of a name in ``AVERAGING``."""
     return {"none": Averager, "ema": lambda: EMA(decay), "swad": SWAD}[name]()

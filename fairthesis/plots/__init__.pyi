@@ -1,27 +1,43 @@
-from ._archive import every_variant as every_variant, opponents as opponents, pareto as pareto
-from ._experiment import examples as examples, group_change as group_change, headlines as headlines, leakage as leakage, over_epochs as over_epochs, pictures as pictures
-from ._figures import critical_difference as critical_difference, curves_over_epochs as curves_over_epochs, forest as forest, gaps as gaps, reliability as reliability, roc as roc, trade_off as trade_off, use_style as use_style
-from ._gallery import count_table as count_table, counts as counts, sheet as sheet
+from ._archive import adversary_and_probe as adversary_and_probe
+from ._archive import all_variants as all_variants
+from ._archive import pareto as pareto
+from ._experiment import cohort_examples as cohort_examples
+from ._experiment import group_change as group_change
+from ._experiment import headline_dots as headline_dots
+from ._experiment import image_grid as image_grid
+from ._experiment import over_epochs as over_epochs
+from ._experiment import probe_aurocs as probe_aurocs
+from ._figures import critical_difference as critical_difference
+from ._figures import curves_over_epochs as curves_over_epochs
+from ._figures import forest as forest
+from ._figures import gaps as gaps
+from ._figures import reliability as reliability
+from ._figures import roc as roc
+from ._figures import trade_off as trade_off
+from ._figures import use_style as use_style
+from ._gallery import count_table as count_table
+from ._gallery import group_counts as group_counts
+from ._gallery import image_sheet as image_sheet
 
 __all__ = [
+    "adversary_and_probe",
+    "all_variants",
+    "cohort_examples",
     "count_table",
-    "counts",
     "critical_difference",
     "curves_over_epochs",
-    "every_variant",
-    "examples",
     "forest",
     "gaps",
     "group_change",
-    "headlines",
-    "leakage",
-    "opponents",
+    "group_counts",
+    "headline_dots",
+    "image_grid",
+    "image_sheet",
     "over_epochs",
     "pareto",
-    "pictures",
+    "probe_aurocs",
     "reliability",
     "roc",
-    "sheet",
     "trade_off",
     "use_style",
 ]

@@ -11,8 +11,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fairthesis.plots._figures import CHANCE, SOFT, literal, style
-from fairthesis.study import Results, headline, points
-from fairthesis.study import ablation as of_ablation
+from fairthesis.study import Results, headline_intervals, headline_numbers
+from fairthesis.study import ablation_table as of_ablation
 
 COLUMNS = 3
 CROWD = 8  # methods in a panel, above which not each is drawn with its seeds
@@ -29,7 +29,7 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
     the methods that no other beats in both means. Where a cohort has more than eight methods, seeds
     and intervals are drawn of the encoder, of its two ends and of the methods on the line only.
     """
-    table = points(found)
+    table = headline_intervals(found)
     numbers = ["cohort", "number", "variant"]
     means = table.groupby(numbers)[["mean", "lo", "hi"]].mean().reset_index()
     names = list(dict.fromkeys(table["variant"]))
@@ -43,7 +43,7 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
         axes.set_axis_off()
     handles: dict[str, Artist] = {}
     for axes, (cohort, results) in zip(grid.flat, found.items(), strict=False):
-        seeds = headline(results).pivot_table(
+        seeds = headline_numbers(results).pivot_table(
             index=["variant", "seed"], columns="number", values="value", aggfunc="mean"
         )
         own = means[means["cohort"] == cohort].set_index("variant")
@@ -99,7 +99,7 @@ def _front(gap: pd.Series, auroc: pd.Series) -> tuple[list[float], list[float], 
     return kept
 
 
-def opponents(
+def adversary_and_probe(
     results: Results, variants: Sequence[str] = ("literal", "alternating", "adversarial")
 ) -> Figure:
     """What the adversary met in training reads, epoch by epoch, and what a fresh probe does.
@@ -133,7 +133,7 @@ def opponents(
     return figure
 
 
-def every_variant(results: Results | None, baseline: str = "erm") -> Figure:
+def all_variants(results: Results | None, baseline: str = "erm") -> Figure:
     """Every variant's numbers side by side: a dot per seed, a line at the baseline's mean.
 
     Without results an empty frame that says so: no number stands in for one that is not there.

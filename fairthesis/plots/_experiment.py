@@ -11,16 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fairthesis.auditing import LABELS
+from fairthesis.auditing import label_of
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError, unknown
 from fairthesis.plots._figures import CHANCE, literal, style
-from fairthesis.study import HEADLINE, Results, by_group, headline
+from fairthesis.study import HEADLINE, Results, group_metrics, headline_numbers
 
 GAPS = ("AUROC gap", "equalized odds difference", "ECE gap")
 
 
-def pictures(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6) -> Figure:
+def image_grid(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6) -> Figure:
     """A sheet of uint8 images of shape (n, height, width, channels), each under its title."""
     if len(images) != len(titles) or len(images) == 0:
         raise InputError(
@@ -39,7 +39,9 @@ def pictures(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6)
     return figure
 
 
-def examples(cohort: Cohort, target: str, attribute: str, size: int = 96, each: int = 3) -> Figure:
+def cohort_examples(
+    cohort: Cohort, target: str, attribute: str, size: int = 96, each: int = 3
+) -> Figure:
     """The first ``each`` training images of every group without and with the target.
 
     Only for made cohorts: pictures of patients are shown nowhere.
@@ -55,15 +57,15 @@ def examples(cohort: Cohort, target: str, attribute: str, size: int = 96, each: 
             chosen = np.flatnonzero((found & (frame[target] == value)).to_numpy())[:each]
             rows += list(chosen)
             titles += [f"{group}, {word}{target}"] * len(chosen)
-    return pictures(cohort.render(np.array(rows), size), titles, columns=2 * each)
+    return image_grid(cohort.render(np.array(rows), size), titles, columns=2 * each)
 
 
-def headlines(results: Results, numbers: Sequence[str] | None = None) -> Figure:
+def headline_dots(results: Results, numbers: Sequence[str] | None = None) -> Figure:
     """Every seed of every variant as a dot, one panel per number; a bar where chance lies.
 
     The grey bar is the number's mean when the groups are shuffled over patients.
     """
-    table = headline(results)
+    table = headline_numbers(results)
     chosen = list(numbers or list(HEADLINE)[:4])
     for number in chosen:
         if number not in HEADLINE:
@@ -98,7 +100,7 @@ def headlines(results: Results, numbers: Sequence[str] | None = None) -> Figure:
 
 def group_change(results: Results, metric: str = "auroc") -> Figure:
     """A metric of every group from variant to variant, mean over seeds, one line per group."""
-    table = by_group(results, metric)
+    table = group_metrics(results, metric)
     variants = list(dict.fromkeys(table["variant"]))
     attributes = list(dict.fromkeys(table["attribute"]))
     with style():
@@ -127,12 +129,12 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
             )
         axes.set_xticks(range(len(variants)), [literal(name, 24) for name in variants])
         axes.set_xlim(-0.2, len(variants) - 0.4)
-        axes.set_ylabel(literal(LABELS.get(metric, metric)))
+        axes.set_ylabel(literal(label_of(metric)))
         axes.set_title(f"by {literal(attribute.replace('_', ' '))}")
     return figure
 
 
-def leakage(table: pd.DataFrame) -> Figure:
+def probe_aurocs(table: pd.DataFrame) -> Figure:
     """How well each fresh probe reads the attribute, marginally and given the target.
 
     ``table`` is that of ``experiment.leakage``: a dot with its interval per variant and probe; the

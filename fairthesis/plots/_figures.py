@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fairthesis.auditing import LABELS
+from fairthesis.auditing import label_of
 from fairthesis.inputs import require_columns
 from fairthesis.stats import Ranks
 
@@ -85,7 +85,7 @@ def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) 
     counted = zip(rows["group"], rows["n"], strict=True)
     ax.set_yticks(rows.index, [f"{literal(group)} (n = {n})" for group, n in counted])
     ax.invert_yaxis()
-    ax.set_xlabel(literal(LABELS.get(metric, metric)))
+    ax.set_xlabel(literal(label_of(metric)))
     if rows["attribute"].nunique() > 1:
         ax.legend(loc="best")
     return ax
@@ -104,7 +104,7 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
     ax.barh(rows.index, rows["null_q95"], color=CHANCE, height=0.7, label="chance (95 % point)")
     ax.hlines(rows.index, rows["ci_low"], rows["ci_high"], color="C0")
     ax.plot(rows["value"], rows.index, "o", color="C0", label="observed, 95 % interval")
-    ax.set_yticks(rows.index, [literal(LABELS.get(name, name)) for name in rows["name"]])
+    ax.set_yticks(rows.index, [literal(label_of(name)) for name in rows["name"]])
     ax.invert_yaxis()
     ax.set_xlim(left=0)
     ax.set_xlabel(f"difference between groups of {literal(attribute)}")
@@ -151,7 +151,7 @@ def trade_off(
         ax.plot(part[x], part[y], "o", color=f"C{k}", alpha=0.35, markersize=4)
         mean: dict[str, Any] = {"color": f"C{k}", "markersize": 7, "label": literal(name)}
         ax.plot(part[x].mean(), part[y].mean(), "D", **mean)
-    ax.set(xlabel=literal(LABELS.get(x, x)), ylabel=literal(LABELS.get(y, y)))
+    ax.set(xlabel=literal(label_of(x)), ylabel=literal(label_of(y)))
     ax.legend(loc="best")
     return ax
 

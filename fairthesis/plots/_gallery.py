@@ -31,7 +31,7 @@ WRONG = "#d55e00"
 NOT_STATED = "not stated"
 
 
-def sheet(
+def image_sheet(
     dataset: str,
     setting: str,
     *,
@@ -195,7 +195,9 @@ def count_table(cohort: Cohort, target: str, attribute: str) -> pd.DataFrame:
     return table.reindex(index=rows, columns=order).rename_axis(index=attribute, columns=None)
 
 
-def counts(cohort: Cohort, target: str | None = None, attributes: Sequence[str] = ()) -> Figure:
+def group_counts(
+    cohort: Cohort, target: str | None = None, attributes: Sequence[str] = ()
+) -> Figure:
     """Images of each group of each attribute by label: bars with their numbers, a panel each.
 
     ``target`` is the cohort's first where none is given, ``attributes`` (or intersections ``a*b``)

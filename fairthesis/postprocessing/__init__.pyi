@@ -1,13 +1,24 @@
-from ._by_group import CALIBRATIONS as CALIBRATIONS, apply_thresholds as apply_thresholds, equalize as equalize, erase as erase, level_up_thresholds as level_up_thresholds, recalibrate as recalibrate
-from ._posthoc import POSTHOC as POSTHOC, Run as Run, exponentiated_gradient as exponentiated_gradient, leace as leace, mean_differences as mean_differences, orthogonalised as orthogonalised, threshold_optimizer as threshold_optimizer
+from ._by_group import CALIBRATIONS as CALIBRATIONS
+from ._by_group import apply_thresholds as apply_thresholds
+from ._by_group import equalize as equalize
+from ._by_group import erase_attribute as erase_attribute
+from ._by_group import level_up_thresholds as level_up_thresholds
+from ._by_group import recalibrate as recalibrate
+from ._posthoc import POSTHOC as POSTHOC
+from ._posthoc import RunTables as RunTables
+from ._posthoc import exponentiated_gradient as exponentiated_gradient
+from ._posthoc import leace as leace
+from ._posthoc import mean_differences as mean_differences
+from ._posthoc import orthogonalised as orthogonalised
+from ._posthoc import threshold_optimizer as threshold_optimizer
 
 __all__ = [
     "CALIBRATIONS",
     "POSTHOC",
-    "Run",
+    "RunTables",
     "apply_thresholds",
     "equalize",
-    "erase",
+    "erase_attribute",
     "exponentiated_gradient",
     "leace",
     "level_up_thresholds",

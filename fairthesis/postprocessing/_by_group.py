@@ -16,7 +16,7 @@ from fairthesis import metrics
 from fairthesis.embeddings import fit_leace
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
-    WHAT,
+    PREDICTIONS_TABLE,
     as_frame,
     as_text,
     embedding_columns,
@@ -24,13 +24,14 @@ from fairthesis.inputs import (
     group_values,
     is_empty,
     key_column,
-    labels_of,
-    of_target,
     require_columns,
-    scores_of,
+    row_labels,
+    row_scores,
+    rows_of_target,
     text_column,
 )
-from fairthesis.metrics import Array
+
+Array = NDArray[np.float64]
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -198,7 +199,7 @@ def _map(method: str, y: Array, s: Array, new: Array, name: str) -> NDArray[np.f
     return np.asarray(1 / (1 + np.exp(-(a + b * metrics.logit(new)))), np.float64)
 
 
-def erase(
+def erase_attribute(
     embeddings: pd.DataFrame, labels: pd.DataFrame, *, group: str, prefix: str = "disease_"
 ) -> pd.DataFrame:
     """The embeddings table, its columns ``prefix`` + number after LEACE of the attribute ``group``.
@@ -209,7 +210,7 @@ def erase(
 
     >>> table = pd.DataFrame({"image_id": list("abcd"), "split": "val", "disease_0": [0., 1, 4, 5]})
     >>> groups = pd.DataFrame({"image_id": list("abcd"), "sex": ["f", "f", "m", "m"]})
-    >>> erase(table, groups, group="sex")["disease_0"].tolist()
+    >>> erase_attribute(table, groups, group="sex")["disease_0"].tolist()
     [2.5, 2.5, 2.5, 2.5]
     """
     what = "the embeddings table"
@@ -243,15 +244,15 @@ def erase(
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
     """Rows of the target with score, label and group known, as numbers that an audit takes."""
-    frame = as_frame(frame, WHAT)
-    require_columns(frame, ["split", "y_true", "y_score"], WHAT)
-    rows, _ = of_target(frame.reset_index(drop=True), target)
-    names = group_values(rows, group, WHAT)
+    frame = as_frame(frame, PREDICTIONS_TABLE)
+    require_columns(frame, ["split", "y_true", "y_score"], PREDICTIONS_TABLE)
+    rows, _ = rows_of_target(frame.reset_index(drop=True), target)
+    names = group_values(rows, group, PREDICTIONS_TABLE)
     rows = rows.assign(**{group: names.astype(object), "split": as_text(rows["split"])})
     there = ~(is_empty(rows["y_true"]) | is_empty(rows["y_score"]))
     rows = rows[rows["split"].isin(["val", "test"]) & there].dropna(subset=[group])
-    y = labels_of(rows, "y_true", both=False) if len(rows) else np.empty(0)
-    s = scores_of(rows, "y_score") if len(rows) else np.empty(0)
+    y = row_labels(rows, "y_true", both=False) if len(rows) else np.empty(0)
+    s = row_scores(rows, "y_score") if len(rows) else np.empty(0)
     return rows.assign(y_true=y.astype(np.int64), y_score=s)
 
 

@@ -29,7 +29,7 @@ ROUNDING = 1e-6  # of the embedding's spread: embeddings are stored with 24 bits
 
 
 @dataclass(frozen=True)
-class Run:
+class RunTables:
     """The tables of a run, by image: rows of ``keys`` and of the arrays belong together.
 
     ``z`` (n, d) is the disease embedding, ``y_true`` and ``y_score`` (n, targets), NaN unknown,
@@ -57,7 +57,7 @@ def _logistic() -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=1000))
 
 
-def refit(run: Run, z: Array) -> Run:
+def refit(run: RunTables, z: Array) -> RunTables:
     """The run with embedding ``z`` and a fresh logistic head per target, fitted on ``train``.
 
     A number of the embedding that ``z`` leaves no spread but rounding is made constant: a head that
@@ -78,7 +78,7 @@ def refit(run: Run, z: Array) -> Run:
     return dataclasses.replace(run, z=z, y_score=scores)
 
 
-def leace(run: Run) -> Run:
+def leace(run: RunTables) -> RunTables:
     """LEACE on the disease embedding: no linear probe reads the groups (on the fitting rows).
 
     The eraser is fitted on train rows with a known group and applied to all rows; marginal, so
@@ -110,7 +110,7 @@ def mean_differences(z: Array, group: NDArray[np.object_], y_true: Array) -> Arr
     return np.array(found).reshape(-1, z.shape[1])
 
 
-def orthogonalised(run: Run) -> Run:
+def orthogonalised(run: RunTables) -> RunTables:
     """The disease embedding less the directions in which group means differ, given the target.
 
     z - Q Q' (z - mean), Q an orthonormal basis of ``mean_differences`` on train rows with known
@@ -127,7 +127,7 @@ def orthogonalised(run: Run) -> Run:
     return refit(run, Eraser(run.z[rows].mean(0), basis.T @ basis)(run.z))
 
 
-def exponentiated_gradient(run: Run) -> Run:
+def exponentiated_gradient(run: RunTables) -> RunTables:
     """fairlearn's ExponentiatedGradient with EqualizedOdds on the disease embedding.
 
     The reduction of Agarwal et al. (ICML 2018) with logistic regression, fitted on train rows with
@@ -158,7 +158,7 @@ def exponentiated_gradient(run: Run) -> Run:
     return dataclasses.replace(run, y_score=scores)
 
 
-def threshold_optimizer(run: Run) -> Run:
+def threshold_optimizer(run: RunTables) -> RunTables:
     """fairlearn's ThresholdOptimizer on the scores: thresholds by group for equalized odds.
 
     Fitted on **val** rows with known label and group (thresholds are chosen there, as everywhere),
@@ -205,7 +205,7 @@ def threshold_optimizer(run: Run) -> Run:
     return dataclasses.replace(run, y_score=scores)
 
 
-POSTHOC: dict[str, Callable[[Run], Run]] = {
+POSTHOC: dict[str, Callable[[RunTables], RunTables]] = {
     "leace": leace,
     "orthogonalised": orthogonalised,
     "exponentiated_gradient": exponentiated_gradient,

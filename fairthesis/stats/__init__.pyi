@@ -1,30 +1,71 @@
-from ._delong import delong as delong, delong_paired as delong_paired, obuchowski as obuchowski, obuchowski_paired as obuchowski_paired
-from ._histograms import GRID as GRID, cross_aurocs as cross_aurocs, residuals as residuals
-from ._inversion import Interval as Interval, calibration_intervals as calibration_intervals, gap_interval as gap_interval, smooth_interval as smooth_interval
-from ._power import Size as Size, auroc_variance as auroc_variance, cluster_size as cluster_size, design_effect as design_effect, patients_needed as patients_needed, power as power, rate_variance as rate_variance, smallest_gap as smallest_gap, smallest_gaps as smallest_gaps
-from ._ranks import Ranks as Ranks, friedman_nemenyi as friedman_nemenyi
-from ._replicates import FIXED as FIXED, NAMES as NAMES, bootstrap_metrics as bootstrap_metrics, bootstrap_metrics_and_bins as bootstrap_metrics_and_bins, jackknife_metrics as jackknife_metrics, permutation_null as permutation_null, prepare as prepare
-from ._resampling import Counts as Counts, LEVEL as LEVEL, bca_interval as bca_interval, benjamini_hochberg as benjamini_hochberg, bootstrap as bootstrap, bootstrap_p_value as bootstrap_p_value, generator as generator, holm as holm, jackknife as jackknife, label_permuter as label_permuter, patient_index as patient_index, percentile_interval as percentile_interval, permutation_p_value as permutation_p_value
+from ._delong import delong as delong
+from ._delong import delong_paired as delong_paired
+from ._delong import obuchowski as obuchowski
+from ._delong import obuchowski_paired as obuchowski_paired
+from ._functions import bootstrap_functions as bootstrap_functions
+from ._functions import jackknife_functions as jackknife_functions
+from ._functions import permuted_functions as permuted_functions
+from ._functions import value_of as value_of
+from ._histograms import GRID as GRID
+from ._histograms import cross_auroc_statistic as cross_auroc_statistic
+from ._histograms import residual_histograms as residual_histograms
+from ._inversion import Interval as Interval
+from ._inversion import calibration_intervals as calibration_intervals
+from ._inversion import gap_interval as gap_interval
+from ._inversion import smooth_interval as smooth_interval
+from ._power import Size as Size
+from ._power import auroc_variance as auroc_variance
+from ._power import cluster_size as cluster_size
+from ._power import design_effect as design_effect
+from ._power import patients_needed as patients_needed
+from ._power import power as power
+from ._power import rate_variance as rate_variance
+from ._power import smallest_gap as smallest_gap
+from ._power import smallest_gaps as smallest_gaps
+from ._ranks import Ranks as Ranks
+from ._ranks import friedman_nemenyi as friedman_nemenyi
+from ._replicates import GroupRows as GroupRows
+from ._replicates import Resampled as Resampled
+from ._replicates import Summary as Summary
+from ._replicates import bootstrap_groups as bootstrap_groups
+from ._replicates import jackknife_groups as jackknife_groups
+from ._replicates import permuted_groups as permuted_groups
+from ._replicates import prepare as prepare
+from ._resampling import LEVEL as LEVEL
+from ._resampling import Counts as Counts
+from ._resampling import bca_interval as bca_interval
+from ._resampling import benjamini_hochberg as benjamini_hochberg
+from ._resampling import bootstrap as bootstrap
+from ._resampling import bootstrap_p_value as bootstrap_p_value
+from ._resampling import generator as generator
+from ._resampling import holm as holm
+from ._resampling import jackknife as jackknife
+from ._resampling import label_permuter as label_permuter
+from ._resampling import patient_counts as patient_counts
+from ._resampling import patient_index as patient_index
+from ._resampling import percentile_interval as percentile_interval
+from ._resampling import permutation_p_value as permutation_p_value
 
 __all__ = [
-    "Counts",
-    "FIXED",
     "GRID",
-    "Interval",
     "LEVEL",
-    "NAMES",
+    "Counts",
+    "GroupRows",
+    "Interval",
     "Ranks",
+    "Resampled",
     "Size",
+    "Summary",
     "auroc_variance",
     "bca_interval",
     "benjamini_hochberg",
     "bootstrap",
-    "bootstrap_metrics",
-    "bootstrap_metrics_and_bins",
+    "bootstrap_functions",
+    "bootstrap_groups",
     "bootstrap_p_value",
     "calibration_intervals",
     "cluster_size",
-    "cross_aurocs",
+    "cross_auroc_statistic",
     "delong",
     "delong_paired",
     "design_effect",
@@ -33,20 +74,24 @@ __all__ = [
     "generator",
     "holm",
     "jackknife",
-    "jackknife_metrics",
+    "jackknife_functions",
+    "jackknife_groups",
     "label_permuter",
     "obuchowski",
     "obuchowski_paired",
+    "patient_counts",
     "patient_index",
     "patients_needed",
     "percentile_interval",
-    "permutation_null",
     "permutation_p_value",
+    "permuted_functions",
+    "permuted_groups",
     "power",
     "prepare",
     "rate_variance",
-    "residuals",
+    "residual_histograms",
     "smallest_gap",
     "smallest_gaps",
     "smooth_interval",
+    "value_of",
 ]

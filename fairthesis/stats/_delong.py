@@ -14,8 +14,9 @@ from scipy.special import ndtr, ndtri
 
 from fairthesis import inputs
 from fairthesis.errors import InputError
-from fairthesis.metrics import Array
 from fairthesis.stats._resampling import patient_index
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ GRID = 128  # cells of the score for smECE, narrower than its bandwidths
 RANKS = 256  # cells for xAUC, each with the same number of cases
 
 
-def residuals(
+def residual_histograms(
     y: Array, s: Array, patient: Index, masks: Sequence[NDArray[np.bool_]], n_boot: int, seed: int
 ) -> NDArray[Any]:
     """Sums of label - score per cell over the number of cases, float32, (n_boot, parts, ``GRID``).
@@ -49,7 +49,7 @@ def residuals(
     return in_chunks(statistic, n_boot, max(n_patients, len(masks) * width))
 
 
-def cross_aurocs(
+def cross_auroc_statistic(
     y: Array, s: Array, patient: Index, codes: NDArray[np.integer], n_groups: int
 ) -> Callable[[Counts], Array]:
     """xAUC of every pair under patient counts (c, n_patients): shape (c, groups, groups).
@@ -60,7 +60,7 @@ def cross_aurocs(
 
     >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.2, 0.4, 0.6, 0.8])
     >>> codes = np.array([0, 0, 1, 1])
-    >>> cross_aurocs(y, s, np.arange(4), codes, 2)(np.ones((1, 4), np.float32)).tolist()
+    >>> cross_auroc_statistic(y, s, np.arange(4), codes, 2)(np.ones((1, 4), np.float32)).tolist()
     [[[1.0, 0.0], [1.0, 1.0]]]
     """
     cut = np.unique(np.quantile(s, np.linspace(0, 1, RANKS + 1)[1:-1]))

@@ -1,38 +1,24 @@
-"""All metrics of all resamples and permutations, from rows that are sorted by score once.
+"""What metrics are computed from in all resamples and permutations: sums over rows sorted once.
 
 With a group's positives and negatives in descending order of score, cumulative sums of the
 resampled weights give every threshold, bin and rank at once: counts, bins and recalibration are
-differences of them, AUROC and average precision sums over them.
+differences of them, AUROC and average precision sums over them. Which metrics are wanted is the
+caller's: a metric is a function of a ``Summary``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairthesis import metrics
-from fairthesis.metrics import (
-    N_BINS,
-    NEEDED,
-    RATE,
-    bin_index,
-    ece_debiased_from_bins,
-    ece_from_bins,
-    logit,
-    recalibration_line,
-)
-from fairthesis.stats._resampling import (
-    Counts,
-    bootstrap,
-    generator,
-    in_chunks,
-    jackknife,
-    label_permuter,
-)
+from fairthesis.stats import _resampling as resampling
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -41,9 +27,33 @@ Index = NDArray[np.intp]
 # Points at which the recalibration line is fitted in a replicate: its error is then about 2 % of
 # the replicates' spread (tested), and falls with more.
 SUPPORT = 128
-# What a replicate holds: the audit's metrics, then the rates at a fixed other rate.
-FIXED = ("tpr_at_fpr_0.2", "fpr_at_tpr_0.8")
-NAMES = (*metrics.METRICS, *FIXED)
+
+
+class Summary(Protocol):
+    """What a metric is computed from, in resamples as in permutations.
+
+    Every array has a value per resample of one group, or per group of one permutation.
+    """
+
+    @property
+    def noise(self) -> float:
+        """How often the sampling noise is in the sums (``metrics.ece_debiased_from_bins``)."""
+
+    @property
+    def confusion(self) -> tuple[Array, Array, Array, Array]:
+        """True and false positives, true and false negatives at the threshold."""
+
+    @property
+    def auroc(self) -> Array:
+        """Area under the ROC curve; NaN where a class is missing."""
+
+    @property
+    def brier(self) -> Array:
+        """Mean of (score - label) squared."""
+
+    @property
+    def bins(self) -> tuple[Array, Array, Array]:
+        """Cases, sum of scores and positives of each calibration bin, shape (..., bins)."""
 
 
 @dataclass(frozen=True)
@@ -56,71 +66,136 @@ class GroupRows:
     cut: tuple[int, int]  # positives and negatives at or above the threshold
     bins: tuple[Index, Index]  # first positive and negative of each calibration bin, and the end
     support: tuple[Index, Index]  # the same for the support points
-    logits: Array  # mean logit at each support point
+    logits: Array  # mean metrics.logit at each support point
     line: tuple[float, float]  # recalibration of the full sample
     shift: tuple[float, float]  # what collapsing to the support points changed in it
     beyond: tuple[Index, Index]  # positives above each negative, negatives not below each positive
     scores: tuple[Array32, Array32]
     losses: tuple[Array32, Array32]  # Brier and log loss of each case, shape (2, n)
 
-    def metrics(self, counts: Array32) -> dict[str, Array]:
-        """All of ``NAMES`` under patient counts (c, n_patients): arrays of shape (c,)."""
-        return self.metrics_and_bins(counts)[0]
+    def resampled(self, counts: Array32) -> Resampled:
+        """The group under patient counts, shape (c, n_patients)."""
+        return Resampled(self, counts)
 
-    def metrics_and_bins(self, counts: Array32) -> tuple[dict[str, Array], Array]:
-        """``metrics``, and cases and sum of label - score per calibration bin, (c, 2, bins)."""
+
+class Resampled:
+    """One group in c resamples: every property is an array of shape (c,), computed when asked.
+
+    It is a ``Summary``, and has what permutations have no use for.
+
+    >>> y, s, who = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9]), np.arange(3)
+    >>> group = prepare(y, s, who, threshold=0.5)
+    >>> found = group.resampled(np.array([[1, 1, 1], [1, 2, 0]], np.float32))
+    >>> found.auroc.tolist(), [int(tp) for tp in found.confusion[0]]
+    ([1.0, 1.0], [1, 0])
+    """
+
+    noise = 2.0  # a resample's own, and that of the sample it is drawn from
+
+    def __init__(self, rows: GroupRows, counts: Array32) -> None:
+        self.rows = rows
         # Places are in range by construction; "clip" spares numpy the check.
-        w_pos = np.take(counts, self.positives, axis=1, mode="clip")
-        w_neg = np.take(counts, self.negatives, axis=1, mode="clip")
-        cum_pos, cum_neg = metrics.cumulate(w_pos), metrics.cumulate(w_neg)
-        P, N = (cum[:, -1].astype(np.float64) for cum in (cum_pos, cum_neg))
-        auroc, ap = metrics.rank_sums(w_pos, cum_pos, cum_neg, self.ties)
+        self.w_pos = np.take(counts, rows.positives, axis=1, mode="clip")
+        self.w_neg = np.take(counts, rows.negatives, axis=1, mode="clip")
+        self.cum_pos, self.cum_neg = metrics.cumulate(self.w_pos), metrics.cumulate(self.w_neg)
+
+    @cached_property
+    def positives(self) -> Array:
+        """Positive cases."""
+        return self.cum_pos[:, -1].astype(np.float64)
+
+    @cached_property
+    def negatives(self) -> Array:
+        """Negative cases."""
+        return self.cum_neg[:, -1].astype(np.float64)
+
+    @cached_property
+    def confusion(self) -> tuple[Array, Array, Array, Array]:
+        """True and false positives, true and false negatives at the threshold."""
         tp, fp = (
-            c[:, k].astype(np.float64) for c, k in zip((cum_pos, cum_neg), self.cut, strict=True)
+            c[:, k].astype(np.float64)
+            for c, k in zip((self.cum_pos, self.cum_neg), self.rows.cut, strict=True)
         )
-        found = {name: f(tp, fp, N - fp, P - tp) for name, f in metrics.RATES.items()}
-        both = ((w_pos, self.scores[0], self.bins[0]), (w_neg, self.scores[1], self.bins[1]))
-        scores = sum(_weighted_segments(*part) for part in both)
-        squared, logarithmic = (
-            (w_pos @ self.losses[0][k] + w_neg @ self.losses[1][k]).astype(np.float64)
-            for k in (0, 1)
-        )
-        labels = _segments(cum_pos, self.bins[0])
-        weight = labels + _segments(cum_neg, self.bins[1])
-        found |= {"auroc": auroc, "average_precision": ap}
-        found["brier"] = metrics.ratio(squared, P + N)
-        found["log_loss"] = metrics.ratio(logarithmic, P + N)
-        found["ece"] = ece_from_bins(weight, scores, labels)
-        found["ece_debiased"] = ece_debiased_from_bins(weight, scores, labels, noise=2.0)
-        at = _segments(cum_pos, self.support[0])
-        a, b = recalibration_line(
-            self.logits, at + _segments(cum_neg, self.support[1]), at, self.line, tolerance=1e-5
-        )
-        found |= self._fixed(cum_pos, cum_neg, P, N)
-        found["calibration_intercept"] = a + self.shift[0]
-        found["calibration_slope"] = b + self.shift[1]
-        # Sorted by falling score, the bins run downwards; others count them upwards.
-        bins = np.stack([weight, labels - scores], axis=1)[:, :, ::-1]
-        return {name: found[name] for name in NAMES}, bins
+        return tp, fp, self.negatives - fp, self.positives - tp
 
-    def _fixed(self, cum_pos: Array32, cum_neg: Array32, P: Array, N: Array) -> dict[str, Array]:
-        """Rates at a fixed other rate: how far down the scores that rate reaches, then the other.
+    @cached_property
+    def _ranked(self) -> tuple[Array, Array]:
+        return metrics.rank_sums(self.w_pos, self.cum_pos, self.cum_neg, self.rows.ties)
 
-        As ``operating.tpr_at_fpr`` and ``fpr_at_tpr`` of repeated rows; counts are whole numbers.
+    @property
+    def auroc(self) -> Array:
+        """Area under the ROC curve; NaN where a class is missing."""
+        return self._ranked[0]
+
+    @property
+    def average_precision(self) -> Array:
+        """Mean precision at the positives; NaN where there is none."""
+        return self._ranked[1]
+
+    def _loss(self, k: int) -> Array:
+        sums = self.w_pos @ self.rows.losses[0][k] + self.w_neg @ self.rows.losses[1][k]
+        return metrics.ratio(sums.astype(np.float64), self.positives + self.negatives)
+
+    @property
+    def brier(self) -> Array:
+        """Mean of (score - label) squared."""
+        return self._loss(0)
+
+    @property
+    def log_loss(self) -> Array:
+        """Mean of -log of the probability that the label was given."""
+        return self._loss(1)
+
+    @cached_property
+    def bins(self) -> tuple[Array, Array, Array]:
+        """Cases, sum of scores and positives of each calibration bin, shape (c, bins).
+
+        The rows are sorted by falling score, and so are the bins here.
         """
-        most = np.floor(RATE * N + 1e-9).astype(np.float32)
-        need = np.ceil((1 - RATE) * P - 1e-9).astype(np.float32)
-        # the first negative that is too many, and as many positives as are needed
-        over = [np.searchsorted(c, x, "right") for c, x in zip(cum_neg, most, strict=True)]
-        enough = [np.searchsorted(c, x) for c, x in zip(cum_pos, need, strict=True)]
-        row = np.arange(len(P))
-        tp, fp = (
-            cum_pos[row, self.beyond[0][np.array(over) - 1]],
-            cum_neg[row, self.beyond[1][np.array(enough)]],
+        rows = self.rows
+        both = (
+            (self.w_pos, rows.scores[0], rows.bins[0]),
+            (self.w_neg, rows.scores[1], rows.bins[1]),
         )
-        both = (P > 0) & (N > 0)
-        rates = (metrics.ratio(tp, np.where(both, P, 0)), metrics.ratio(fp, np.where(both, N, 0)))
-        return dict(zip(FIXED, rates, strict=True))
+        first, second = (_weighted_segments(*part) for part in both)
+        labels = _segments(self.cum_pos, rows.bins[0])
+        return labels + _segments(self.cum_neg, rows.bins[1]), first + second, labels
+
+    @cached_property
+    def recalibration(self) -> tuple[Array, Array]:
+        """Intercept and slope of the logistic recalibration line (Cox 1958)."""
+        rows = self.rows
+        at = _segments(self.cum_pos, rows.support[0])
+        a, b = metrics.recalibration_line(
+            rows.logits,
+            at + _segments(self.cum_neg, rows.support[1]),
+            at,
+            rows.line,
+            tolerance=1e-5,
+        )
+        return a + rows.shift[0], b + rows.shift[1]
+
+    def tpr_at_fpr(self, rate: float) -> Array:
+        """As ``metrics.tpr_at_fpr`` of repeated rows; counts are whole numbers."""
+        most = np.floor(rate * self.negatives + 1e-9).astype(np.float32)
+        # the first negative that is too many
+        over = [np.searchsorted(c, x, "right") for c, x in zip(self.cum_neg, most, strict=True)]
+        row = np.arange(len(self.positives))
+        tp = self.cum_pos[row, self.rows.beyond[0][np.array(over) - 1]]
+        return metrics.ratio(tp, np.where(self._both, self.positives, 0))
+
+    def fpr_at_tpr(self, rate: float) -> Array:
+        """As ``metrics.fpr_at_tpr`` of repeated rows; counts are whole numbers."""
+        need = np.ceil(rate * self.positives - 1e-9).astype(np.float32)
+        # as many positives as are needed
+        enough = [np.searchsorted(c, x) for c, x in zip(self.cum_pos, need, strict=True)]
+        row = np.arange(len(self.positives))
+        fp = self.cum_neg[row, self.rows.beyond[1][np.array(enough)]]
+        return metrics.ratio(fp, np.where(self._both, self.negatives, 0))
+
+    @property
+    def _both(self) -> NDArray[np.bool_]:
+        return (self.positives > 0) & (self.negatives > 0)
 
 
 def _segments(cumulative: Array32, edges: Index) -> Array:
@@ -141,12 +216,12 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     order = np.argsort(-s, kind="stable")
     y, s, patient = y[order], s[order], patient[order]
     pos, neg = y > 0, y <= 0
-    bin_of = bin_index(s)
-    n_bins = N_BINS
+    bin_of = metrics.bin_index(s)
+    n_bins = metrics.N_BINS
     bins = tuple(
         np.searchsorted(-bin_of[part], -np.arange(n_bins - 1, -2, -1)) for part in (pos, neg)
     )
-    x = logit(s)
+    x = metrics.logit(s)
     # Half the support points hold equal numbers of cases, half are equally spaced: the few
     # extreme scores weigh most in the slope.
     spaced = np.searchsorted(-x, -np.linspace(x[0], x[-1], SUPPORT // 2))
@@ -154,9 +229,9 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     edge = np.unique(np.concatenate([quantiles, spaced])).astype(np.intp)
     support = tuple(np.concatenate([[0], np.cumsum(part)])[edge] for part in (pos, neg))
     logits = np.add.reduceat(x, edge[:-1]) / np.diff(edge)
-    exact = recalibration_line(x, np.ones(len(y)), y)
+    exact = metrics.recalibration_line(x, np.ones(len(y)), y)
     n_pos = np.diff(support[0]).astype(np.float64)
-    rough = recalibration_line(logits, np.diff(edge), n_pos)
+    rough = metrics.recalibration_line(logits, np.diff(edge), n_pos)
     shift = tuple(np.nan_to_num(float(e - r)) for e, r in zip(exact, rough, strict=True))
     losses = np.stack([(s - y) ** 2, metrics.log_losses(y, s)]).astype(np.float32)
     single = s.astype(np.float32)
@@ -180,71 +255,106 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     )
 
 
-def bootstrap_metrics(parts: list[GroupRows], n_patients: int, n_boot: int, seed: int) -> Array:
-    """``NAMES`` of every part in every resample, shape (n_boot, parts, names).
+def bootstrap_groups(
+    groups: Sequence[GroupRows],
+    statistics: Sequence[Callable[[Resampled], Array]],
+    n_patients: int,
+    n_boot: int,
+    seed: int,
+) -> Array:
+    """``statistics`` of every group in every resample, shape (n_boot, groups, values).
 
-    All parts see the same draw of patients.
+    A statistic gives one value per resample, (c,), or several, (c, k): they are laid side by side.
+    All groups see the same draw of patients, so that their differences are paired.
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    >>> group = prepare(y, s, np.arange(3), threshold=0.5)
+    >>> bootstrap_groups([group], [lambda r: r.brier, lambda r: r.auroc], 3, n_boot=5, seed=0).shape
+    (5, 1, 2)
     """
-    return bootstrap_metrics_and_bins(parts, n_patients, n_boot, seed)[0]
-
-
-def bootstrap_metrics_and_bins(
-    parts: list[GroupRows], n_patients: int, n_boot: int, seed: int
-) -> tuple[Array, Array]:
-    """``bootstrap_metrics``, and the calibration bins, shape (n_boot, parts, 2, bins)."""
-    n = len(NAMES)
     if not n_boot:  # no replicates, no intervals
-        return np.empty((0, len(parts), n)), np.empty((0, len(parts), 2, N_BINS))
-    drawn = bootstrap(_statistic(parts), n_patients, n_boot, seed)
-    return drawn[..., :n], drawn[..., n:].reshape(*drawn.shape[:2], 2, N_BINS)
+        return np.empty((0, len(groups), len(statistics)))
+    return resampling.bootstrap(_statistic(groups, statistics), n_patients, n_boot, seed)
 
 
-def jackknife_metrics(parts: list[GroupRows], n_patients: int, seed: int) -> Array:
-    """``NAMES`` of every part with a block of patients left out, shape (blocks, parts, names)."""
-    return jackknife(_statistic(parts), n_patients, seed)[..., : len(NAMES)]
+def jackknife_groups(
+    groups: Sequence[GroupRows],
+    statistics: Sequence[Callable[[Resampled], Array]],
+    n_patients: int,
+    seed: int,
+) -> Array:
+    """``statistics`` of every group with a block of patients left out, (blocks, groups, values).
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    >>> group = prepare(y, s, np.arange(3), threshold=0.5)
+    >>> jackknife_groups([group], [lambda r: r.positives], 3, seed=0).sum()
+    4.0
+    """
+    return resampling.jackknife(_statistic(groups, statistics), n_patients, seed)
 
 
-def _statistic(parts: list[GroupRows]) -> Callable[[Counts], Array]:
-    def statistic(counts: Counts) -> Array:
+def _statistic(
+    groups: Sequence[GroupRows], statistics: Sequence[Callable[[Resampled], Array]]
+) -> Callable[[resampling.Counts], Array]:
+    def statistic(counts: resampling.Counts) -> Array:
         values = []
-        for part in parts:
-            found, bins = part.metrics_and_bins(counts)
-            values.append(
-                np.concatenate(
-                    [np.stack(list(found.values()), axis=-1), bins.reshape(len(bins), -1)], axis=-1
-                )
-            )
+        for group in groups:
+            found = group.resampled(counts)
+            own = [of(found) for of in statistics]
+            values.append(np.concatenate([v.reshape(len(v), -1) for v in own], axis=-1))
         return np.stack(values, axis=1)
 
     return statistic
 
 
-def permutation_null(
+def permuted_groups(
     y: Array,
     s: Array,
     patient: Index,
     labels: NDArray[np.uint8],
     threshold: float,
+    statistics: Mapping[str, Callable[[Summary], Array]],
     n_permutations: int,
     seed: int,
     stream: str,
 ) -> dict[str, Array]:
-    """``disparity.NEEDED`` metrics under permuted labels, each of shape (n_permutations, groups).
+    """``statistics`` under permuted labels, each of shape (n_permutations, groups).
 
-    Labels are permuted over patients by ``resampling.label_permuter``.
+    Labels are permuted over patients by ``label_permuter``; ``stream`` names the attribute, so
+    that each has permutations of its own.
+
+    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
+    >>> sex = np.array([0, 0, 1, 1], np.uint8)
+    >>> null = permuted_groups(
+    ...     y, s, np.arange(4), sex, 0.5, {"brier": lambda g: g.brier}, 3, seed=0, stream="sex"
+    ... )
+    >>> null["brier"].shape
+    (3, 2)
     """
     rows = _Ordered(y, s, threshold)
-    permute = label_permuter(labels, patient, rows.order)
+    permute = resampling.label_permuter(labels, patient, rows.order)
     groups = range(int(labels.max()) + 1)
 
     def one(replicate: int) -> Array:
-        group = permute(generator(seed, f"permutation {stream}", replicate))
-        return rows.metrics(group, groups)
+        group = permute(resampling.generator(seed, f"permutation {stream}", replicate))
+        found = rows.permuted(group, groups)
+        return np.stack([of(found) for of in statistics.values()])
 
-    null = in_chunks(
+    null = resampling.in_chunks(
         lambda part: np.stack([one(replicate) for replicate in part]), n_permutations, len(y)
     )
-    return {name: null[:, k] for k, name in enumerate(NEEDED)}
+    return {name: null[:, k] for k, name in enumerate(statistics)}
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """The groups of one permutation, a ``Summary``: every array has a value per group."""
+
+    confusion: tuple[Array, Array, Array, Array]
+    auroc: Array
+    brier: Array
+    bins: tuple[Array, Array, Array]
+    noise: float = 1.0
 
 
 class _Ordered:
@@ -258,17 +368,17 @@ class _Ordered:
         self.s = s[self.order]
         self.positive = y[self.order] > 0
         self.squared = (self.s - self.positive) ** 2
-        bin_of = bin_index(self.s)
-        self.edges = np.searchsorted(bin_of, np.arange(N_BINS + 1))
+        bin_of = metrics.bin_index(self.s)
+        self.edges = np.searchsorted(bin_of, np.arange(metrics.N_BINS + 1))
         self.cut = np.searchsorted(self.s, threshold, "left")
         # Ties count one half, the mean of "negatives first" and "positives first".
         turned = np.lexsort((~self.positive, self.s))
         tied = (self.positive[turned] != self.positive).any()
         self.turned = turned if tied else None
 
-    def metrics(self, group: NDArray[np.uint8], groups: range) -> Array:
-        """``disparity.NEEDED`` metrics of each group, shape (metrics, groups)."""
-        n, label_sum, score_sum = (np.empty((len(groups), N_BINS)) for _ in range(3))
+    def permuted(self, group: NDArray[np.uint8], groups: range) -> Permuted:
+        """What metrics of the groups are computed from, when ``group`` is each row's."""
+        n, label_sum, score_sum = (np.empty((len(groups), metrics.N_BINS)) for _ in range(3))
         called, tp, pairs, squared = (np.empty(len(groups)) for _ in range(4))
         for k, places in enumerate(_places(group, len(groups))):
             ranks = np.flatnonzero(self.positive[places])
@@ -286,15 +396,13 @@ class _Ordered:
                 pairs[k] = (pairs[k] + np.flatnonzero(self.positive[other]).sum()) / 2
         P, total = label_sum.sum(1), n.sum(1)
         fp, fn = called - tp, P - tp
-        values = {
-            # A positive's rank less the positives before it is the number of negatives before it.
-            "auroc": metrics.ratio(pairs - P * (P - 1) / 2, P * (total - P)),
-            "ece_debiased": ece_debiased_from_bins(n, score_sum, label_sum),
-            "brier": metrics.ratio(squared, total),
-        }
-        for name in set(NEEDED) - set(values):
-            values[name] = metrics.RATES[name](tp, fp, total - P - fp, fn)
-        return np.stack([values[name] for name in NEEDED])
+        return Permuted(
+            confusion=(tp, fp, total - P - fp, fn),
+            # A positive's rank less the positives before it is the negatives before it.
+            auroc=metrics.ratio(pairs - P * (P - 1) / 2, P * (total - P)),
+            brier=metrics.ratio(squared, total),
+            bins=(n, score_sum, label_sum),
+        )
 
 
 def _places(group: NDArray[np.uint8], n_groups: int) -> list[Index]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fairthesis.errors import InputError
-from fairthesis.storage._locks import alone, lock
+from fairthesis.storage._locks import hold_folder, lock
 
 Write = Callable[[Path], object]
 
@@ -44,7 +44,7 @@ def write_atomically(path: Path, write: Write, *, make_folder: bool = True) -> N
         InputError: where the file cannot be written; it names the path and the reason.
     """
     path = Path(path)
-    with in_words(path):
+    with errors_in_words(path):
         if make_folder:
             make_folders(path.parent)
         with _staged(path, write) as temporary:
@@ -63,9 +63,9 @@ def write_together(
     where ``last`` exists all files are of one writing, at every moment. Older files that the
     patterns of ``stale`` find go as well.
     """
-    with in_words(folder), contextlib.ExitStack() as staged:
+    with errors_in_words(folder), contextlib.ExitStack() as staged:
         make_folders(folder)
-        staged.enter_context(alone(folder, wait=10.0))
+        staged.enter_context(hold_folder(folder, wait=10.0))
         names = [name for name in files if name != last]
         temporary = {}
         for name in (*names, last):
@@ -186,7 +186,7 @@ def check_writable(path: str | Path, *, a_file: bool = False) -> None:
     path = Path(path)
     folder = path.parent if a_file else path
     made: list[Path] = []
-    with in_words(path):
+    with errors_in_words(path):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{str(folder)!r} is a file: expected a directory to write into.")
         if a_file and os.path.lexists(path) and path.exists() and not path.is_file():
@@ -209,7 +209,7 @@ def check_writable(path: str | Path, *, a_file: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def in_words(path: Path) -> Iterator[None]:
+def errors_in_words(path: Path) -> Iterator[None]:
     """An ``OSError`` about ``path``, or a file beside or above it, as an ``InputError``."""
     try:
         yield

@@ -59,7 +59,7 @@ def _locked(handle: int) -> bool | None:
 
 
 @contextlib.contextmanager
-def alone(folder: Path, wait: float = 0.0) -> Iterator[None]:
+def hold_folder(folder: Path, wait: float = 0.0) -> Iterator[None]:
     """Hold ``folder``, which exists, for this process; wait for another that many seconds.
 
     Where a disk has no locks of any kind nothing is held.

@@ -25,10 +25,10 @@ RUN = ("config.json", "log.jsonl", "predictions.parquet", "embeddings.parquet", 
 PLACES = ("data_root", "device", "threads")
 
 
-def digest(name: str, content: bytes) -> str:
+def content_digest(name: str, content: bytes) -> str:
     """SHA-256 of a file's content; of JSON, by the ending of ``name``, of its values without times.
 
-    >>> digest("a.json", b'{"x": 1, "seconds": 2}') == digest("a.json", b'{"x": 1}')
+    >>> content_digest("a.json", b'{"x": 1, "seconds": 2}') == content_digest("a.json", b'{"x": 1}')
     True
     """
     if name.endswith(".json"):
@@ -40,7 +40,7 @@ def digest(name: str, content: bytes) -> str:
 
 def _of(path: Path) -> str:
     if path.suffix in (".json", ".jsonl"):
-        return digest(path.name, path.read_bytes())
+        return content_digest(path.name, path.read_bytes())
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -55,7 +55,7 @@ def _timeless(value: Any) -> Any:
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 
-def sealed(first: str, checksums: Mapping[str, str], marker: str = DONE) -> str:
+def marker_text(first: str, checksums: Mapping[str, str], marker: str = DONE) -> str:
     """The text of a marker: ``first``, the files' checksums, and its own."""
     lines = [first, *(f"{value}  {name}" for name, value in checksums.items())]
     return "".join(f"{line}\n" for line in (*lines, _own(lines, marker)))
@@ -65,13 +65,13 @@ def _own(lines: list[str], marker: str) -> str:
     return f"{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}  {marker}"
 
 
-def finish(folder: Path, first: str, names: Collection[str]) -> None:
+def mark_finished(folder: Path, first: str, names: Collection[str]) -> None:
     """Write ``DONE`` over the files ``names`` of ``folder``: from here on it is finished."""
-    text = sealed(first, {name: _of(folder / name) for name in names})
+    text = marker_text(first, {name: _of(folder / name) for name in names})
     write_atomically(folder / DONE, lambda to: to.write_bytes(text.encode()), make_folder=False)
 
 
-def damage(folder: Path, only: Collection[str] = (), marker: str = DONE) -> str | None:
+def damage_in_words(folder: Path, only: Collection[str] = (), marker: str = DONE) -> str | None:
     """What is wrong with the files that a marker vouches for, in words; None where nothing is.
 
     ``only`` names those to look at, where not all are needed. A run of an older version, whose
@@ -123,7 +123,7 @@ def check_finished(folder: Path, only: Collection[str] = ()) -> None:
     """Refuse a folder that is no finished run, or one that was damaged since (``InputError``)."""
     if not (folder / DONE).exists():
         raise InputError(f"No finished run in {str(folder)!r}: expected a run directory with DONE.")
-    found = damage(folder, only)
+    found = damage_in_words(folder, only)
     if found:
         raise InputError(
             f"The run in {str(folder)!r} is damaged: {found}. Make it again with the command that "
@@ -131,11 +131,11 @@ def check_finished(folder: Path, only: Collection[str] = ()) -> None:
         )
 
 
-def tell_damage(table: Path) -> None:
+def warn_of_damage(table: Path) -> None:
     """Warn where a table lies in a finished run and is no longer what the run wrote."""
     folder = table.resolve().parent
     if table.name in RUN and (folder / DONE).exists() and table.is_file():
-        found = damage(folder, (table.name,))
+        found = damage_in_words(folder, (table.name,))
         if found:
             warnings.warn(
                 f"{str(table)!r} is not what the run wrote: {found}. The numbers are of the file "
@@ -152,10 +152,10 @@ def same_run(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     >>> same_run({"seed": 1, "data_root": "data"}, {"seed": 1, "data_root": "./data/"})
     True
     """
-    return not differences(a, b)
+    return not config_differences(a, b)
 
 
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """The names of what differs between two configurations, apart from where they run."""
     names = [name for name in dict.fromkeys((*a, *b)) if name not in PLACES]
     return [name for name in names if _placeless(a.get(name)) != _placeless(b.get(name))]

@@ -1,58 +1,97 @@
-from ._across_cohorts import COHORTS as COHORTS, THESIS as THESIS, all_results as all_results, archived as archived, best_probe as best_probe, groups_that_lost as groups_that_lost, introduced as introduced, inventory as inventory, of_profile as of_profile, points as points, share_closed as share_closed, thesis_table as thesis_table
-from ._archive import Results as Results, archive_results as archive_results, compare_results as compare_results, load_results as load_results
+from ._across_cohorts import COHORTS as COHORTS
+from ._across_cohorts import THESIS as THESIS
+from ._across_cohorts import archive_inventory as archive_inventory
+from ._across_cohorts import best_probes as best_probes
+from ._across_cohorts import groups_that_lost as groups_that_lost
+from ._across_cohorts import headline_intervals as headline_intervals
+from ._across_cohorts import introduction as introduction
+from ._across_cohorts import load_all as load_all
+from ._across_cohorts import load_archived as load_archived
+from ._across_cohorts import load_profile as load_profile
+from ._across_cohorts import share_of_oracle_distance as share_of_oracle_distance
+from ._across_cohorts import thesis_table as thesis_table
+from ._archive import Results as Results
+from ._archive import archive_results as archive_results
+from ._archive import compare_results as compare_results
+from ._archive import load_results as load_results
 from ._chapter import execute_chapter as execute_chapter
-from ._experiment import collect as collect, data_run as data_run, results as results, run_experiment as run_experiment, train_run as train_run
+from ._experiment import OF_RUN as OF_RUN
+from ._experiment import collect as collect
+from ._experiment import data_run as data_run
+from ._experiment import results as results
+from ._experiment import run_experiment as run_experiment
+from ._experiment import train_run as train_run
 from ._notebooks import notebook_parameters as notebook_parameters
-from ._plans import Plan as Plan, experiments as experiments, plan as plan
-from ._run_audit import audit_run as audit_run, leakage as leakage
-from ._significance import board as board, contest as contest, counted as counted, ranked as ranked, said as said, tuned as tuned, written as written
-from ._summaries import HEADLINE as HEADLINE, ablation as ablation, adversaries as adversaries, by_group as by_group, changed as changed, headline as headline, levelled as levelled, levelling as levelling, origin as origin, summary as summary, verdict as verdict
+from ._plans import Plan as Plan
+from ._plans import experiments as experiments
+from ._plans import plan as plan
+from ._run_audit import audit_run as audit_run
+from ._run_audit import probe_run as probe_run
+from ._significance import comparison_sentences as comparison_sentences
+from ._significance import outcome_sentence as outcome_sentence
+from ._significance import rank_methods as rank_methods
+from ._significance import significance_table as significance_table
+from ._significance import significance_tests as significance_tests
+from ._significance import tests_for_reading as tests_for_reading
+from ._significance import tuned_settings as tuned_settings
+from ._summaries import HEADLINE as HEADLINE
+from ._summaries import ablation_table as ablation_table
+from ._summaries import adversaries_and_probes as adversaries_and_probes
+from ._summaries import changed_settings as changed_settings
+from ._summaries import gap_conclusions as gap_conclusions
+from ._summaries import group_levelling as group_levelling
+from ._summaries import group_metrics as group_metrics
+from ._summaries import headline_numbers as headline_numbers
+from ._summaries import levelling_table as levelling_table
+from ._summaries import provenance_note as provenance_note
+from ._summaries import summary_table as summary_table
 
 __all__ = [
     "COHORTS",
     "HEADLINE",
+    "OF_RUN",
+    "THESIS",
     "Plan",
     "Results",
-    "THESIS",
-    "ablation",
-    "adversaries",
-    "all_results",
+    "ablation_table",
+    "adversaries_and_probes",
+    "archive_inventory",
     "archive_results",
-    "archived",
     "audit_run",
-    "best_probe",
-    "board",
-    "by_group",
-    "changed",
+    "best_probes",
+    "changed_settings",
     "collect",
     "compare_results",
-    "contest",
-    "counted",
+    "comparison_sentences",
     "data_run",
     "execute_chapter",
     "experiments",
+    "gap_conclusions",
+    "group_levelling",
+    "group_metrics",
     "groups_that_lost",
-    "headline",
-    "introduced",
-    "inventory",
-    "leakage",
-    "levelled",
-    "levelling",
+    "headline_intervals",
+    "headline_numbers",
+    "introduction",
+    "levelling_table",
+    "load_all",
+    "load_archived",
+    "load_profile",
     "load_results",
     "notebook_parameters",
-    "of_profile",
-    "origin",
+    "outcome_sentence",
     "plan",
-    "points",
-    "ranked",
+    "probe_run",
+    "provenance_note",
+    "rank_methods",
     "results",
     "run_experiment",
-    "said",
-    "share_closed",
-    "summary",
+    "share_of_oracle_distance",
+    "significance_table",
+    "significance_tests",
+    "summary_table",
+    "tests_for_reading",
     "thesis_table",
     "train_run",
-    "tuned",
-    "verdict",
-    "written",
+    "tuned_settings",
 ]

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from fairthesis.errors import InputError
 from fairthesis.study._archive import Results, archive_results, load_results
-from fairthesis.study._summaries import FLOOR, by_group, headline, origin
+from fairthesis.study._summaries import FLOOR, group_metrics, headline_numbers, provenance_note
 
 PROFILES = ("full", "quick")
 COHORTS = (
@@ -27,17 +27,18 @@ THESIS = {
 NOT_OURS = ("erm", "oracle")
 
 
-def all_results(
+def load_all(
     names: Sequence[str] = COHORTS, profile: str = "full", seed: int = -1, root: str = ""
 ) -> dict[str, Results]:
     """The archived experiments among ``names``: in the profile asked for, else in another.
 
-    ``seed`` keeps one seed, -1 all. What is not archived is left out: ``inventory`` says so.
+    ``seed`` keeps one seed, -1 all. What is not archived is left out, and is in
+    ``archive_inventory``.
     """
     found = {}
     for name in names:
         for asked in dict.fromkeys((profile, *PROFILES)):
-            if results := of_profile(name, asked, seed, root):
+            if results := load_profile(name, asked, seed, root):
                 found[name] = results
                 break
     return found
@@ -55,16 +56,18 @@ def _of_seed(results: Results, seed: int) -> Results:
     return Results(**kept, provenance=results.provenance, source=results.source)
 
 
-def archived(name: str, profile: str = "full", seed: int = -1, root: str = "") -> Results | None:
+def load_archived(
+    name: str, profile: str = "full", seed: int = -1, root: str = ""
+) -> Results | None:
     """One archived experiment, in the profile asked for, else in another; None where there is none.
 
-    What it is, or that it is missing, is said by ``introduced``.
+    What it is, or that it is missing, is said by ``introduction``.
     """
-    return all_results([name], profile, seed, root).get(name)
+    return load_all([name], profile, seed, root).get(name)
 
 
-def of_profile(name: str, profile: str, seed: int = -1, root: str = "") -> Results | None:
-    """An archived experiment in this very profile; None where it is missing, as in ``archived``."""
+def load_profile(name: str, profile: str, seed: int = -1, root: str = "") -> Results | None:
+    """An archived experiment in this very profile; None where it is missing."""
     folder = (
         archive_results() if not root else archive_results().parent / root
     ) / f"{name}-{profile}"
@@ -73,7 +76,7 @@ def of_profile(name: str, profile: str, seed: int = -1, root: str = "") -> Resul
     return _of_seed(load_results(folder, f"archived in {folder.parent.name}/{folder.name}"), seed)
 
 
-def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:
+def archive_inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:
     """What is in the archive and what is not, a row per experiment."""
     rows = []
     for name in names:
@@ -91,7 +94,7 @@ def inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> p
     return pd.DataFrame(rows).set_index("experiment")
 
 
-def overlap(results: Results) -> float:
+def test_train_ratio(results: Results) -> float:
     """Test images for each training image where seeds split the same patients anew; else 0.
 
     What ``seed_interval`` needs to know: seeds of a made cohort are new patients.
@@ -135,15 +138,15 @@ def seed_interval(
 
 def _bounded(values: pd.Series, results: Results) -> tuple[float, float, float]:
     """``seed_interval`` of numbers from 0 to 1, a range that Student's interval does not know."""
-    mean, lo, hi = seed_interval(values.tolist(), shared=overlap(results))
+    mean, lo, hi = seed_interval(values.tolist(), shared=test_train_ratio(results))
     return mean, max(lo, 0.0), min(hi, 1.0)
 
 
-def points(found: Mapping[str, Results]) -> pd.DataFrame:
+def headline_intervals(found: Mapping[str, Results]) -> pd.DataFrame:
     """Every headline number of every method and cohort: mean over seeds, interval, seeds."""
     rows = []
     for cohort, results in found.items():
-        table = headline(results)
+        table = headline_numbers(results)
         for key, part in table.groupby(["variant", "attribute", "number"], sort=False):
             mean, lo, hi = _bounded(part["value"], results)
             rows.append([cohort, *key, mean, lo, hi, len(part)])
@@ -153,7 +156,7 @@ def points(found: Mapping[str, Results]) -> pd.DataFrame:
 
 def thesis_table(found: Mapping[str, Results]) -> pd.DataFrame:
     """The thesis's table, filled: plain training and the adversarial encoder on every cohort."""
-    table = points(found).set_index(["cohort", "variant", "number"])["mean"].to_dict()
+    table = headline_intervals(found).set_index(["cohort", "variant", "number"])["mean"].to_dict()
     rows = {}
     for number, (before, after) in THESIS.items():
         row: dict[tuple[str, str], float] = {("thesis", "baseline"): before}
@@ -167,7 +170,9 @@ def thesis_table(found: Mapping[str, Results]) -> pd.DataFrame:
     return out
 
 
-def changes(results: Results, metrics: Sequence[str] = ("auroc", "tpr", "tnr")) -> pd.DataFrame:
+def group_changes(
+    results: Results, metrics: Sequence[str] = ("auroc", "tpr", "tnr")
+) -> pd.DataFrame:
     """What every group gained or lost against plain training, paired by seed, with its interval.
 
     ``worse`` is true where the whole interval lies below 0; not known from a single seed.
@@ -175,13 +180,13 @@ def changes(results: Results, metrics: Sequence[str] = ("auroc", "tpr", "tnr")) 
     """
     rows = []
     for metric in metrics:
-        table = by_group(results, metric)
+        table = group_metrics(results, metric)
         keys = ["seed", "target", "attribute", "group"]
         base = table[table["variant"] == "erm"].set_index(keys)["value"].rename("baseline")
         other = table[table["variant"] != "erm"].join(base, on=keys)
         other["change"] = other["value"] - other["baseline"]
         for key, part in other.groupby(["variant", "attribute", "group"], sort=False):
-            mean, lo, hi = seed_interval(part["change"].tolist(), shared=overlap(results))
+            mean, lo, hi = seed_interval(part["change"].tolist(), shared=test_train_ratio(results))
             counts = bool((part[["n_positive", "n_negative"]].min(axis=1) >= FLOOR).all())
             worse = "one seed" if np.isnan(lo) else "yes" if hi < 0 else "no"
             rows.append([metric, *key, part["baseline"].mean(), mean, lo, hi, counts, worse])
@@ -190,14 +195,14 @@ def changes(results: Results, metrics: Sequence[str] = ("auroc", "tpr", "tnr")) 
 
 
 def groups_that_lost(found: Mapping[str, Results], variant: str = "adversarial") -> pd.DataFrame:
-    """``changes`` of one variant on all cohorts, the groups that count only, worst first."""
-    parts = [changes(results).assign(cohort=cohort) for cohort, results in found.items()]
+    """``group_changes`` of one variant on all cohorts, the groups that count only, worst first."""
+    parts = [group_changes(results).assign(cohort=cohort) for cohort, results in found.items()]
     table = pd.concat(parts, ignore_index=True)
     table = table[(table["variant"] == variant) & table["counts"]].sort_values("change")
     return table.set_index(["cohort", "group", "metric"])[["erm", "change", "lo", "hi", "worse"]]
 
 
-def share_closed(found: Mapping[str, Results]) -> pd.DataFrame:
+def share_of_oracle_distance(found: Mapping[str, Results]) -> pd.DataFrame:
     """The share of the way from plain training to the oracle that each method went, per gap.
 
     (ERM - method) / (ERM - oracle) of the means over seeds; 1 is all of it. Only where an oracle
@@ -205,7 +210,7 @@ def share_closed(found: Mapping[str, Results]) -> pd.DataFrame:
     """
     rows = []
     for cohort, results in found.items():
-        table = headline(results).groupby(["number", "variant"])["value"].mean()
+        table = headline_numbers(results).groupby(["number", "variant"])["value"].mean()
         for number in ("AUROC gap", "equalized odds difference"):
             values = table[number]
             if "oracle" not in values.index or values["erm"] <= values["oracle"]:
@@ -219,7 +224,7 @@ def share_closed(found: Mapping[str, Results]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(["cohort", "number", "variant"])
 
 
-def best_probe(found: Mapping[str, Results], scope: str = "given the target") -> pd.DataFrame:
+def best_probes(found: Mapping[str, Results], scope: str = "given the target") -> pd.DataFrame:
     """The best fresh probe of each run's disease embedding, beside its floors; means over seeds.
 
     ``shuffled`` is the 95 % point of the same probe with the attribute shuffled over patients,
@@ -243,7 +248,7 @@ def best_probe(found: Mapping[str, Results], scope: str = "given the target") ->
     return pd.DataFrame(rows, columns=columns).set_index(["cohort", "variant"])
 
 
-def introduced(results: Results | None, name: str) -> str:
+def introduction(results: Results | None, name: str) -> str:
     """Where the results came from; a warning first where they are a quick run's, or missing."""
     if results is None:
         return (
@@ -252,10 +257,10 @@ def introduced(results: Results | None, name: str) -> str:
         )
     asked = results.provenance["experiment"]
     if asked["profile"] != "quick":
-        return origin(results)
+        return provenance_note(results)
     images = results.provenance["runs"][0]["images"]
     return (
         f"**The full archive is missing; this is the quick one**, of {images['train']:,} training "
         f"images and {len(asked['seeds'])} seed(s). It shows that every variant runs. Its numbers "
-        f"are noise, and nothing may be concluded from them.\n\n{origin(results)}"
+        f"are noise, and nothing may be concluded from them.\n\n{provenance_note(results)}"
     )

@@ -25,7 +25,7 @@ from fairthesis.study._archive import (
     load_results,
 )
 from fairthesis.study._plans import Plan, experiments, plan
-from fairthesis.study._run_audit import audit_run, check_audited, leakage, probed
+from fairthesis.study._run_audit import audit_run, check_audited, probed
 
 __all__ = [
     "Plan",
@@ -33,7 +33,6 @@ __all__ = [
     "collect",
     "data_run",
     "experiments",
-    "leakage",
     "plan",
     "probed",
     "results",
@@ -114,7 +113,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
                 "be collected: leave the variant out of the experiment, or choose another rule."
             )
         check_audited(folder)
-        runs.append(key | {name: origin[name] for name in _OF_RUN})
+        runs.append(key | {name: origin[name] for name in OF_RUN})
         for file in sorted(folder.glob("audit/*/audit.json")):
             report = json.loads(file.read_text(encoding="utf-8"))
             _flatten(report, key | {"target": file.parent.name}, rows)
@@ -149,7 +148,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     return load_results(out, f"computed in {out.name}")
 
 
-_OF_RUN = (
+OF_RUN = (
     "git_commit",
     "code_fingerprint",
     "data_fingerprint",

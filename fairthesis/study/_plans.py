@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fairthesis.datasets import Seed
 from fairthesis.errors import InputError, unknown
-from fairthesis.inputs import Range, kinds, parse_document, typed_option
+from fairthesis.inputs import Range, parameter_kinds, parse_document, typed_option
 
 PROBES = ("n_boot", "n_shuffles")
 _Count = Annotated[int, Range(least=1)]
@@ -37,7 +37,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         own = {item.name: getattr(self, item.name) for item in fields(self)}
-        for name, value in typed_option(kinds(Plan), own, "part of a plan", text=False).items():
+        for name, value in typed_option(
+            parameter_kinds(Plan), own, "part of a plan", text=False
+        ).items():
             object.__setattr__(self, name, value)
         for name in self.probes or {}:
             if name not in PROBES:
@@ -75,7 +77,7 @@ class Plan:
         from fairthesis.training import TrainConfig
 
         trained = self.parent(variant) or variant
-        known = kinds(TrainConfig)
+        known = parameter_kinds(TrainConfig)
         for name in (name for name in {**self.base, **self.variants[trained]} if name not in known):
             raise unknown(f"parameter of the variant {trained}", name, known)
         return TrainConfig(**{**self.base, **self.variants[trained], "seed": seed})
@@ -152,7 +154,7 @@ def grid(
 def _grid(entry: Mapping[str, Any] | None, dataset: str) -> dict[str, dict[str, Any]]:
     if entry is None:
         return {}
-    known = kinds(grid)
+    known = parameter_kinds(grid)
     given = typed_option(known, entry, f"key of the grid of {dataset}", text=False)
     for key in (key for key in known if key not in given):
         raise InputError(f"Expected {key} in the grid of {dataset} in experiments.yml.")
@@ -178,7 +180,7 @@ def plan(
     if profile not in listed[dataset]:
         raise unknown(f"profile of {dataset}", profile, listed[dataset])
     entry = typed_option(
-        kinds(_Entry), listed[dataset][profile], f"key of {dataset} {profile}", text=False
+        parameter_kinds(_Entry), listed[dataset][profile], f"key of {dataset} {profile}", text=False
     )
     for key in ("seeds", "base", "variants"):
         if key not in entry:

@@ -15,9 +15,9 @@ from fairthesis.provenance import AUDITING, PROBING, code_fingerprint, json_text
 from fairthesis.storage import (
     check_finished,
     clear_partials,
-    damage,
-    digest,
-    sealed,
+    content_digest,
+    damage_in_words,
+    marker_text,
     text_writer,
     write_together,
 )
@@ -58,9 +58,9 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     if plan.probes:
         leaks = probed(folder, seed, **plan.probes)
         texts["leakage.csv"] = leaks.to_csv(index=False, lineterminator="\n")
-    checksums = {name: digest(name, text.encode()) for name, text in texts.items()}
+    checksums = {name: content_digest(name, text.encode()) for name, text in texts.items()}
     checksums[_TABLE] = hashlib.sha256((folder / "predictions.parquet").read_bytes()).hexdigest()
-    texts[AUDITED] = sealed(key, checksums, AUDITED)
+    texts[AUDITED] = marker_text(key, checksums, AUDITED)
     files = {name: text_writer(text) for name, text in texts.items()}
     write_together(folder / "audit", files, AUDITED, stale=("*/audit.json", "leakage.csv"))
     return folder / "audit"
@@ -72,12 +72,12 @@ def _audited(folder: Path, key: str) -> bool:
     if not marker.is_file() or marker.read_bytes().partition(b"\n")[0] != key.encode():
         return False
     clear_partials(folder / "audit")
-    return damage(folder / "audit", marker=AUDITED) is None
+    return damage_in_words(folder / "audit", marker=AUDITED) is None
 
 
 def check_audited(folder: Path) -> None:
     """Refuse a run whose audit is missing, damaged, or of other predictions (``InputError``)."""
-    found = damage(folder / "audit", marker=AUDITED)
+    found = damage_in_words(folder / "audit", marker=AUDITED)
     if found:
         raise InputError(
             f"The run {folder.name} has no whole audit of its predictions ({found}): audit it "
@@ -99,7 +99,7 @@ def _digest(table: Path, settings: list[Any], modules: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def leakage(
+def probe_run(
     plan: Plan, out: str | Path, seed: int, *, n_boot: int = 200, n_shuffles: int = 3
 ) -> pd.DataFrame:
     """How well fresh probes read the first attribute from every variant's disease embedding.
@@ -116,9 +116,9 @@ def leakage(
         key = _digest(folder / "embeddings.parquet", [n_boot, n_shuffles], PROBING)
         kept = folder / f"leakage-{key[:16]}.csv"
         mark = kept.with_suffix(".txt").name  # vouches for the table
-        if damage(folder, marker=mark):
+        if damage_in_words(folder, marker=mark):
             text = probed(folder, seed, n_boot, n_shuffles).to_csv(index=False, lineterminator="\n")
-            seal = sealed(key, {kept.name: digest(kept.name, text.encode())}, mark)
+            seal = marker_text(key, {kept.name: content_digest(kept.name, text.encode())}, mark)
             files = {kept.name: text_writer(text), mark: text_writer(seal)}
             write_together(folder, files, last=mark)
         parts.append(pd.read_csv(kept).assign(variant=variant))

@@ -9,23 +9,28 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from fairthesis.auditing import p_value
+from fairthesis.auditing import p_value_text
 from fairthesis.stats import Ranks, friedman_nemenyi, holm
-from fairthesis.study._across_cohorts import overlap, points, seed_interval, seed_spread
+from fairthesis.study._across_cohorts import (
+    headline_intervals,
+    seed_interval,
+    seed_spread,
+    test_train_ratio,
+)
 from fairthesis.study._archive import Results
-from fairthesis.study._summaries import HEADLINE, headline
+from fairthesis.study._summaries import HEADLINE, headline_numbers
 from fairthesis.training import ideal_distance
 
 COST = 0.02  # of AUROC: what a smaller gap may cost, as the thesis's own table has it
 GAPS = ("AUROC gap", "equalized odds difference")
 LEVEL = 0.05
-VERDICTS = ("beats", "paid for", "larger", "not told apart", "not known")
+OUTCOMES = ("beats", "paid for", "larger", "not told apart", "not known")
 DOTTED = {"not told apart": "·"}  # in tables, so that what was found stands out
 
 
-def against(results: Results, base: str = "erm") -> pd.DataFrame:
+def paired_differences(results: Results, base: str = "erm") -> pd.DataFrame:
     """The headline numbers of every method less those of ``base``: seeds by (number, variant)."""
-    wide = headline(results).pivot_table(
+    wide = headline_numbers(results).pivot_table(
         index="seed", columns=["number", "variant"], values="value", aggfunc="mean"
     )
     parts = {
@@ -35,7 +40,7 @@ def against(results: Results, base: str = "erm") -> pd.DataFrame:
     return pd.concat(parts, axis=1, names=["number"])
 
 
-def contest(found: Mapping[str, Results], base: str = "erm") -> pd.DataFrame:
+def significance_tests(found: Mapping[str, Results], base: str = "erm") -> pd.DataFrame:
     """Every method against plain training: the paired change of each gap, and what it cost.
 
     A row per cohort, method and gap: plain training's mean, the mean change over seeds with its
@@ -47,33 +52,33 @@ def contest(found: Mapping[str, Results], base: str = "erm") -> pd.DataFrame:
     """
     parts = []
     for cohort, results in found.items():
-        table, change = headline(results), against(results, base)
+        table, change = headline_numbers(results), paired_differences(results, base)
         means = table[table["variant"] == base].groupby("number")["value"].mean()
         rows = []
         for number in (name for name in GAPS if name in change):
             for variant in change[number].columns.drop("oracle", errors="ignore"):
                 values = change[number, variant].tolist()
-                mean, lo, hi = seed_interval(values, shared=overlap(results))
+                mean, lo, hi = seed_interval(values, shared=test_train_ratio(results))
                 auroc = float(change["AUROC", variant].mean())
-                p = _p_value(*seed_spread(values, overlap(results)))
+                p = _p_value(*seed_spread(values, test_train_ratio(results)))
                 rows.append([cohort, variant, number, means[number], mean, lo, hi, auroc, p])
         names = ["cohort", "variant", "number", base, "change", "lo", "hi", "AUROC", "p"]
         part = pd.DataFrame(rows, columns=names)
         parts.append(part.assign(p_holm=holm(part["p"].tolist())))
     table = pd.concat(parts, ignore_index=True)
     verdicts = [
-        _verdict(*row) for row in table[["change", "AUROC", "p_holm"]].itertuples(index=False)
+        _outcome(*row) for row in table[["change", "AUROC", "p_holm"]].itertuples(index=False)
     ]
     return (
         table.assign(verdict=verdicts).drop(columns="p").rename(columns={"AUROC": "AUROC change"})
     )
 
 
-def written(table: pd.DataFrame) -> pd.DataFrame:
-    """``contest`` for a page: what matters first, and a change in one column with its interval.
+def tests_for_reading(table: pd.DataFrame) -> pd.DataFrame:
+    """``significance_tests`` for a page: a change in one column with its interval.
 
     Rows by gap, the mean of what is compared with in its name, and variant; where several cohorts
-    are in the table, by cohort first. A dot stands for *not told apart*, as in ``board``.
+    are in the table, by cohort first. A dot stands for *not told apart*.
     """
     base = table.columns[3]
     gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
@@ -86,7 +91,7 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
         verdict=table["verdict"].replace(DOTTED),
         change=change,
         AUROC=table["AUROC change"].map(_signed),
-        p=[p_value(None if math.isnan(p) else p) for p in table["p_holm"]],
+        p=[p_value_text(None if math.isnan(p) else p) for p in table["p_holm"]],
     )
     keys = ["cohort", "gap", "variant"] if table["cohort"].nunique() > 1 else ["gap", "variant"]
     shown = shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
@@ -97,7 +102,7 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def tuned(results: Results | None) -> pd.DataFrame:
+def tuned_settings(results: Results | None) -> pd.DataFrame:
     """Which setting of each method is chosen on a cohort that no claim is made of.
 
     A row per variant of a tuning run, methods in their order: AUROC and equalized odds difference
@@ -110,7 +115,7 @@ def tuned(results: Results | None) -> pd.DataFrame:
         keys = pd.MultiIndex.from_arrays([[], []], names=["method", "variant"])
         return pd.DataFrame(columns=names, index=keys).astype({"chosen": bool})
     asked = results.provenance["experiment"]["variants"]
-    wide = headline(results).pivot_table(
+    wide = headline_numbers(results).pivot_table(
         index="variant", columns="number", values="value", aggfunc="mean", sort=False
     )
     table = wide[["AUROC", GAPS[1]]].reindex(list(asked))
@@ -136,7 +141,7 @@ def _p_value(mean: float, error: float, n: int) -> float:
     return float(2 * student.sf(abs(mean) / error, n - 1))
 
 
-def _verdict(change: float, auroc: float, p: float) -> str:
+def _outcome(change: float, auroc: float, p: float) -> str:
     if math.isnan(p):
         return "not known"
     if p >= LEVEL:
@@ -146,11 +151,11 @@ def _verdict(change: float, auroc: float, p: float) -> str:
     return "beats" if auroc >= -COST else "paid for"
 
 
-def counted(results: Results) -> str:
-    """How many methods and gaps of one cohort got which verdict of ``contest``, in a sentence."""
-    table = contest({"": results})
+def outcome_sentence(results: Results) -> str:
+    """How many methods and gaps of one cohort had which outcome, in a sentence."""
+    table = significance_tests({"": results})
     of_each = table["verdict"].value_counts()
-    told = [f"*{verdict}* {of_each[verdict]}" for verdict in VERDICTS if verdict in of_each]
+    told = [f"*{verdict}* {of_each[verdict]}" for verdict in OUTCOMES if verdict in of_each]
     methods = table["variant"].nunique()
     return (
         f"{methods} method{'s' if methods > 1 else ''} against plain training, "
@@ -158,19 +163,19 @@ def counted(results: Results) -> str:
     )
 
 
-def board(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.DataFrame:
-    """The verdicts of ``contest`` on one gap: a row per method, a column per cohort.
+def significance_table(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.DataFrame:
+    """The verdicts of ``significance_tests`` on one gap: a row per method, a column per cohort.
 
     A dot stands for *not told apart* and a dash for *not run*, so that what was found stands out.
     """
-    table = contest(found)
+    table = significance_tests(found)
     order = list(dict.fromkeys(table["variant"]))
     table = table[table["number"] == gap].replace({"verdict": DOTTED})
     wide = table.pivot(index="variant", columns="cohort", values="verdict")
     return wide.reindex(index=order, columns=list(found)).fillna("–")
 
 
-def ranked(
+def rank_methods(
     found: Mapping[str, Results], number: str = "equalized odds difference", least: int = 3
 ) -> Ranks | str:
     """Methods ranked over cohorts by a headline number, or why they cannot be.
@@ -179,7 +184,7 @@ def ranked(
     methods or more and at least half of the methods that any has; the methods are those that all
     of these have, the oracle left out. It takes ``least`` cohorts and three methods.
     """
-    table = points(found)
+    table = headline_intervals(found)
     table = table[(table["number"] == number) & (table["variant"] != "oracle")]
     wide = table.groupby(["cohort", "variant"])["mean"].mean().unstack("variant")
     half = math.ceil(wide.shape[1] / 2)  # a cohort with a few methods would be the measure of all
@@ -194,7 +199,9 @@ def ranked(
     return friedman_nemenyi(wide, larger_is_better=higher)
 
 
-def said(found: Mapping[str, Results], variant: str = "adversarial", base: str = "erm") -> str:
+def comparison_sentences(
+    found: Mapping[str, Results], variant: str = "adversarial", base: str = "erm"
+) -> str:
     """For each cohort in a sentence: whether ``variant`` beats plain training, and at what cost.
 
     ``base`` may name a control to be compared with instead. It does where the paired change of a
@@ -208,13 +215,13 @@ def said(found: Mapping[str, Results], variant: str = "adversarial", base: str =
         if missing:
             lines.append(f"- **{cohort}**: `{'`, `'.join(sorted(missing))}` was not run.")
             continue
-        change = against(results, base).xs(variant, axis=1, level="variant")
+        change = paired_differences(results, base).xs(variant, axis=1, level="variant")
         told, beaten, cheap = [], [], False
         for number in ("AUROC", *GAPS):
             if number not in change or change[number].isna().all():
                 told.append(f"{number} cannot be computed")
                 continue
-            mean, lo, hi = seed_interval(change[number].tolist(), shared=overlap(results))
+            mean, lo, hi = seed_interval(change[number].tolist(), shared=test_train_ratio(results))
             between = "one seed" if np.isnan(lo) else f"{lo:+.3f} to {hi:+.3f}"
             told.append(f"{number} {mean:+.3f} ({between})")
             if number == "AUROC":

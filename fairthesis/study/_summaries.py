@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairthesis.auditing import LABELS
+from fairthesis.auditing import label_of
 from fairthesis.errors import unknown
 from fairthesis.study._archive import Results
 
@@ -23,7 +23,7 @@ HEADLINE = {
 }
 
 
-def headline(results: Results) -> pd.DataFrame:
+def headline_numbers(results: Results) -> pd.DataFrame:
     """The thesis's numbers of every run: variant, seed, attribute, number, value, null_mean.
 
     ``null_mean`` is the mean of the same number when the groups are shuffled over patients: the
@@ -45,13 +45,13 @@ def headline(results: Results) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def summary(results: Results) -> pd.DataFrame:
+def summary_table(results: Results) -> pd.DataFrame:
     """Mean over seeds of every headline number, its range, and its chance level.
 
     Indexed by number and attribute, one column per variant (``0.842 (0.838 to 0.846)``) and
     ``by chance``: the mean over all runs of the number's mean under shuffled groups.
     """
-    table = headline(results)
+    table = headline_numbers(results)
     keys = ["number", "attribute", "variant"]
     spread = table.groupby(keys, sort=False)["value"].agg(["mean", "min", "max", "count"])
     text = spread.apply(
@@ -70,7 +70,7 @@ def summary(results: Results) -> pd.DataFrame:
     return out.rename_axis(columns=None)
 
 
-def by_group(results: Results, metric: str = "auroc") -> pd.DataFrame:
+def group_metrics(results: Results, metric: str = "auroc") -> pd.DataFrame:
     """A metric of every group and run: variant, seed, target, attribute, group, value, lo, hi, n,
     ``n_positive``, ``n_negative`` (counts of test images)."""
     known = results.metrics["metric"].unique()
@@ -84,7 +84,7 @@ def by_group(results: Results, metric: str = "auroc") -> pd.DataFrame:
     return table.join(counts[names], on=keys)
 
 
-def levelling(
+def group_levelling(
     results: Results, metric: str = "auroc", baseline: str = "erm", floor: int = FLOOR
 ) -> pd.DataFrame:
     """What each group gained or lost against plain training, and whether it was levelled down.
@@ -94,7 +94,7 @@ def levelling(
     group that was best fell by more than the group that was worst rose; gap, best and worst are
     taken in each seed over the groups with ``floor`` positives and negatives, and averaged.
     """
-    table = by_group(results, metric)
+    table = group_metrics(results, metric)
     if baseline not in set(table["variant"]):
         raise unknown("baseline variant", baseline, table["variant"].unique())
     keys = ["seed", "target", "attribute", "group"]
@@ -118,12 +118,12 @@ def levelling(
     return mean
 
 
-def levelled(results: Results, metric: str = "auroc", floor: int = FLOOR) -> pd.DataFrame:
-    """``levelling`` in a row per variant: what each group gained or lost, and ``levelled_down``.
+def levelling_table(results: Results, metric: str = "auroc", floor: int = FLOOR) -> pd.DataFrame:
+    """``group_levelling`` in a row per variant, and ``levelled_down``.
 
     The groups that are large enough in every seed, each with plain training's mean in its name.
     """
-    table, counts = levelling(results, metric, floor=floor), by_group(results, metric)
+    table, counts = group_levelling(results, metric, floor=floor), group_metrics(results, metric)
     least = counts.groupby(["attribute", "group"])[["n_positive", "n_negative"]].min().min(axis=1)
     table = table.join(least.rename("least"), on=["attribute", "group"]).query("least >= @floor")
     named = [f"{g} ({b:.3f})" for g, b in zip(table.group, table.baseline, strict=True)]
@@ -134,7 +134,7 @@ def levelled(results: Results, metric: str = "auroc", floor: int = FLOOR) -> pd.
     return wide.assign(levelled_down=down)
 
 
-def verdict(results: Results, name: str = "auroc_gap", level: float = 0.05) -> str:
+def gap_conclusions(results: Results, name: str = "auroc_gap", level: float = 0.05) -> str:
     """What the permutation tests allow to say of a gap, in a sentence for each attribute.
 
     For each variant: the gap's mean over seeds, its mean by chance, and in how many of the seeds
@@ -148,7 +148,7 @@ def verdict(results: Results, name: str = "auroc_gap", level: float = 0.05) -> s
         results.metrics["group"].isna() & (results.metrics["metric"] == "auroc")
     ]
     auroc = overall.groupby("variant", sort=False)["value"].mean()
-    label, lines = LABELS.get(name, name.replace("_", " ")), []
+    label, lines = label_of(name), []
     for (attribute, variant), part in rows.groupby(["attribute", "variant"], sort=False):
         value, chance = part["value"].mean(), part["null_mean"].mean()
         beyond, tested = int((part["p_value"] < level).sum()), int(part["p_value"].notna().sum())
@@ -163,7 +163,7 @@ def verdict(results: Results, name: str = "auroc_gap", level: float = 0.05) -> s
     return "\n".join(lines)
 
 
-def origin(results: Results) -> str:
+def provenance_note(results: Results) -> str:
     """Where the results came from, in one paragraph of Markdown."""
     described = results.provenance
     asked, packages = described["experiment"], described["packages"]
@@ -182,7 +182,7 @@ def origin(results: Results) -> str:
     )
 
 
-def adversaries(results: Results | None) -> pd.DataFrame:
+def adversaries_and_probes(results: Results | None) -> pd.DataFrame:
     """What each method's own adversary read at the last epoch, beside the best fresh probe.
 
     AUROC for the attribute, means over seeds, of the variants that train an adversary (or critics):
@@ -193,17 +193,17 @@ def adversaries(results: Results | None) -> pd.DataFrame:
         return pd.DataFrame(columns=names)
     own = results.curves[results.curves["name"].isin(["adversary_auroc", "critic_auroc"])]
     last = own.sort_values("epoch").groupby(["variant", "seed"], sort=False)["value"].last()
-    read = ablation(results).set_index(["variant", "seed"])["best probe given the target"]
+    read = ablation_table(results).set_index(["variant", "seed"])["best probe given the target"]
     table = pd.concat([last, read], axis=1, keys=names).dropna()
     return table.groupby("variant").mean().sort_values(names[1])
 
 
-def ablation(results: Results | None) -> pd.DataFrame:
+def ablation_table(results: Results | None) -> pd.DataFrame:
     """One row per variant and seed: the headline numbers and the best fresh probe."""
     numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
     if results is None:
         return pd.DataFrame(columns=["variant", "seed", *numbers])
-    wide = headline(results).pivot_table(
+    wide = headline_numbers(results).pivot_table(
         index=["variant", "seed"], columns="number", values="value", aggfunc="mean", sort=False
     )
     read = results.leakage
@@ -212,7 +212,7 @@ def ablation(results: Results | None) -> pd.DataFrame:
     return wide[numbers].join(best).reset_index()
 
 
-def changed(results: Results | None) -> pd.DataFrame:
+def changed_settings(results: Results | None) -> pd.DataFrame:
     """What each variant changes in the experiment's base, a row per variant."""
     asked = results.provenance["experiment"]["variants"] if results else {}
 

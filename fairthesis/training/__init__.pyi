@@ -1,17 +1,30 @@
+from ._batches import Table as Table
 from ._batches import augment as augment
-from ._config import TrainConfig as TrainConfig, from_text as from_text, method_options as method_options
+from ._batches import in_batches as in_batches
+from ._batches import make_table as make_table
+from ._config import TrainConfig as TrainConfig
+from ._config import config_from_text as config_from_text
+from ._config import method_options as method_options
 from ._posthoc import apply_posthoc as apply_posthoc
-from ._selection import Rule as Rule, ideal_distance as ideal_distance, least_leaking as least_leaking, validation_gaps as validation_gaps, validation_leakage as validation_leakage, validation_scores as validation_scores
+from ._selection import Rule as Rule
+from ._selection import ideal_distance as ideal_distance
+from ._selection import least_leaking as least_leaking
+from ._selection import validation_gaps as validation_gaps
+from ._selection import validation_leakage as validation_leakage
+from ._selection import validation_scores as validation_scores
 from ._train import train as train
 
 __all__ = [
     "Rule",
+    "Table",
     "TrainConfig",
     "apply_posthoc",
     "augment",
-    "from_text",
+    "config_from_text",
     "ideal_distance",
+    "in_batches",
     "least_leaking",
+    "make_table",
     "method_options",
     "train",
     "validation_gaps",

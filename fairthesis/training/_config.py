@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fairthesis import datasets
 from fairthesis.errors import InputError, unknown
-from fairthesis.inputs import Range, kinds, typed_option
+from fairthesis.inputs import Range, parameter_kinds, typed_option
 from fairthesis.methods import METHODS, Method, MethodOptions
 from fairthesis.models import (
     AVERAGING,
@@ -75,7 +75,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         own = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        for name, value in typed_option(kinds(TrainConfig), own, "parameter", text=False).items():
+        for name, value in typed_option(
+            parameter_kinds(TrainConfig), own, "parameter", text=False
+        ).items():
             object.__setattr__(self, name, value)
         tables: dict[str, Iterable[str]] = {"method": METHODS, "dataset": datasets.DATASETS}
         tables |= {"backbone": BACKBONES, "selection": RULES, "augmentation": AUGMENTATIONS}
@@ -118,7 +120,7 @@ def method_options(method: str, given: Mapping[str, Any], *, text: bool = False)
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     kind = METHODS[method].Options
-    found = typed_option(kinds(kind), given, f"option of method {method}", text=text)
+    found = typed_option(parameter_kinds(kind), given, f"option of method {method}", text=text)
     kind(**found)
     return found
 
@@ -145,10 +147,10 @@ def shortened(method: type[Method], given: Mapping[str, Any], epochs: int) -> Me
     return replace(chosen, **{name: getattr(chosen, name) * epochs // whole for name in names})
 
 
-def from_text(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+def config_from_text(values: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Parameters of ``TrainConfig`` that are text still, typed, but for the two kinds of options.
 
     Those are typed by the data set and the method, once these are known.
     """
-    known = kinds(TrainConfig)
+    known = parameter_kinds(TrainConfig)
     return typed_option(known, values, f"parameter in {what}", text=True)

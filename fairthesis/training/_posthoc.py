@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.postprocessing import POSTHOC, Run
+from fairthesis.postprocessing import POSTHOC, RunTables
 from fairthesis.provenance import code_fingerprint, peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_finished
 from fairthesis.training._run_folder import RunFolder, claimed
@@ -26,7 +26,7 @@ CODE = ("erasure.py", "finished.py", "postprocess.py", "posthoc.py", "schema.py"
 PREFIX = "disease_"
 
 
-def read_run(folder: Path) -> tuple[Run, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+def read_run(folder: Path) -> tuple[RunTables, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """A finished run, its two tables as they are, and its provenance."""
     check_finished(folder, (*RUN,))
     predictions = pd.read_parquet(folder / "predictions.parquet")
@@ -42,7 +42,7 @@ def read_run(folder: Path) -> tuple[Run, pd.DataFrame, pd.DataFrame, dict[str, A
     joint = labels.astype(object).fillna("").agg(" / ".join, axis=1).to_numpy(object)
     joint[labels.isna().any(axis=1).to_numpy()] = None
     columns = [column for column in embeddings if str(column).startswith(PREFIX)]
-    run = Run(
+    run = RunTables(
         keys,
         embeddings[columns].to_numpy(np.float64),
         wide["y_true"][list(targets)].to_numpy(np.float64),
@@ -108,7 +108,7 @@ def _digest(folder: Path) -> str:
 
 
 def _write(
-    made: Run, predictions: pd.DataFrame, embeddings: pd.DataFrame, place: RunFolder
+    made: RunTables, predictions: pd.DataFrame, embeddings: pd.DataFrame, place: RunFolder
 ) -> None:
     scores = {
         (image, target): score
@@ -126,7 +126,9 @@ def _write(
     place.table(moved, "embeddings.parquet")
 
 
-def _validated(made: Run, predictions: pd.DataFrame, attributes: Sequence[str]) -> dict[str, float]:
+def _validated(
+    made: RunTables, predictions: pd.DataFrame, attributes: Sequence[str]
+) -> dict[str, float]:
     """AUROC on the validation part, as the log of a trained run has it."""
     rows = made.part("val") & ~np.isnan(made.y_score).any(axis=1)
     first = predictions.drop_duplicates("image_id").set_index("image_id")

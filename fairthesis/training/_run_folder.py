@@ -24,15 +24,15 @@ from fairthesis.storage import (
     DONE,
     RUN,
     BusyError,
-    alone,
     check_writable,
     clear_partials,
-    damage,
-    differences,
-    finish,
-    in_words,
+    config_differences,
+    damage_in_words,
+    errors_in_words,
+    hold_folder,
     is_partial,
     make_folders,
+    mark_finished,
     partial_name,
     sync_folder,
     write_atomically,
@@ -84,7 +84,7 @@ class RunFolder:
 
     def begin(self) -> None:
         """Make the folder ready: empty, or with the state of this very run; and say whose it is."""
-        with in_words(self.path):
+        with errors_in_words(self.path):
             if self.standing == "replace":
                 self._move_aside()
             if self._folder is None:
@@ -129,7 +129,7 @@ class RunFolder:
     def finish(self, first: str, names: Collection[str]) -> None:
         """Write ``DONE`` over the files ``names``; then the state is no longer needed."""
         self.still_there()
-        finish(self.path, first, names)
+        mark_finished(self.path, first, names)
         (self.path / STATE).unlink(missing_ok=True)
         clear_partials(self.path)
 
@@ -138,7 +138,7 @@ class RunFolder:
         self._held.close()
 
     def _hold(self) -> None:
-        self._held.enter_context(alone(self.path))
+        self._held.enter_context(hold_folder(self.path))
         self._folder = self.path.stat()
 
     def _standing(self, overwrite: bool) -> str:
@@ -153,7 +153,7 @@ class RunFolder:
             )
         try:
             config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-            other = differences(config, self.config)
+            other = config_differences(config, self.config)
         except (OSError, ValueError, AttributeError):
             if set(names) <= {"config.json", "log.jsonl"}:
                 return "resume"  # nothing is lost: a power cut can empty a file of older versions
@@ -171,7 +171,7 @@ class RunFolder:
             )
         if not done:
             return "resume"
-        found = damage(self.path)
+        found = damage_in_words(self.path)
         if found is None:
             return "finished"
         self.damage = found
@@ -199,7 +199,7 @@ class RunFolder:
         """Remove what a process left that was killed after ``DONE``; unless one is at work."""
         names = {file.name for file in self.path.iterdir()}
         if STATE in names or any(map(is_partial, names)):
-            with contextlib.suppress(BusyError, OSError), alone(self.path):
+            with contextlib.suppress(BusyError, OSError), hold_folder(self.path):
                 (self.path / STATE).unlink(missing_ok=True)
                 clear_partials(self.path)
         self._clear_aside()

@@ -18,7 +18,7 @@ from fairthesis import data, datasets
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS, Method, Setting, cell_probabilities
-from fairthesis.models import SWAD, Averager, FairEncoder, averager
+from fairthesis.models import SWAD, Averager, FairEncoder, make_averager
 from fairthesis.provenance import peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_writable
 from fairthesis.training._batches import Table, augment, in_batches, make_table
@@ -94,7 +94,7 @@ def _run(
     _check_batches(config, method, len(targets))
     place.begin()
     state = load_state(place, method)
-    average = averager(config.averaging, config.ema_decay)
+    average = make_averager(config.averaging, config.ema_decay)
     average.load(state.averager)
     rule = RULES[config.selection]
     needs = rule.needs | ({"loss"} if average.at_end else set())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fairthesis.methods import Method
-from fairthesis.models import Averager, estimate_statistics, norms_of, put
+from fairthesis.models import Averager, estimate_statistics, norm_layers, set_weights
 from fairthesis.training._batches import Table, augment, in_batches
 from fairthesis.training._export import infer_cohort
 from fairthesis.training._selection import (
@@ -79,12 +79,12 @@ def use_average(
         return None
     model = method.model
     own = {name: value.clone() for name, value in model.state_dict().items()}
-    put(model, weights)
+    set_weights(model, weights)
     rows = np.random.default_rng(0).permutation(table.rows["train"])[:STATISTICS]
     if len(rows) > batch_size:
         rows = rows[: len(rows) // batch_size * batch_size]
-    body = norms_of(model.shared_encoder)
-    heads = [norm for norm in norms_of(model) if norm not in body]
+    body = norm_layers(model.shared_encoder)
+    heads = [norm for norm in norm_layers(model) if norm not in body]
     generator = torch.Generator().manual_seed(0)
     for name, norms in (("none", body), (augmentation, heads)):
         images = (table.batch(part, device).images for part in in_batches(rows, batch_size))

@@ -29,7 +29,7 @@ from fairthesis.metrics import (
     tpr_at_fpr,
     underdiagnosis_rate,
 )
-from fairthesis.stats import bca_interval, bootstrap_metrics, patient_index, prepare
+from fairthesis.stats import bca_interval, bootstrap_groups, patient_index, prepare
 
 SCHEMA = json.loads(
     (Path(fairthesis.__file__).parent / "auditing" / "audit.schema.json").read_text()
@@ -301,7 +301,7 @@ def test_write_leaves_whole_files(tmp_path):
 
 def test_the_audit_loads_no_torch():
     code = (
-        "import sys, fairthesis.audit, fairthesis.cli.audit, fairthesis.report\n"
+        "import sys, fairthesis.cli.audit\nfrom fairthesis.auditing import *\n"
         "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
@@ -368,8 +368,7 @@ def test_bca_in_the_audit_is_that_of_every_patient_left_out():
     part = prepare(y, s, patient, 0.5)
     n = int(patient.max()) + 1
     left_out = [metrics.evaluate(y[patient != k], s[patient != k])["brier"] for k in range(n)]
-    place = list(metrics.METRICS).index("brier")
-    drawn = bootstrap_metrics([part], n, 400, 0)[:, 0, place]
+    drawn = bootstrap_groups([part], [lambda found: found.brier], n, 400, 0)[:, 0, 0]
     value = metrics.evaluate(y, s)["brier"]
     ci = run(frame, interval="bca", n_boot=400).overall["brier"].ci
     assert ci == pytest.approx(bca_interval(value, drawn, left_out), abs=1e-4)

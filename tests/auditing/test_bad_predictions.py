@@ -1,8 +1,6 @@
 """Predictions as they come: each oddity ends in a clear message or warning, no wrong number."""
 
 import resource
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -16,7 +14,6 @@ from support.predictions import run, table
 from fairthesis import metrics
 from fairthesis.auditing._predictions import read_predictions
 from fairthesis.errors import InputError
-from fairthesis.inputs import _delimited as delimited
 
 COLUMNS = {"label": "y_true", "score": "y_score", "groups": ["sex"], "patient": "patient_id"}
 
@@ -211,48 +208,6 @@ def test_only_the_needed_columns_are_read(tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             read_predictions(file, **(COLUMNS | changed))
-
-
-def test_pieces_are_the_table_read_at_once(tmp_path, monkeypatch):
-    frame = pd.concat([table()] * 4, ignore_index=True)
-    frame["image_id"] = range(len(frame))
-    frame["skin"] = np.where(np.arange(len(frame)) % 3, 1.0, 2.0)
-    frame.loc[5, "skin"] = np.nan
-    frame.loc[3580, "patient_id"] = "text among numbers"
-    frame["patient_id"] = frame["patient_id"].str.removeprefix("p")
-    frame.to_csv(tmp_path / "p.csv", index=False)
-    asked = COLUMNS | {"groups": ["sex*skin"]}
-    at_once = read_predictions(tmp_path / "p.csv", **asked)
-    monkeypatch.setattr(delimited, "CELLS", 100)  # a piece has 1,000 rows at least
-    in_pieces = read_predictions(tmp_path / "p.csv", **asked)
-    pd.testing.assert_frame_equal(at_once, in_pieces)
-    options = {"groups": ["sex*skin"]}
-    assert run(at_once, **options).to_json() == run(in_pieces, **options).to_json()
-
-
-def test_memory_follows_the_needed_columns_not_the_file(tmp_path):
-    file = tmp_path / "large.csv"
-    rows = table(2000)
-    rows["report"] = "a long radiology report, " * 160
-    text = rows.to_csv(index=False, header=False)
-    with file.open("w") as out:
-        out.write(",".join(rows.columns) + "\n")
-        for _ in range(25):
-            out.write(text)
-    size = file.stat().st_size
-    assert size > 200_000_000
-    code = (
-        "import resource, sys, pandas, fairthesis.inputs._delimited as d, fairthesis.auditing as r\n"
-        "d.CELLS = 10_000\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
-        "before = peak()\n"
-        f"f = r.read_predictions({str(file)!r}, label='y_true', score='y_score', groups=['sex'])\n"
-        "print(len(f), peak() - before)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    n, grown = map(int, done.stdout.split())
-    assert n == 50_000
-    assert grown < size / 3
 
 
 @pytest.mark.parametrize("head", [b"", b"y_true,y_score,sex,patient_id\n"], ids=["zeros", "header"])

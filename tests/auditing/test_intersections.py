@@ -115,8 +115,10 @@ def embedded(n=900):
 
 def test_an_intersection_is_erased(tmp_path):
     embeddings, labels = embedded()
-    made = postprocessing.erase(embeddings, labels, group=NAME)
-    pd.testing.assert_frame_equal(made, postprocessing.erase(embeddings, labels, group="joined"))
+    made = postprocessing.erase_attribute(embeddings, labels, group=NAME)
+    pd.testing.assert_frame_equal(
+        made, postprocessing.erase_attribute(embeddings, labels, group="joined")
+    )
     mine = [c for c in made if c.startswith("disease_")]
     means = made[made["split"] != "test"].groupby(labels["joined"])[mine].mean()
     assert len(means) == 4
@@ -144,7 +146,7 @@ def test_an_intersection_is_probed():
     [
         lambda f, g: compare({"a": f, "b": f}, group=g, n_boot=5),
         lambda f, g: postprocessing.equalize(f, group=g),
-        lambda f, g: postprocessing.erase(f.assign(disease_0=1.0), f, group=g),
+        lambda f, g: postprocessing.erase_attribute(f.assign(disease_0=1.0), f, group=g),
     ],
 )
 def test_a_part_that_is_no_column_is_named(call):

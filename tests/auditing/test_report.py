@@ -59,7 +59,7 @@ def test_the_page_shows_what_the_audit_found(found):
     text = " ".join(Page(found.to_html()).words)
     gap = found.disparities["sex"]["auroc_gap"]
     for value in (gap.value, *gap.ci, gap.null_mean, found.overall["auroc"].value):
-        assert wording.number(value) in text
+        assert wording.number_text(value) in text
     for words in ("What cannot be concluded", "Holm", "patients", "By age_group", "n_boot"):
         assert words in text
 
@@ -94,7 +94,7 @@ def test_a_page_without_gaps():
 
 def test_a_gap_within_chance_is_not_called_a_difference():
     same = table(effect=0.0)
-    told = str(wording.summary(run(same).to_dict()))
+    told = str(wording.summary_sentences(run(same).to_dict()))
     assert "cannot be told from chance" in told and "is not excluded" in told
 
 
@@ -113,8 +113,8 @@ def test_the_model_card_says_what_was_measured_as_text():
     frame = table()
     frame["sex"] = frame["sex"].replace("F", HOSTILE + "|")
     found = run(frame)
-    card = wording.card(found.to_dict())
-    assert wording.number(found.disparities["sex"]["auroc_gap"].value) in card
+    card = wording.model_card(found.to_dict())
+    assert wording.number_text(found.disparities["sex"]["auroc_gap"].value) in card
     assert "## Limits" in card and "all rows" in card
     rows = [line for line in card.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
@@ -132,8 +132,8 @@ def test_every_metric_has_a_forest_and_further_metrics_a_table(found):
         assert rows == sum(len(groups) for groups in found.groups.values()), metric
     for metric, estimate in found.further["groups"]["sex"]["F"].items():
         assert wording.LABELS[metric] in words
-        assert wording.number(estimate.value) in words
-    assert wording.number(found.further["cross_auroc"]["sex"]["F"]["M"]) in words
+        assert wording.number_text(estimate.value) in words
+    assert wording.number_text(found.further["cross_auroc"]["sex"]["F"]["M"]) in words
     assert found.settings["rows_fingerprint"] in words
     other = table()
     other.loc[other.index[other["split"] == "test"][0], "y_score"] += 1e-9
@@ -213,5 +213,5 @@ def test_the_model_card_is_filled_in_and_saved(tmp_path, found, browser):
     page.close()
     assert errors == []
     assert f"## {wording.CARD[1]}\n\nTriage by radiologists\n" in text
-    assert text.endswith(wording.card(found.to_dict()))
+    assert text.endswith(wording.model_card(found.to_dict()))
     assert "Not stated." in text

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairthesis.data._cohort import Cohort
-from fairthesis.data._splits import _strata, by_patient, connected
+from fairthesis.data._splits import _strata, connected, split_by_patient
 from fairthesis.errors import InputError
 
 
@@ -83,17 +83,17 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
 @settings(max_examples=60, deadline=None)
 @given(tables(), st.integers(0, 5))
 def test_no_patient_and_no_lesion_is_on_two_sides(frame: pd.DataFrame, seed: int) -> None:
-    split = pd.Series(by_patient(frame, ["patient_id", "lesion_id"], ["y"], seed=seed))
+    split = pd.Series(split_by_patient(frame, ["patient_id", "lesion_id"], ["y"], seed=seed))
     for key in ("patient_id", "lesion_id"):
         assert split.groupby(frame[key]).nunique().le(1).all()
-    backwards = by_patient(frame[::-1], ["patient_id", "lesion_id"], ["y"], seed=seed)
+    backwards = split_by_patient(frame[::-1], ["patient_id", "lesion_id"], ["y"], seed=seed)
     assert (backwards[::-1] == split).all()
 
 
 def test_two_in_three_patients_train_whatever_the_version() -> None:
     # scipy 1.11 labelled all rows -9999 when it was given int64: one patient, all of it in train.
     frame = pd.DataFrame({"patient_id": [f"p{k}" for k in range(100)]})
-    assert pd.Series(by_patient(frame)).value_counts().to_dict() == {
+    assert pd.Series(split_by_patient(frame)).value_counts().to_dict() == {
         "train": 60,
         "val": 20,
         "test": 20,
@@ -108,7 +108,7 @@ def test_an_unknown_stratum_is_one_of_its_own(null: object) -> None:
     words = frame.assign(sex=frame["sex"].astype("string"))
     assert _strata(words, ["y", "sex"]).tolist() == [1, 2, 0, 4, 5, 3] * 2
     frame["patient_id"] = pd.Series(["a", null] * 6, dtype=object)
-    assert set(by_patient(frame, strata=["y", "sex"])) <= {"train", "val", "test"}
+    assert set(split_by_patient(frame, strata=["y", "sex"])) <= {"train", "val", "test"}
 
 
 def test_lesions_join_patients_through_chains() -> None:
@@ -123,7 +123,7 @@ def test_shares_are_met_in_every_stratum() -> None:
     frame = pd.DataFrame({"patient_id": owner.astype(str)})
     frame["y"] = (rng.random(4000) < 0.1).astype(float)[owner]
     frame["sex"] = np.where((rng.random(4000) < 0.3)[owner], "F", "M")
-    split = by_patient(frame, strata=["y", "sex"], seed=3)
+    split = split_by_patient(frame, strata=["y", "sex"], seed=3)
     shares = pd.crosstab([frame["y"], frame["sex"]], split, normalize="index")
     assert np.abs(shares[["train", "val", "test"]] - [0.6, 0.2, 0.2]).to_numpy().max() < 0.02
 
@@ -131,7 +131,7 @@ def test_shares_are_met_in_every_stratum() -> None:
 @pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1), (0.5, 0.5)])
 def test_fractions_that_do_not_sum_to_one_are_refused(fractions: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="fractions"):
-        by_patient(table(), fractions=fractions)  # type: ignore[arg-type]
+        split_by_patient(table(), fractions=fractions)  # type: ignore[arg-type]
 
 
 def people(**changes: object) -> Cohort:
@@ -185,12 +185,12 @@ def test_a_split_is_even_in_every_intersection() -> None:
     table = pd.DataFrame({"patient_id": [f"p{i:04d}" for i in range(n)]})
     table["sex"] = rng.choice(["F", "M", "X"], n, p=[0.7, 0.25, 0.05])
     table["site"] = rng.choice(["a", "b"], n, p=[0.9, 0.1])
-    table["split"] = by_patient(table, strata=["sex*site"])
+    table["split"] = split_by_patient(table, strata=["sex*site"])
     share = pd.crosstab([table["sex"], table["site"]], table["split"])
     expected = np.outer(share.sum(axis=1), [0.2, 0.6, 0.2])  # test, train, val
     assert np.abs(share.to_numpy() - expected).max() <= 2
-    alone = by_patient(table, strata=["sex"])
+    alone = split_by_patient(table, strata=["sex"])
     apart = pd.crosstab([table["sex"], table["site"]], alone).to_numpy() - expected
     assert np.abs(apart).max() > 2  # by one part only, the other is left to chance
     with pytest.raises(InputError, match="'age'"):
-        by_patient(table, strata=["sex*age"])
+        split_by_patient(table, strata=["sex*age"])

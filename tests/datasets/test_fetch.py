@@ -15,7 +15,7 @@ import pytest
 
 from fairthesis import datasets
 from fairthesis.cli import main
-from fairthesis.datasets.fetching._fetch import SOURCES, fetch, steps
+from fairthesis.datasets.fetching._fetch import SOURCES, download_steps, fetch
 from fairthesis.errors import InputError
 
 
@@ -115,7 +115,7 @@ def test_what_may_be_fetched_is_a_data_set_and_the_others_have_steps() -> None:
     assert len(SOURCES["nih-cxr14"]) == 12
     rest = {name for name in datasets.DATASETS if datasets.needs_root(name)} - set(SOURCES)
     for name in rest - {"csv"}:
-        said = steps(name)
+        said = download_steps(name)
         assert "https://" in said and "Licence:" in said
         assert f"describe {name} --data-root" in said
 

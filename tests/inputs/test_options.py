@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fairthesis import datasets
 from fairthesis.errors import InputError
 from fairthesis.inputs._documents import parse_document, read_document
-from fairthesis.inputs._kinds import Range, kinds
+from fairthesis.inputs._kinds import Range, parameter_kinds
 from fairthesis.inputs._options import fit_option, option_pairs
 from fairthesis.methods import METHODS
 from fairthesis.study import Plan, experiments, plan
@@ -184,7 +184,7 @@ def test_a_configuration_keeps_its_fields_and_its_json() -> None:
 @pytest.mark.parametrize("name", datasets.DATASETS)
 def test_every_option_of_every_data_set_can_be_read(name: str) -> None:
     """Text that is of no type comes back as text or is refused in words: no kind is unheard of."""
-    for option in datasets.options(name):
+    for option in datasets.option_names(name):
         for text in ("1e-3", "no", "[a", "*x", "{a: 1}", "none", "1,2,3", ""):
             try:
                 datasets.typed_options(name, {option: text}, text=True)
@@ -192,7 +192,7 @@ def test_every_option_of_every_data_set_can_be_read(name: str) -> None:
                 assert f"Expected {option} to be" in str(error)
 
 
-@given(st.text(max_size=12), st.sampled_from([*kinds(TrainConfig).values(), list, dict]))
+@given(st.text(max_size=12), st.sampled_from([*parameter_kinds(TrainConfig).values(), list, dict]))
 @settings(deadline=None, max_examples=300)
 def test_any_text_is_read_or_refused_in_words(text: str, kind: Any) -> None:
     try:
@@ -356,7 +356,7 @@ def test_wrong_options_of_a_data_set_end_with_one_message(
 
 
 def test_columns_called_no_or_1_are_found(tmp_path: Path, capsys: Any) -> None:
-    from made_layouts import picture
+    from support.layouts import picture
 
     from fairthesis.cli import cli
 

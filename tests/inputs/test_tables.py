@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import string
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from support.predictions import table
+from support.predictions import run, table
 
 import fairthesis
-from fairthesis.auditing import Intake, read_predictions, take_in
+from fairthesis.auditing import read_predictions
 from fairthesis.errors import InputError
+from fairthesis.inputs import _delimited as delimited
 from fairthesis.inputs._columns import KeyWarning, key_column, probability_column, text_column
 from fairthesis.inputs._tables import read_table, table_columns
 
@@ -164,15 +167,16 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return frame
 
 
-def taken(path: Path) -> Intake:
+def taken(path: Path) -> Any:
     """All that an audit is made of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Latin-1
         frame = read_predictions(path, **COLUMNS)
-    return take_in(frame, "y_true", "y_score", ["site", "skin"], "pid", None, None, 0.5)
+    options: dict[str, Any] = {"groups": ["site", "skin"], "patient": "pid"}
+    return fairthesis.audit(frame, **options, n_boot=0, n_permutations=0).data
 
 
-def same(a: Intake, b: Intake) -> bool:
+def same(a: Any, b: Any) -> bool:
     """Whether two audits begin with the same bits."""
     arrays = all(
         np.array_equal(getattr(a, name), getattr(b, name)) for name in ("y", "s", "patient")
@@ -530,3 +534,47 @@ def test_a_file_in_which_a_column_stands_twice_is_refused(tmp_path, capsys, comm
         main([*words[command], *out])
     assert ended.value.code == 2
     assert "stands 2 times" in capsys.readouterr().err
+
+
+def test_pieces_are_the_table_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.concat([table()] * 4, ignore_index=True)
+    frame["image_id"] = range(len(frame))
+    frame["skin"] = np.where(np.arange(len(frame)) % 3, 1.0, 2.0)
+    frame.loc[5, "skin"] = np.nan
+    frame.loc[3580, "patient_id"] = "text among numbers"
+    frame["patient_id"] = frame["patient_id"].str.removeprefix("p")
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    asked = COLUMNS | {"groups": ["sex*skin"]}
+    at_once = read_predictions(tmp_path / "p.csv", **asked)
+    monkeypatch.setattr(delimited, "CELLS", 100)  # a piece has 1,000 rows at least
+    in_pieces = read_predictions(tmp_path / "p.csv", **asked)
+    pd.testing.assert_frame_equal(at_once, in_pieces)
+    options = {"groups": ["sex*skin"]}
+    assert run(at_once, **options).to_json() == run(in_pieces, **options).to_json()
+
+
+def test_memory_follows_the_needed_columns_not_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "large.csv"
+    rows = table(2000)
+    rows["report"] = "a long radiology report, " * 160
+    text = rows.to_csv(index=False, header=False)
+    with file.open("w") as out:
+        out.write(",".join(rows.columns) + "\n")
+        for _ in range(25):
+            out.write(text)
+    size = file.stat().st_size
+    assert size > 200_000_000
+    code = (
+        "import resource, sys, pandas\n"
+        "from fairthesis.auditing import read_predictions\n"
+        "from fairthesis.inputs import _delimited\n"
+        "_delimited.CELLS = 10_000\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "before = peak()\n"
+        f"f = read_predictions({str(file)!r}, label='y_true', score='y_score', groups=['sex'])\n"
+        "print(len(f), peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    n, grown = map(int, done.stdout.split())
+    assert n == 50_000
+    assert grown < size / 3

@@ -18,7 +18,7 @@ from fairthesis.methods._discrepancy import (
     squared_mmd,
 )
 from fairthesis.methods._opposed import adversary_auroc, attribute_loss
-from fairthesis.methods.dann import reverse
+from fairthesis.methods.dann import reverse_gradient
 from fairthesis.methods.fairdisco import contrastive_loss
 from fairthesis.methods.groupdro import row_losses
 from fairthesis.methods.jtt import misclassified
@@ -354,7 +354,7 @@ def test_literal_scheme_logs_a_blind_adversary_while_a_fresh_one_reads():
 def test_reversal_is_minus_the_weighted_gradient_and_the_identity():
     x = torch.randn(5, 3, requires_grad=True)
     (plain,) = torch.autograd.grad((x.sin() * 2).sum(), x)
-    y = reverse(x, 0.7)
+    y = reverse_gradient(x, 0.7)
     assert torch.equal(y, x)
     (turned,) = torch.autograd.grad((y.sin() * 2).sum(), x)
     torch.testing.assert_close(turned, -0.7 * plain)
@@ -368,7 +368,9 @@ def test_reversal_moves_adversary_down_and_encoder_up_in_one_step(name):
     z = embed(method, batch).detach().requires_grad_()
     parameters = list(method.adversary.parameters())
     straight = torch.autograd.grad(method.adversary_loss(z, batch), [z, *parameters])
-    turned = torch.autograd.grad(method.adversary_loss(reverse(z, 0.3), batch), [z, *parameters])
+    turned = torch.autograd.grad(
+        method.adversary_loss(reverse_gradient(z, 0.3), batch), [z, *parameters]
+    )
     torch.testing.assert_close(turned[0], -0.3 * straight[0])
     for a, b in zip(turned[1:], straight[1:], strict=True):
         torch.testing.assert_close(a, b)

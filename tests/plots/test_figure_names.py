@@ -110,33 +110,35 @@ CURVE = pd.DataFrame({"fpr": [0, 1], "tpr": [0, 1], "score": [0, 1], "rate": [0,
 CURVE = CURVE.assign(low=0.0, high=1.0)
 # Every figure there is, drawn with two names.
 FIGURES: dict[str, Callable[[str, str], Axes | Figure]] = {
-    "figures.forest": lambda a, b: figures.forest(groups_table(a, b), a),
-    "figures.gaps": lambda a, b: figures.gaps(gaps_table(a, b), a),
-    "figures.roc": lambda a, b: figures.roc({a: CURVE, b: CURVE}),
-    "figures.reliability": lambda a, b: figures.reliability({a: CURVE, b: CURVE}),
-    "figures.trade_off": lambda a, b: figures.trade_off(
+    "_figures.forest": lambda a, b: figures.forest(groups_table(a, b), a),
+    "_figures.gaps": lambda a, b: figures.gaps(gaps_table(a, b), a),
+    "_figures.roc": lambda a, b: figures.roc({a: CURVE, b: CURVE}),
+    "_figures.reliability": lambda a, b: figures.reliability({a: CURVE, b: CURVE}),
+    "_figures.trade_off": lambda a, b: figures.trade_off(
         pd.DataFrame({"method": [a, b], a: [0.1, 0.2], b: [0.8, 0.9]}), a, b
     ),
-    "figures.curves_over_epochs": lambda a, b: figures.curves_over_epochs(
+    "_figures.curves_over_epochs": lambda a, b: figures.curves_over_epochs(
         pd.DataFrame({"epoch": [0, 1], a: [1, 0], b: [0, 1]}), {a: a, b: b}
     ),
-    "figures.critical_difference": lambda a, b: figures.critical_difference(
+    "_figures.critical_difference": lambda a, b: figures.critical_difference(
         Ranks(pd.Series({a: 1.2, b: 1.8}), 5, 1.0, 0.5, 0.4, 0.05)
     ),
-    "panels.pictures": lambda a, b: panels.pictures(_grey(2, 8), [a, b]),
-    "panels.examples": lambda a, b: panels.examples(cohort(a, b), a, b, 8, 1),
-    "panels.headlines": lambda a, b: panels.headlines(results(a, b)),
-    "panels.group_change": lambda a, b: panels.group_change(results(a, b)),
-    "panels.leakage": lambda a, b: panels.leakage(probes(a, b)),
-    "panels.over_epochs": lambda a, b: panels.over_epochs(
+    "_experiment.image_grid": lambda a, b: panels.image_grid(_grey(2, 8), [a, b]),
+    "_experiment.cohort_examples": lambda a, b: panels.cohort_examples(cohort(a, b), a, b, 8, 1),
+    "_experiment.headline_dots": lambda a, b: panels.headline_dots(results(a, b)),
+    "_experiment.group_change": lambda a, b: panels.group_change(results(a, b)),
+    "_experiment.probe_aurocs": lambda a, b: panels.probe_aurocs(probes(a, b)),
+    "_experiment.over_epochs": lambda a, b: panels.over_epochs(
         dataclasses.replace(results(a, b), curves=log(a, b)), [a, b], a
     ),
-    "boards.pareto": lambda a, b: boards.pareto({a: results(a, b), b: results(a, b)}),
-    "boards.opponents": lambda a, b: boards.opponents(results(a, b), [a, b]),
-    "boards.every_variant": lambda a, b: boards.every_variant(results(a, b), a),
-    "gallery.sheet": lambda a, b: gallery.sheet("synthetic-cxr", "clean"),  # has no name of users'
-    "gallery.bands": lambda a, b: gallery.bands([_renamed(a, b)]),
-    "gallery.counts": lambda a, b: gallery.counts(cohort(a, b)),
+    "_archive.pareto": lambda a, b: boards.pareto({a: results(a, b), b: results(a, b)}),
+    "_archive.adversary_and_probe": lambda a, b: boards.adversary_and_probe(results(a, b), [a, b]),
+    "_archive.all_variants": lambda a, b: boards.all_variants(results(a, b), a),
+    "_gallery.image_sheet": lambda a, b: gallery.image_sheet(
+        "synthetic-cxr", "clean"
+    ),  # has no name of users'
+    "_gallery.bands": lambda a, b: gallery.bands([_renamed(a, b)]),
+    "_gallery.group_counts": lambda a, b: gallery.group_counts(cohort(a, b)),
 }
 
 
@@ -171,14 +173,14 @@ def test_every_figure_is_among_them() -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_names_with_dollar_signs_and_underscores_are_shown_letter_for_letter(name: str) -> None:
     text = drawn(FIGURES[name](*TWO))
-    if name != "gallery.sheet":
+    if name != "_gallery.image_sheet":
         assert TWO[0] in text
-    if name not in ("gallery.sheet", "gallery.bands", "panels.over_epochs"):
+    if name not in ("_gallery.image_sheet", "_gallery.bands", "_experiment.over_epochs"):
         # where the second name is an attribute, underscores are blanks, as in all names of columns
         assert TWO[1] in text or TWO[1].replace("_", " ").strip() in text
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name != "gallery.sheet"])
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "_gallery.image_sheet"])
 def test_empty_and_endless_names_are_drawn(name: str) -> None:
     drawn(FIGURES[name]("", "two\nlines " * 99))
 

@@ -19,7 +19,14 @@ from fairthesis import datasets
 from fairthesis.data import Cohort
 from fairthesis.datasets import SETTINGS
 from fairthesis.errors import InputError
-from fairthesis.plots._gallery import PIXELS, bands, count_table, counts, examples_of, sheet
+from fairthesis.plots._gallery import (
+    PIXELS,
+    bands,
+    count_table,
+    examples_of,
+    group_counts,
+    image_sheet,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +41,7 @@ def made(name: str, **options: object) -> Cohort:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_setting_has_a_sheet_of_both_cohorts(setting: str, tmp_path: Path) -> None:
-    figure = sheet("synthetic-cxr,synthetic-derm", setting, out_dir=tmp_path)
+    figure = image_sheet("synthetic-cxr,synthetic-derm", setting, out_dir=tmp_path)
     assert sum(len(axes.images) for axes in figure.axes) == 2 * 4 * (3 + 2)
     words = [text.get_text() for axes in figure.axes for text in axes.texts]
     for word in ("Chest X-rays", "F, opacity", "light, benign", "other tone", "no device"):
@@ -90,13 +97,13 @@ def test_what_is_not_made_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a made cohort"):
         bands([cohort])
     with pytest.raises(InputError, match="Unknown made cohort 'pad-ufes-20'"):
-        sheet("pad-ufes-20", "clean")
+        image_sheet("pad-ufes-20", "clean")
     with pytest.raises(InputError, match="Unknown profile"):
-        sheet("synthetic-cxr", "clean", profile="quik")
+        image_sheet("synthetic-cxr", "clean", profile="quik")
     with pytest.raises(InputError, match="Unknown setting"):
-        sheet("synthetic-cxr", "clear")
+        image_sheet("synthetic-cxr", "clear")
     with pytest.raises(InputError, match="Expected dataset"):
-        sheet(" , ", "clean")
+        image_sheet(" , ", "clean")
 
 
 def test_counts_keep_what_is_not_stated_apart(tmp_path: Path) -> None:
@@ -105,7 +112,7 @@ def test_counts_keep_what_is_not_stated_apart(tmp_path: Path) -> None:
     assert table.index.tolist() == ["I-II", "III-IV", "V-VI", "not stated"]
     assert table.to_numpy().sum() == len(cohort)
     assert table.loc["not stated"].sum() == cohort.frame["skin_type"].isna().sum()
-    figure = counts(cohort)
+    figure = group_counts(cohort)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         *["by skin type", "by sex", "by age group"]
     ]
@@ -123,5 +130,5 @@ def test_a_label_that_is_not_stated_has_a_bar_of_its_own() -> None:
         **{"present": {"F": 1, "M": 0, "not stated": 0}},
         **{"not stated": {"F": 0, "M": 1, "not stated": 0}},
     }
-    words = [text.get_text() for axes in counts(cohort).axes for text in axes.texts]
+    words = [text.get_text() for axes in group_counts(cohort).axes for text in axes.texts]
     assert words == ["1, 100% present", "1", "1, 0% present"]

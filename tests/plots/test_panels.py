@@ -9,14 +9,14 @@ from conftest import ROOT
 from fairthesis import datasets
 from fairthesis.errors import InputError
 from fairthesis.plots._experiment import (
-    examples,
+    cohort_examples,
     group_change,
-    headlines,
-    leakage,
+    headline_dots,
+    image_grid,
     over_epochs,
-    pictures,
+    probe_aurocs,
 )
-from fairthesis.study import headline, load_results
+from fairthesis.study import headline_numbers, load_results
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def closed():
 
 
 def test_headlines_show_a_dot_per_run_and_one_scale_for_auroc(results):
-    figure = headlines(results)
-    table = headline(results)
+    figure = headline_dots(results)
+    table = headline_numbers(results)
     for axes, number in zip(figure.axes, dict.fromkeys(table["number"]), strict=False):
         dots = [line for line in axes.lines if line.get_marker() == "o"]
         shown = np.sort(np.concatenate([dot.get_ydata() for dot in dots]))
@@ -41,7 +41,7 @@ def test_headlines_show_a_dot_per_run_and_one_scale_for_auroc(results):
     assert figure.axes[0].get_ylim() == figure.axes[3].get_ylim()
     assert figure.axes[1].get_ylim()[0] == 0
     with pytest.raises(InputError, match="Unknown headline number"):
-        headlines(results, ["AUC"])
+        headline_dots(results, ["AUC"])
 
 
 def test_group_change_has_a_line_per_group(results):
@@ -57,16 +57,16 @@ def test_over_epochs_has_a_line_per_name_and_seed(results):
 
 def test_examples_are_drawn_only_for_made_cohorts(tmp_path):
     cohort = datasets.load("synthetic-cxr", n_train=60, n_val=20, n_test=20)
-    figure = examples(cohort, "opacity", "sex", size=32, each=2)
+    figure = cohort_examples(cohort, "opacity", "sex", size=32, each=2)
     assert len([axes for axes in figure.axes if axes.images]) == 8
     object.__setattr__(cohort, "render", None)
     with pytest.raises(InputError, match="show patients"):
-        examples(cohort, "opacity", "sex")
+        cohort_examples(cohort, "opacity", "sex")
 
 
 def test_titles_and_pictures_are_as_many():
     with pytest.raises(InputError, match="2 titles for 1"):
-        pictures(np.zeros((1, 8, 8, 1), np.uint8), ["a", "b"])
+        image_grid(np.zeros((1, 8, 8, 1), np.uint8), ["a", "b"])
 
 
 def test_leakage_shows_a_dot_per_variant_and_probe():
@@ -75,7 +75,7 @@ def test_leakage_shows_a_dot_per_variant_and_probe():
          "ci_high": 0.7, "shuffled_mean": 0.5}
         for p in ("logistic", "mlp") for s in ("marginal", "given the target") for v in "ab"
     ]  # fmt: skip
-    figure = leakage(pd.DataFrame(rows))
+    figure = probe_aurocs(pd.DataFrame(rows))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["marginal", "given the target"]
     for axes in figure.axes:
         assert len(axes.containers) == 2

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairthesis.postprocessing._posthoc import POSTHOC, Run
+from fairthesis.postprocessing._posthoc import POSTHOC, RunTables
 
 
-def made(names: tuple[str, str] = ("F", "M"), n: int = 900) -> Run:
+def made(names: tuple[str, str] = ("F", "M"), n: int = 900) -> RunTables:
     """Two groups whose embeddings and scores differ; every fifth image is of an unknown group."""
     rng = np.random.default_rng(0)
     row = np.arange(n)
@@ -20,7 +20,7 @@ def made(names: tuple[str, str] = ("F", "M"), n: int = 900) -> Run:
     group[row % 5 == 0] = None
     split = np.array(["train", "val", "test"])[row // 4 % 3]
     keys = pd.DataFrame({"image_id": [f"i{k}" for k in row], "patient_id": row, "split": split})
-    return Run(keys, z, y[:, None].astype(float), score[:, None], group, ("y",), 0)
+    return RunTables(keys, z, y[:, None].astype(float), score[:, None], group, ("y",), 0)
 
 
 @pytest.mark.parametrize("name", POSTHOC)

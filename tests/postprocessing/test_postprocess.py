@@ -13,7 +13,7 @@ from fairthesis.postprocessing._by_group import (
     CALIBRATIONS,
     apply_thresholds,
     equalize,
-    erase,
+    erase_attribute,
     level_up_thresholds,
     recalibrate,
 )
@@ -308,17 +308,17 @@ def test_erasing_from_the_command_line(tmp_path):
 def test_erasing_leaves_columns_without_a_number_alone():
     embeddings, labels = embedding_table(200, 5)
     told = embeddings.assign(disease_label=1.5, disease_name="x")
-    found = erase(told, labels, group="sex")
-    expected = erase(embeddings, labels, group="sex")
+    found = erase_attribute(told, labels, group="sex")
+    expected = erase_attribute(embeddings, labels, group="sex")
     pd.testing.assert_frame_equal(found, expected.assign(disease_label=1.5, disease_name="x"))
 
 
 def test_erasing_learns_nothing_from_the_test_part():
     embeddings, labels = embedding_table(200, 5)
-    first = erase(embeddings, labels, group="sex")
+    first = erase_attribute(embeddings, labels, group="sex")
     of_test = labels["image_id"].map(embeddings.set_index("image_id")["split"]) == "test"
     changed = labels.assign(sex=labels["sex"].mask(of_test, "F"))
-    pd.testing.assert_frame_equal(first, erase(embeddings, changed, group="sex"))
+    pd.testing.assert_frame_equal(first, erase_attribute(embeddings, changed, group="sex"))
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_erasing_learns_nothing_from_the_test_part():
 def test_what_cannot_be_erased_is_named(change, options, words):
     embeddings, labels = embedding_table(60, 4)
     with pytest.raises(InputError, match=words):
-        erase(embeddings.assign(**change), labels, **({"group": "sex"} | options))
+        erase_attribute(embeddings.assign(**change), labels, **({"group": "sex"} | options))
     twice = pd.concat([labels, labels.assign(sex="X")])
     with pytest.raises(InputError, match="two values of sex"):
-        erase(embeddings, twice, group="sex")
+        erase_attribute(embeddings, twice, group="sex")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairthesis import metrics
-from fairthesis.stats._histograms import GRID, cross_aurocs, residuals
+from fairthesis.stats._histograms import GRID, cross_auroc_statistic, residual_histograms
 from fairthesis.stats._inversion import smooth_interval
 from fairthesis.stats._resampling import patient_counts
 
@@ -24,7 +24,7 @@ def repeated(counts, patient):
 def test_residuals_are_those_of_repeated_rows():
     y, s, patient, group = scored(0)
     masks = [np.ones(len(y), bool), group == 1]
-    drawn = residuals(y, s, patient, masks, 6, seed=2)
+    drawn = residual_histograms(y, s, patient, masks, 6, seed=2)
     counts = patient_counts(patient.max() + 1, range(6), seed=2)
     for k in range(6):
         for part, mask in enumerate(masks):
@@ -39,7 +39,7 @@ def test_cross_aurocs_are_those_of_repeated_rows(ties):
     y, s, patient, group = scored(1)
     s = np.round(s, 1) if ties else s
     counts = patient_counts(patient.max() + 1, range(6), seed=2)
-    found = cross_aurocs(y, s, patient, group, 3)(counts)
+    found = cross_auroc_statistic(y, s, patient, group, 3)(counts)
     for k in range(6):
         rows = repeated(counts[k], patient)
         for a in range(3):
@@ -51,7 +51,7 @@ def test_cross_aurocs_are_those_of_repeated_rows(ties):
 
 def test_a_pair_without_cases_is_not_known():
     y, s = np.array([1.0, 0.0, 1.0]), np.array([0.7, 0.2, 0.6])
-    statistic = cross_aurocs(y, s, np.arange(3), np.array([0, 0, 1]), 2)
+    statistic = cross_auroc_statistic(y, s, np.arange(3), np.array([0, 0, 1]), 2)
     found = statistic(np.ones((1, 3), np.float32))[0]
     assert found[:, 0].tolist() == [1, 1] and np.isnan(found[:, 1]).all()
 
@@ -64,7 +64,7 @@ def calibrated(seed, power, n_patients=300):
 
 
 def interval(y, s, patient, n_boot=200):
-    drawn = residuals(y, s, patient, [np.ones(len(y), bool)], n_boot, 0)[:, 0]
+    drawn = residual_histograms(y, s, patient, [np.ones(len(y), bool)], n_boot, 0)[:, 0]
     sums = np.bincount(metrics.grid_cell(s, GRID), y - s, GRID)
     return smooth_interval(sums / len(y), drawn)
 

@@ -5,10 +5,10 @@ import pytest
 
 import fairthesis
 from fairthesis import metrics
-from fairthesis.auditing import unanimous_interval
+from fairthesis.auditing import bin_residuals, unanimous_interval
 from fairthesis.metrics import N_BINS, bin_index, bin_sums
 from fairthesis.stats._inversion import calibration_intervals, gap_interval
-from fairthesis.stats._replicates import bootstrap_metrics_and_bins, prepare
+from fairthesis.stats._replicates import bootstrap_groups, prepare
 from fairthesis.stats._resampling import patient_index
 
 
@@ -24,7 +24,8 @@ def clustered(seed, n_patients=400, power=1.0):
 
 def intervals(y, s, patient, n_boot=300, seed=0):
     part = prepare(y, s, patient, 0.5)
-    _, bins = bootstrap_metrics_and_bins([part], patient.max() + 1, n_boot, seed)
+    bins = bootstrap_groups([part], [bin_residuals], patient.max() + 1, n_boot, seed)
+    bins = bins.reshape(n_boot, 1, 2, N_BINS)
     n, scores, labels = bin_sums(y, s)
     pairs = np.unique(patient * N_BINS + bin_index(s))
     m = np.bincount(pairs % N_BINS, minlength=N_BINS)
@@ -34,7 +35,7 @@ def intervals(y, s, patient, n_boot=300, seed=0):
 def test_replicated_bins_are_those_of_repeated_rows():
     y, s, patient = clustered(3, 40)
     counts = np.random.default_rng(0).integers(0, 3, (5, 40)).astype(np.float32)
-    _, found = prepare(y, s, patient, 0.5).metrics_and_bins(counts)
+    found = bin_residuals(prepare(y, s, patient, 0.5).resampled(counts)).reshape(5, 2, N_BINS)
     for k in range(5):
         n, scores, labels = bin_sums(y, s, counts[k][patient])
         np.testing.assert_allclose(found[k, 0], n)

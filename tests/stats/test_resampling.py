@@ -5,68 +5,20 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from support.predictions import scored
 
 from fairthesis import metrics
-from fairthesis.metrics import NEEDED, disparities, fpr_at_tpr, tpr_at_fpr
+from fairthesis.auditing import PERMUTED_METRICS
+from fairthesis.metrics import NEEDED, disparities
 from fairthesis.stats import _resampling as resampling
-from fairthesis.stats._replicates import FIXED, bootstrap_metrics, permutation_null, prepare
+from fairthesis.stats._replicates import bootstrap_groups, prepare
 
-LINE = ("calibration_intercept", "calibration_slope")
-
-
-def scored(seed, n=600, n_patients=250, ties=False):
-    rng = np.random.default_rng(seed)
-    y = (rng.random(n) < 0.4).astype(float)
-    s = 1 / (1 + np.exp(-(rng.normal(size=n) + y - 0.5)))
-    patient = np.unique(rng.integers(0, n_patients, n), return_inverse=True)[1]
-    return y, np.round(s, 2) if ties else s, patient
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_replicates_equal_metrics_of_repeated_rows(ties):
-    y, s, patient = scored(0, ties=ties)
-    counts = resampling.patient_counts(patient.max() + 1, range(5), seed=3)
-    found = prepare(y, s, patient, 0.4).metrics(counts)
-    for k in range(5):
-        w = counts[k, patient].astype(float)
-        expected = metrics.evaluate(y, s, threshold=0.4, weight=w)
-        # The debiased error has the noise of resampling removed, the line is tested below.
-        for name in set(metrics.METRICS) - {"ece_debiased", *LINE}:
-            assert found[name][k] == pytest.approx(expected[name], abs=2e-6), name
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_rates_at_a_fixed_rate_are_those_of_repeated_rows(ties):
-    y, s, patient = scored(4, ties=ties)
-    counts = resampling.patient_counts(patient.max() + 1, range(20), seed=3)
-    found = prepare(y, s, patient, 0.4).metrics(counts)
-    for k, row in enumerate(counts):
-        rows = np.repeat(np.arange(len(y)), row[patient].astype(int))
-        assert found["tpr_at_fpr_0.2"][k] == tpr_at_fpr(y[rows], s[rows], 0.2)
-        assert found["fpr_at_tpr_0.8"][k] == fpr_at_tpr(y[rows], s[rows], 0.8)
-    one_class = prepare(np.ones(5), s[:5], np.arange(5), 0.5)
-    alone = one_class.metrics(np.ones((1, 5), np.float32))
-    assert np.isnan([alone[name][0] for name in FIXED]).all()
-
-
-@pytest.mark.parametrize("name", LINE)
-def test_replicates_of_the_calibration_line_are_close_for_their_spread(name):
-    y, s, patient = scored(0)
-    counts = resampling.patient_counts(patient.max() + 1, range(100))
-    found = prepare(y, s, patient, 0.5).metrics(counts)[name]
-    exact = metrics.SCORES[name](y, s, counts[:, patient])
-    assert (found - exact).std() < 0.03 * exact.std()
-    assert abs((found - exact).mean()) < 0.03 * exact.std()
-
-
-def test_replicates_of_a_debiased_error_centre_on_it():
-    rng = np.random.default_rng(1)
-    s = rng.random(4000)
-    y = (rng.random(4000) < 0.2 + 0.6 * s).astype(float)
-    part = prepare(y, s, np.arange(4000), 0.5)
-    drawn = part.metrics(resampling.patient_counts(4000, range(400)))["ece_debiased"]
-    exact = metrics.evaluate(y, s)["ece_debiased"]
-    assert abs(drawn.mean() - exact) < 0.1 * drawn.std() + 1e-3
+STATISTICS = [
+    lambda found: found.auroc,
+    lambda found: found.log_loss,
+    lambda found: found.recalibration[1],
+    lambda found: found.bins[1],
+]
 
 
 def test_the_seed_alone_decides(monkeypatch):
@@ -74,7 +26,7 @@ def test_the_seed_alone_decides(monkeypatch):
     part = prepare(y, s, patient, 0.5)
 
     def run(seed):
-        return bootstrap_metrics([part], patient.max() + 1, 60, seed)
+        return bootstrap_groups([part], STATISTICS, patient.max() + 1, 60, seed)
 
     first = run(0)
     monkeypatch.setattr(resampling, "CHUNK", 1000)
@@ -109,24 +61,6 @@ def test_interval_is_not_given_where_replicates_are_undefined():
     assert resampling.percentile_interval([]) is None
 
 
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("constant", [True, False])
-@pytest.mark.parametrize("n_groups", [3, 12])  # places are found by scan, or by sort
-def test_permuted_metrics_equal_metrics_of_permuted_groups(ties, constant, n_groups):
-    y, s, patient = scored(4, ties=ties)
-    rng = np.random.default_rng(5)
-    labels = rng.integers(0, n_groups, len(y)).astype(np.uint8)
-    labels = labels[patient] if constant else labels
-    null = permutation_null(y, s, patient, labels, 0.5, 4, 0, "sex")
-    permute = resampling.label_permuter(labels, patient)
-    for k in range(4):
-        group = permute(resampling.generator(0, "permutation sex", k))
-        for g in range(int(labels.max()) + 1):
-            expected = metrics.evaluate(y[group == g], s[group == g])
-            for name in NEEDED:
-                assert null[name][k, g] == pytest.approx(expected[name], abs=1e-9), name
-
-
 def test_permuting_keeps_patients_whole():
     patient = np.array([2, 0, 1, 0, 3, 1, 2])
     labels = np.array([1, 0, 0, 1, 1, 1, 0], np.uint8)
@@ -147,7 +81,7 @@ def test_permutation_p_is_uniform_under_the_null():
     for seed in range(80):
         y, s, patient = scored(100 + seed, n=120, n_patients=80)
         labels = np.random.default_rng(seed).integers(0, 2, 80).astype(np.uint8)[patient]
-        null = permutation_null(y, s, patient, labels, 0.5, 49, 0, "sex")
+        null = permuted_groups(y, s, patient, labels, 0.5, PERMUTED_METRICS, 49, 0, "sex")
         groups = [metrics.evaluate(y[labels == g], s[labels == g]) for g in range(2)]
         stacked = {m: np.array([g[m] for g in groups]) for m in NEEDED}
         observed = disparities(stacked)["auroc_gap"]

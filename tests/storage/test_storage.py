@@ -17,8 +17,14 @@ from fairthesis.storage._files import (
     write_atomically,
     write_together,
 )
-from fairthesis.storage._locks import BusyError, alone
-from fairthesis.storage._manifest import RUN, damage, finish, same_run, tell_damage
+from fairthesis.storage._locks import BusyError, hold_folder
+from fairthesis.storage._manifest import (
+    RUN,
+    damage_in_words,
+    mark_finished,
+    same_run,
+    warn_of_damage,
+)
 
 PLACES = {
     "below a file": lambda home: home / "file" / "x",
@@ -152,9 +158,13 @@ def test_a_file_has_the_rights_that_the_user_asked_for(home):
 
 
 def test_a_folder_is_one_commands_and_then_the_nexts(home):
-    with alone(home), pytest.raises(BusyError, match="Another command is at work"), alone(home):
+    with (
+        hold_folder(home),
+        pytest.raises(BusyError, match="Another command is at work"),
+        hold_folder(home),
+    ):
         pass
-    with alone(home):
+    with hold_folder(home):
         assert [path.name for path in home.iterdir()] == ["file"]
 
 
@@ -166,14 +176,14 @@ def test_a_disk_that_locks_no_folders_has_a_file_locked(home, monkeypatch):
     monkeypatch.setattr(
         locks, "_locked", lambda fd: None if os.fstat(fd).st_ino in folders else real(fd)
     )
-    with alone(home):
+    with hold_folder(home):
         assert (home / locks._FILE).exists() and is_partial(locks._FILE)
         clear_partials(home)
-        with pytest.raises(BusyError), alone(home):
+        with pytest.raises(BusyError), hold_folder(home):
             pass
     assert [path.name for path in home.iterdir()] == ["file"]
     (home / locks._FILE).touch()  # left by a killed one: in nobody's way
-    with alone(home):
+    with hold_folder(home):
         pass
     assert [path.name for path in home.iterdir()] == ["file"]
 
@@ -182,10 +192,10 @@ def test_every_change_of_a_sealed_file_is_found(home):
     content = {"a.bin": b"\x00\x01\x02\x03" * 8, "b.json": b'{"x": [1, 2.5], "seconds": 3.25}'}
     for name, data in content.items():
         (home / name).write_bytes(data)
-    finish(home, "fingerprint", list(content))
-    assert damage(home) is None
+    mark_finished(home, "fingerprint", list(content))
+    assert damage_in_words(home) is None
     (home / "b.json").write_bytes(content["b.json"].replace(b"3.25", b"4.75"))
-    assert damage(home) is None  # times do not count
+    assert damage_in_words(home) is None  # times do not count
     (home / "b.json").write_bytes(content["b.json"])
     for name in (*content, "DONE"):
         data = (home / name).read_bytes()
@@ -195,14 +205,14 @@ def test_every_change_of_a_sealed_file_is_found(home):
                 changed[place] ^= bit
                 (home / name).write_bytes(changed)
                 timed = name == "b.json" and b"seconds" in changed and place >= 27
-                assert damage(home) is not None or timed, (name, place, bit)
+                assert damage_in_words(home) is not None or timed, (name, place, bit)
         for less in (b"", data[: len(data) // 2], data + b"x"):
             (home / name).write_bytes(less)
-            assert damage(home) is not None
+            assert damage_in_words(home) is not None
         (home / name).unlink()
-        assert damage(home) is not None
+        assert damage_in_words(home) is not None
         (home / name).write_bytes(data)
-    assert damage(home) is None
+    assert damage_in_words(home) is None
 
 
 def test_where_a_run_reads_and_computes_is_not_what_it_computes():
@@ -239,14 +249,14 @@ print(peak_memory_mb())
 def test_a_table_that_was_changed_in_a_finished_run_is_told(tmp_path):
     for name in RUN:
         (tmp_path / name).write_text("[1, 2]")
-    tell_damage(tmp_path / "predictions.parquet")  # unfinished
-    finish(tmp_path, "fingerprint", RUN)
-    tell_damage(tmp_path / "predictions.parquet")
-    tell_damage(tmp_path / "other.csv")
+    warn_of_damage(tmp_path / "predictions.parquet")  # unfinished
+    mark_finished(tmp_path, "fingerprint", RUN)
+    warn_of_damage(tmp_path / "predictions.parquet")
+    warn_of_damage(tmp_path / "other.csv")
     (tmp_path / "predictions.parquet").write_text("[1, 3]")
-    tell_damage(tmp_path / "embeddings.parquet")
+    warn_of_damage(tmp_path / "embeddings.parquet")
     with pytest.warns(UserWarning, match="is not what the run wrote"):
-        tell_damage(tmp_path / "predictions.parquet")
+        warn_of_damage(tmp_path / "predictions.parquet")
 
 
 def test_a_provenance_that_cannot_be_read_says_nothing_of_test_labels(tmp_path):

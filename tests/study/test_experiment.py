@@ -16,7 +16,14 @@ from fairthesis.models import AVERAGING
 from fairthesis.postprocessing import POSTHOC
 from fairthesis.study import _experiment as experiment
 from fairthesis.study._archive import compare_results, load_results
-from fairthesis.study._summaries import headline, levelled, levelling, origin, summary, verdict
+from fairthesis.study._summaries import (
+    gap_conclusions,
+    group_levelling,
+    headline_numbers,
+    levelling_table,
+    provenance_note,
+    summary_table,
+)
 
 TINY = {
     "dataset_options": {"n_train": 300, "n_val": 150, "n_test": 400},
@@ -122,9 +129,9 @@ def test_tuning_gives_every_method_as_many_settings_on_a_cohort_that_is_not_clai
 
 def test_tuned_runs_are_those_that_the_archived_tuning_chooses():
     from fairthesis.study import _significance as verdicts
-    from fairthesis.study._across_cohorts import of_profile
+    from fairthesis.study._across_cohorts import load_profile
 
-    trials = verdicts.tuned(of_profile("synthetic-cxr-methods", "tuning"))
+    trials = verdicts.tuned_settings(load_profile("synthetic-cxr-methods", "tuning"))
     chosen = list(trials[trials["chosen"]].index.get_level_values("variant"))
     tuned, full = (experiment.plan("synthetic-cxr-methods", p) for p in ("tuned", "full"))
     assert list(tuned.variants) == [chosen[0], "oracle", *chosen[1:]]
@@ -233,26 +240,26 @@ def test_compare_finds_a_moved_a_missing_and_a_new_number(out):
 
 def test_summary_shows_every_seed_and_chance(out):
     results = load_results(out)
-    table = headline(results)
+    table = headline_numbers(results)
     assert len(table.query("number == 'AUROC'")) == 4
-    text = summary(results)
+    text = summary_table(results)
     assert list(text.columns) == ["erm", "adversarial", "by chance"]
     values = table.query("number == 'AUROC' and variant == 'erm'")["value"]
     assert text.loc[("AUROC", "all"), "erm"].startswith(f"{values.mean():.3f} (")
-    assert "2 variants × 2 seeds" in origin(results)
+    assert "2 variants × 2 seeds" in provenance_note(results)
 
 
 def test_verdict_counts_the_seeds_in_which_a_gap_is_beyond_chance(out):
     results = load_results(out)
     rows = results.disparities.query("name == 'auroc_gap' and variant == 'erm'")
     beyond = (rows["p_value"] < 0.05).sum()
-    line = verdict(results).splitlines()[0]
+    line = gap_conclusions(results).splitlines()[0]
     assert f"in {beyond} of 2 seeds" in line and f"{rows['value'].mean():.3f}" in line
     with pytest.raises(InputError, match="Unknown disparity 'gap'"):
-        verdict(results, "gap")
+        gap_conclusions(results, "gap")
 
 
-def levels(before, after, positives=None, of=levelling):
+def levels(before, after, positives=None, of=group_levelling):
     positives = positives or dict.fromkeys(before, 50)
     rows = []
     for variant, values in (("erm", before), ("ours", after)):
@@ -294,11 +301,11 @@ def test_a_group_too_small_for_a_gap_does_not_decide_who_was_levelled_down():
 def test_levelling_of_every_variant_in_a_row():
     before, after = {"A": 0.6, "F": 0.7, "M": 0.9}, {"A": 0.4, "F": 0.7, "M": 0.75}
     few = {"A": 8, "F": 50, "M": 50}
-    row = levels(before, after, few, levelled).loc[("sex", "ours")]
+    row = levels(before, after, few, levelling_table).loc[("sex", "ours")]
     assert list(row.index) == ["F (0.700)", "M (0.900)", "levelled_down"]
     np.testing.assert_allclose(row[:2].to_list(), [0.0, -0.15])
     assert row["levelled_down"]
-    wide = levels(before, after, of=levelled).loc[("sex", "ours")]
+    wide = levels(before, after, of=levelling_table).loc[("sex", "ours")]
     assert "A (0.600)" in wide.index and not wide["levelled_down"]
 
 
@@ -310,7 +317,7 @@ def test_unknown_names_are_refused(out, tmp_path):
     with pytest.raises(InputError, match="No results in"):
         load_results(tmp_path)
     with pytest.raises(InputError, match="Unknown baseline variant"):
-        levelling(load_results(out), baseline="groupdro")
+        group_levelling(load_results(out), baseline="groupdro")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from fairthesis import plots
 from fairthesis.errors import InputError
 from fairthesis.study import _across_cohorts as standing
 from fairthesis.study._archive import LEAKAGE
-from fairthesis.study._summaries import ablation, adversaries, changed
+from fairthesis.study._summaries import ablation_table, adversaries_and_probes, changed_settings
 
 
 @pytest.fixture(autouse=True)
@@ -25,24 +25,24 @@ def closed():
 
 def test_what_is_not_archived_is_called_missing():
     names = ("synthetic-cxr", "no-such-experiment")
-    found = standing.all_results(names)
+    found = standing.load_all(names)
     assert list(found) == ["synthetic-cxr"]
-    table = standing.inventory(found, names)
+    table = standing.archive_inventory(found, names)
     assert table.loc["no-such-experiment", "archived"] == "missing"
     assert table.loc["synthetic-cxr", "archived"] in standing.PROFILES
-    nothing = standing.archived("no-such-experiment")
+    nothing = standing.load_archived("no-such-experiment")
     assert nothing is None
     assert found["synthetic-cxr"].source == "archived in results/synthetic-cxr-full"
-    assert "has not been archived" in standing.introduced(nothing, "no-such-experiment")
-    assert ablation(nothing).empty and changed(nothing).empty
-    assert not plots.every_variant(nothing).axes[0].lines
+    assert "has not been archived" in standing.introduction(nothing, "no-such-experiment")
+    assert ablation_table(nothing).empty and changed_settings(nothing).empty
+    assert not plots.all_variants(nothing).axes[0].lines
 
 
 def test_one_seed_can_be_read_and_another_is_refused():
-    found = standing.archived("synthetic-cxr", seed=1)
+    found = standing.load_archived("synthetic-cxr", seed=1)
     assert set(found.metrics["seed"]) == {1}
     with pytest.raises(InputError, match="No run of seed 99"):
-        standing.archived("synthetic-cxr", seed=99)
+        standing.load_archived("synthetic-cxr", seed=99)
 
 
 def test_the_profile_asked_for_comes_first(tmp_path, monkeypatch, quick):
@@ -51,19 +51,19 @@ def test_the_profile_asked_for_comes_first(tmp_path, monkeypatch, quick):
     for profile in standing.PROFILES:
         shutil.copytree(QUICK, tmp_path / f"synthetic-cxr-{profile}")
     root = str(tmp_path)
-    assert standing.archived("synthetic-cxr", root=root).source.endswith("-full")
-    assert standing.archived("synthetic-cxr", "quick", root=root).source.endswith("-quick")
+    assert standing.load_archived("synthetic-cxr", root=root).source.endswith("-full")
+    assert standing.load_archived("synthetic-cxr", "quick", root=root).source.endswith("-quick")
     shutil.rmtree(tmp_path / "synthetic-cxr-full")
-    assert standing.archived("synthetic-cxr", root=root).source.endswith("-quick")
+    assert standing.load_archived("synthetic-cxr", root=root).source.endswith("-quick")
 
 
 def test_a_profile_is_read_and_nothing_stands_in_for_it(tmp_path, quick):
     import shutil
 
     shutil.copytree(QUICK, tmp_path / "synthetic-cxr-full")
-    assert standing.of_profile("synthetic-cxr", "tuning", root=str(tmp_path)) is None
+    assert standing.load_profile("synthetic-cxr", "tuning", root=str(tmp_path)) is None
     shutil.copytree(QUICK, tmp_path / "synthetic-cxr-tuning")
-    found = standing.of_profile("synthetic-cxr", "tuning", root=str(tmp_path))
+    found = standing.load_profile("synthetic-cxr", "tuning", root=str(tmp_path))
     assert found is not None and found.source.endswith("synthetic-cxr-tuning")
     pd.testing.assert_frame_equal(found.metrics, quick.metrics)
 
@@ -82,8 +82,8 @@ def test_the_interval_over_seeds_is_students():
 
 
 def test_only_splits_of_the_same_patients_overlap(quick):
-    assert standing.overlap(quick) == 0
-    assert standing.overlap(real(quick)) == pytest.approx(4000 / 8000)
+    assert standing.test_train_ratio(quick) == 0
+    assert standing.test_train_ratio(real(quick)) == pytest.approx(4000 / 8000)
 
 
 def test_points_and_the_thesis_table_hold_the_means(quick):
@@ -96,7 +96,7 @@ def test_points_and_the_thesis_table_hold_the_means(quick):
 
 
 def test_changes_are_paired_by_seed_and_a_loss_is_named(quick):
-    table = standing.changes(quick, ["auroc"]).set_index("group")
+    table = standing.group_changes(quick, ["auroc"]).set_index("group")
     rows = quick.metrics.query("metric == 'auroc' and group == 'M'")
     wide = rows.pivot(index="seed", columns="variant", values="value")
     paired = (wide["adversarial"] - wide["erm"]).to_numpy()
@@ -109,7 +109,7 @@ def test_changes_are_paired_by_seed_and_a_loss_is_named(quick):
     worse.loc[rows, "value"] = (
         worse.loc[rows, "seed"].map(base) - 0.1 - worse.loc[rows, "seed"] / 99
     )
-    fell = standing.changes(dataclasses.replace(quick, metrics=worse), ["auroc"])
+    fell = standing.group_changes(dataclasses.replace(quick, metrics=worse), ["auroc"])
     assert fell.set_index("group").loc["M", "worse"] == "yes"
     assert (
         standing.groups_that_lost({"a": quick})
@@ -126,10 +126,10 @@ def test_the_share_closed_is_of_the_way_to_the_oracle(quick):
     for name in ("auroc_gap", "equalized_odds_difference"):
         middle = (gap(quick, "erm", name) + gap(quick, "adversarial", name)) / 2
         both.loc[rows & (both["name"] == name), "value"] = middle
-    share = standing.share_closed({"a": made})["share closed"]
+    share = standing.share_of_oracle_distance({"a": made})["share closed"]
     assert share.loc["a", "AUROC gap", "half"] == pytest.approx(0.5)
     assert share.loc["a", "AUROC gap", "adversarial"] == pytest.approx(1)
-    assert standing.share_closed({"a": quick}).empty  # no oracle
+    assert standing.share_of_oracle_distance({"a": quick}).empty  # no oracle
 
 
 def test_the_best_probe_stands_beside_its_floors(quick):
@@ -142,11 +142,11 @@ def test_the_best_probe_stands_beside_its_floors(quick):
                              ("target alone", "logistic", 0.5))
     ]  # fmt: skip
     table = pd.DataFrame(rows)[list(LEAKAGE)]
-    found = standing.best_probe({"a": dataclasses.replace(quick, leakage=table)})
+    found = standing.best_probes({"a": dataclasses.replace(quick, leakage=table)})
     row = found.loc[("a", "erm")]
     assert row["best probe"] == "mlp" and row["auroc"] == pytest.approx(0.705)
     assert row["target alone"] == pytest.approx(0.505) and row["shuffled"] == 0.53
-    assert standing.best_probe({"a": quick}).empty  # nothing was probed
+    assert standing.best_probes({"a": quick}).empty  # nothing was probed
 
 
 def test_some_variants_can_be_taken_out(quick):
@@ -159,18 +159,18 @@ def test_some_variants_can_be_taken_out(quick):
 
 
 def test_a_quick_archive_is_warned_of(quick):
-    assert "The full archive is missing" in standing.introduced(quick, "a")
+    assert "The full archive is missing" in standing.introduction(quick, "a")
     experiment = quick.provenance["experiment"] | {"profile": "full"}
     full = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": experiment})
-    assert "missing" not in standing.introduced(full, "a")
-    table = changed(quick)["changed in the default"]
+    assert "missing" not in standing.introduction(full, "a")
+    table = changed_settings(quick)["changed in the default"]
     assert dict(table) == {"erm": "method = erm", "adversarial": "method = adversarial"}
     changes = [{}, {"method_options": {"adversary_weight": 0.1}}, {"disease_norm": "batch"}]
     variants = dict(zip("abc", changes, strict=True))
     asked = quick.provenance["experiment"] | {"variants": variants}
     parts = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": asked})
     told = ["nothing", "adversary_weight = 0.1", "disease_norm = batch"]
-    assert changed(parts)["changed in the default"].tolist() == told
+    assert changed_settings(parts)["changed in the default"].tolist() == told
 
 
 def test_the_trade_off_shows_every_seed_of_every_cohort(quick):
@@ -191,7 +191,7 @@ def test_a_crowd_is_drawn_without_its_seeds(quick):
 
 
 def test_an_ablation_shows_every_variant_and_seed(quick):
-    figure = plots.every_variant(quick)
+    figure = plots.all_variants(quick)
     assert len(figure.axes) == 3  # nothing was probed: no fourth panel
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in dots] == [2, 2]
@@ -209,14 +209,14 @@ def test_opponents_are_drawn_beside_the_fresh_probe(quick):
         for n in names
         for e in range(3)
     ]
-    figure = plots.opponents(dataclasses.replace(quick, curves=pd.DataFrame(rows)))
+    figure = plots.adversary_and_probe(dataclasses.replace(quick, curves=pd.DataFrame(rows)))
     for axes in figure.axes:
         assert len([line for line in axes.lines if len(line.get_xdata()) == 3]) == 3
 
 
 def test_adversaries_stand_beside_fresh_probes():
-    results = standing.archived("synthetic-cxr-ablation")
-    table = adversaries(results)
+    results = standing.load_archived("synthetic-cxr-ablation")
+    table = adversaries_and_probes(results)
     assert "erm" not in table.index and "adversarial" in table.index
     own = results.curves.query("variant == 'adversarial' and name == 'critic_auroc'")
     own = own[own["epoch"] == own["epoch"].max()]["value"]
@@ -225,4 +225,4 @@ def test_adversaries_stand_beside_fresh_probes():
     )
     best = read.groupby("seed")["auroc"].max()
     assert table.loc["adversarial"].to_list() == pytest.approx([own.mean(), best.mean()])
-    assert adversaries(None).empty
+    assert adversaries_and_probes(None).empty

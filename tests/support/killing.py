@@ -70,23 +70,25 @@ def attempt(action: Callable[[Path], object], root: Path, kill: int = 0) -> tupl
 
 def content(root: Path) -> dict[str, str]:
     """The files below ``root`` by checksum, times left out; what is temporary by its name."""
-    from fairthesis.storage import digest, is_partial
+    from fairthesis.storage import content_digest, is_partial
 
     paths = sorted(root.rglob("*"))
     temporary = {str(p.relative_to(root)): "left over" for p in paths if is_partial(p.name)}
     files = [p for p in paths if p.is_file() and not any(map(is_partial, p.parts))]
-    return temporary | {str(p.relative_to(root)): digest(p.name, p.read_bytes()) for p in files}
+    return temporary | {
+        str(p.relative_to(root)): content_digest(p.name, p.read_bytes()) for p in files
+    }
 
 
 def mixed(root: Path, before: dict[str, str], after: dict[str, str]) -> str:
     """What a kill may never leave: a marker over files that are not all of one making."""
-    from fairthesis.storage import damage
+    from fairthesis.storage import damage_in_words
 
     now = content(root)
     if {name: value for name, value in now.items() if value != "left over"} == before:
         return ""  # as it was, damaged or not
     for done in root.rglob("[!.]*/DONE"):
-        if found := damage(done.parent):
+        if found := damage_in_words(done.parent):
             return f"DONE in {done.parent}: {found}"
     for marker in ("audit.json", "comparison.json", "leakage.json"):
         sides = (before, after)

@@ -41,3 +41,11 @@ def two(noise=0.3, n=900):
     logits = logit(first["y_score"])
     moved = logits + np.random.default_rng(1).normal(size=n) * noise
     return first, first.assign(y_score=1 / (1 + np.exp(-moved)))
+
+
+def scored(seed, n=600, n_patients=250, ties=False):
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < 0.4).astype(float)
+    s = 1 / (1 + np.exp(-(rng.normal(size=n) + y - 0.5)))
+    patient = np.unique(rng.integers(0, n_patients, n), return_inverse=True)[1]
+    return y, np.round(s, 2) if ties else s, patient

@@ -15,7 +15,7 @@ from fairthesis import study
 from fairthesis.cli import main
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
-from fairthesis.postprocessing import POSTHOC, Run, leace, mean_differences, orthogonalised
+from fairthesis.postprocessing import POSTHOC, RunTables, leace, mean_differences, orthogonalised
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._posthoc import apply_posthoc, read_run
 from fairthesis.training._train import train
@@ -38,7 +38,7 @@ def made(n=3000, d=8, seed=0, targets=1):
     keys["patient_id"] = keys["image_id"]
     keys["split"] = np.resize(["train", "train", "val", "test"], n)
     names = tuple(f"t{i}" for i in range(targets))
-    return Run(keys, z, y, 1 / (1 + np.exp(-logit)), group, names, 0)
+    return RunTables(keys, z, y, 1 / (1 + np.exp(-logit)), group, names, 0)
 
 
 def read_by_line(z, group, rows):
@@ -303,7 +303,7 @@ def test_an_experiment_holds_post_hoc_variants_beside_trained_ones(tmp_path):
     for table in (results.metrics, results.disparities, results.curves):
         assert set(table["variant"]) == {"erm", *POSTHOC}
     assert plan.config("leace", 3) == plan.config("erm", 3)
-    probed = study.leakage(plan, tmp_path, 0, n_boot=0, n_shuffles=0)
+    probed = study.probe_run(plan, tmp_path, 0, n_boot=0, n_shuffles=0)
     read_from = probed[(probed["source"] == "encoder") & (probed["probe"] == "logistic")]
     assert set(read_from["variant"]) == {"erm", *POSTHOC}
     files = sorted(tmp_path.glob("runs/*/predictions.parquet"))

@@ -16,7 +16,7 @@ from support.killing import content
 
 from fairthesis import datasets, study
 from fairthesis.errors import InputError
-from fairthesis.storage import alone
+from fairthesis.storage import hold_folder
 from fairthesis.study import Plan
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._posthoc import apply_posthoc
@@ -183,7 +183,7 @@ def test_a_second_command_in_a_folder_is_refused_and_the_first_ends_whole(whole,
             tried.set()
             first.join()
     assert content(out) == content(whole)
-    with alone(out):
+    with hold_folder(out):
         run(out)  # a finished run can be used while another command looks at it
 
 

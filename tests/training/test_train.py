@@ -18,7 +18,7 @@ from support.cohorts import planted_cohort
 
 from fairthesis import datasets
 from fairthesis.auditing import audit
-from fairthesis.embeddings import join
+from fairthesis.embeddings import join_labels
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
 from fairthesis.training._config import TrainConfig
@@ -356,7 +356,7 @@ def test_an_intersection_is_trained_on_and_audited(tmp_path):
     assert audit(made, groups=["sex*age_group"], **settings).to_dict() == named
     embedded = pd.read_parquet(out / "embeddings.parquet")
     for table in (predictions, made):
-        rows = join(embedded, table, "sex*age_group", None, "disease_")
+        rows = join_labels(embedded, table, "sex*age_group", None, "disease_")
         assert rows[2] == groups
     with pytest.raises(InputError, match=r"attribute of .* 'race'"):
         run(replace(OURS, attributes=("sex*race",)), tmp_path / "other", cohort)

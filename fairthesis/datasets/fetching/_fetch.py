@@ -63,7 +63,7 @@ THEN = {
 }
 
 
-def steps(name: str) -> str:
+def download_steps(name: str) -> str:
     """How to get a data set that cannot be fetched: its access, its licence, where files go."""
     from fairthesis import datasets
 

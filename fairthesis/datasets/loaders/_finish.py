@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fairthesis.data import Cohort, by_patient
+from fairthesis.data import Cohort, split_by_patient
 from fairthesis.datasets.loaders._links import count_links_out
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import as_text
@@ -77,5 +77,5 @@ def finish(
         )
     count_links_out(home, frame["path"], left_out)
     strata = [targets[0], *attributes[:1]]
-    frame["split"] = by_patient(frame, keys, strata, seed=seed, fractions=fractions)
+    frame["split"] = split_by_patient(frame, keys, strata, seed=seed, fractions=fractions)
     return Cohort(name, frame, targets, attributes, channels, home, left_out=dict(left_out))

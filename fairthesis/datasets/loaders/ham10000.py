@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairthesis.data import FRACTIONS, Cohort, by_patient
+from fairthesis.data import FRACTIONS, Cohort, split_by_patient
 from fairthesis.datasets.loaders._links import count_links_out
 from fairthesis.datasets.loaders._reading import (
     AGE_CUTS,
@@ -85,7 +85,7 @@ def load(
         frame[name] = any_of(means, (name,))
     sex = ("ham10000", "sex")
     describe(frame, source["sex"], source["age"], left_out, age_cuts, published=sex)
-    frame["split"] = by_patient(
+    frame["split"] = split_by_patient(
         frame, ("lesion_id",), (target, "sex"), seed=seed, fractions=fractions
     )
     return Cohort(

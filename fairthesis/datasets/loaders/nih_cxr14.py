@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis.data import FRACTIONS, Cohort, by_patient
+from fairthesis.data import FRACTIONS, Cohort, split_by_patient
 from fairthesis.datasets.loaders._links import count_links_out
 from fairthesis.datasets.loaders._reading import (
     AGE_CUTS,
@@ -166,9 +166,11 @@ def _split(
         )
     strata = [target, "sex"]
     if not there or official is False:
-        return by_patient(frame, strata=strata, seed=seed, fractions=fractions)
+        return split_by_patient(frame, strata=strata, seed=seed, fractions=fractions)
     held = set(lists[1].read_text(encoding="utf-8").split())
     test = frame["image_id"].isin(held).to_numpy()
     split = np.full(len(frame), "test", dtype="<U5")
-    split[~test] = by_patient(frame[~test], strata=strata, seed=seed, fractions=(0.85, 0.15, 0.0))
+    split[~test] = split_by_patient(
+        frame[~test], strata=strata, seed=seed, fractions=(0.85, 0.15, 0.0)
+    )
     return split

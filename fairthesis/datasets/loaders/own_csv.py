@@ -31,7 +31,13 @@ from fairthesis.datasets.loaders import _reading
 from fairthesis.datasets.loaders._finish import finish, present
 from fairthesis.datasets.loaders._reading import folder, usable
 from fairthesis.errors import InputError, unknown
-from fairthesis.inputs import SPLITS, attribute_parts, kinds, require_columns, typed_option
+from fairthesis.inputs import (
+    SPLITS,
+    attribute_parts,
+    parameter_kinds,
+    require_columns,
+    typed_option,
+)
 
 ANSWERS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "y": 1.0}
 ANSWERS |= {"0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0, "n": 0.0}
@@ -135,7 +141,7 @@ def _names(value: str | Sequence[str]) -> list[str]:
 def _read_config(path: Path) -> dict[str, Any]:
     """The options in a YAML or JSON file, typed as ``load`` says."""
     found, text = inputs.read_document(path, "options")
-    known = kinds(load)
+    known = parameter_kinds(load)
     return typed_option(
         {name: known[name] for name in OPTIONS}, found, f"option in {path.name}", text=text
     )

@@ -13,18 +13,19 @@ from support.runs import BASE, same_runs
 from torch import nn
 
 from fairthesis.errors import InputError
-from fairthesis.models._averaging import (
+from fairthesis.models import (
     CONVERGED,
     EMA,
     SWAD,
     TOLERATED,
     estimate_statistics,
-    put,
+    set_weights,
     valley,
     weights_of,
 )
-from fairthesis.training import TrainConfig, augment, in_batches, make_table, train, use_average
+from fairthesis.training import TrainConfig, augment, in_batches, make_table, train
 from fairthesis.training import _train as module
+from fairthesis.training._validation import use_average
 
 SMALL = dataclasses.replace(BASE, epochs=5)
 
@@ -36,7 +37,7 @@ def walk(steps, seed=0):
     seen = []
     for _ in range(steps):
         weights = {n: torch.randn(v.shape, generator=g) for n, v in model.named_parameters()}
-        put(model, weights)
+        set_weights(model, weights)
         seen.append(weights)
         yield model, seen
 

@@ -1,0 +1,124 @@
+"""The audit's list of metrics, and those that a user adds.
+
+Built-in ones are functions of a resample or a permutation (``stats.Summary``), a user's of the
+rows' labels and scores.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairthesis import metrics
+from fairthesis.errors import InputError
+from fairthesis.stats import Resampled, Summary
+
+Array = NDArray[np.float64]
+Metric = Callable[..., float]  # of y_true (0 or 1), y_score and, where it is asked for, threshold
+
+# Rates at a fixed other rate, beyond ``metrics.METRICS``.
+FIXED = ("tpr_at_fpr_0.2", "fpr_at_tpr_0.8")
+
+
+def _rate(of: Callable[..., Array]) -> Callable[[Summary], Array]:
+    return lambda found: of(*found.confusion)
+
+
+def _ece_debiased(found: Summary) -> Array:
+    n, scores, labels = found.bins
+    return metrics.ece_debiased_from_bins(n, scores, labels, noise=found.noise)
+
+
+# What gaps are made of: computed in permutations as well.
+SUMMARISED: Mapping[str, Callable[[Summary], Array]] = {
+    **{name: _rate(of) for name, of in metrics.RATES.items()},
+    "auroc": lambda found: found.auroc,
+    "brier": lambda found: found.brier,
+    "ece_debiased": _ece_debiased,
+}
+_RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
+    **SUMMARISED,
+    "average_precision": lambda found: found.average_precision,
+    "log_loss": lambda found: found.log_loss,
+    "ece": lambda found: metrics.ece_from_bins(*found.bins),
+    "calibration_intercept": lambda found: found.recalibration[0],
+    "calibration_slope": lambda found: found.recalibration[1],
+    "tpr_at_fpr_0.2": lambda found: found.tpr_at_fpr(metrics.RATE),
+    "fpr_at_tpr_0.8": lambda found: found.fpr_at_tpr(1 - metrics.RATE),
+}
+# What every resample is asked for, in the order of its columns.
+RESAMPLED_METRICS = {name: _RESAMPLED[name] for name in (*metrics.METRICS, *FIXED)}
+PERMUTED_METRICS = {name: SUMMARISED[name] for name in metrics.NEEDED}
+
+
+def bin_residuals(found: Resampled) -> Array:
+    """Cases and sum of label - score of each calibration bin, shape (c, 2 * bins).
+
+    Bins count upwards, as everywhere but in ``Resampled.bins``.
+    """
+    n, scores, labels = found.bins
+    both = np.stack([n, labels - scores], axis=1)[:, :, ::-1]
+    return both.reshape(len(both), -1)
+
+
+def checked(extra: Mapping[str, Metric] | None, threshold: float) -> dict[str, Metric]:
+    """A user's metrics as functions of labels and scores; ``threshold`` is filled in.
+
+    Raises:
+        InputError: for a name that is taken, or what is no function.
+    """
+    taken = {*metrics.METRICS, *FIXED, *metrics.DISPARITIES}
+    found: dict[str, Metric] = {}
+    for name, function in (extra or {}).items():
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(
+                f"extra_metrics has the name {name!r}: expected a word for each metric."
+            )
+        if {name, gap_of(name)} & taken:
+            raise InputError(f"extra_metrics has {name!r}, which is built in: choose another name.")
+        if not callable(function):
+            raise InputError(
+                f"extra_metrics[{name!r}] is {function!r}: expected a function of y_true and "
+                "y_score that gives a number."
+            )
+        if "threshold" in _parameters(function):
+            function = functools.partial(function, threshold=threshold)
+        found[name] = function
+    return found
+
+
+def _parameters(function: Metric) -> Mapping[str, Any]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some functions that are written in C
+        return {}
+
+
+def gap_of(name: str) -> str:
+    """What the difference between groups in a user's metric is called."""
+    return f"{name}_difference"
+
+
+def first_values(extra: Mapping[str, Metric], y: Array, s: Array) -> dict[str, float]:
+    """The values of a user's metrics over all rows; in words where one cannot be computed."""
+    found = {}
+    for name, function in extra.items():
+        try:
+            found[name] = float(function(y.astype(np.int64), s))
+        except Exception as error:
+            raise InputError(
+                f"extra_metrics[{name!r}] cannot be computed on the {len(y)} audited rows: "
+                f"{type(error).__name__}: {error}. Expected a function of y_true (0 or 1) and "
+                "y_score, two arrays of one length, that gives a number."
+            ) from error
+        if not np.isfinite(found[name]):
+            raise InputError(
+                f"extra_metrics[{name!r}] gives {found[name]} on the {len(y)} audited rows: "
+                "expected a number."
+            )
+    return found

@@ -1,0 +1,141 @@
+"""A metric given as a function of labels and scores: its replicates and its values by chance.
+
+The sums of ``Summary`` make the metrics that are built in fast. A function that needs the rows
+themselves is called once for every resample, on rows that are repeated as often as their patient
+was drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairthesis.stats._resampling import (
+    Counts,
+    bootstrap,
+    generator,
+    in_chunks,
+    jackknife,
+    label_permuter,
+)
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Metric = Callable[[NDArray[np.int64], Array], float]
+
+
+def value_of(function: Metric, y: Array, s: Array) -> float:
+    """``function(y, s)``, NaN where it cannot be told: no rows, or ``ValueError`` as of one class.
+
+    >>> from sklearn.metrics import roc_auc_score
+    >>> value_of(roc_auc_score, np.array([0.0, 1.0]), np.array([0.2, 0.7]))
+    1.0
+    >>> value_of(lambda y, s: 1 / 0, np.array([1.0]), np.array([0.7]))
+    nan
+    """
+    if not len(y):
+        return float("nan")
+    try:
+        return float(function(y.astype(np.int64), s))
+    except (ValueError, ZeroDivisionError):
+        return float("nan")
+
+
+def _values(
+    functions: Sequence[Metric],
+    y: Array,
+    s: Array,
+    patient: Index,
+    masks: Sequence[NDArray[np.bool_]],
+) -> Callable[[Counts], Array]:
+    parts = [np.flatnonzero(mask) for mask in masks]
+
+    def statistic(counts: Counts) -> Array:
+        found = np.empty((len(counts), len(parts), len(functions)))
+        for k, times in enumerate(counts):
+            for j, rows in enumerate(parts):
+                drawn = np.repeat(rows, times[patient[rows]].astype(np.intp))
+                found[k, j] = [value_of(f, y[drawn], s[drawn]) for f in functions]
+        return found
+
+    return statistic
+
+
+def bootstrap_functions(
+    functions: Sequence[Metric],
+    y: Array,
+    s: Array,
+    patient: Index,
+    masks: Sequence[NDArray[np.bool_]],
+    n_boot: int,
+    seed: int,
+) -> Array:
+    """``functions`` of the rows of every mask in every resample, (n_boot, masks, functions).
+
+    ``y`` (0 or 1), ``s`` and ``patient`` (numbered from 0) have shape (n,), as has each mask. The
+    draws are those of ``bootstrap``: the same seed gives the same patients.
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    >>> mean = lambda y, s: s.mean()
+    >>> bootstrap_functions([mean], y, s, np.arange(3), [y > 0], n_boot=4, seed=0).shape
+    (4, 1, 1)
+    """
+    return bootstrap(_values(functions, y, s, patient, masks), _count(patient), n_boot, seed)
+
+
+def jackknife_functions(
+    functions: Sequence[Metric],
+    y: Array,
+    s: Array,
+    patient: Index,
+    masks: Sequence[NDArray[np.bool_]],
+    seed: int,
+) -> Array:
+    """``functions`` with each block of patients left out, shape (blocks, masks, functions).
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.25, 0.5, 1.0])
+    >>> found = jackknife_functions([lambda y, s: s.sum()], y, s, np.arange(3), [y >= 0], seed=0)
+    >>> sorted(found.ravel().tolist())
+    [0.75, 1.25, 1.5]
+    """
+    return jackknife(_values(functions, y, s, patient, masks), _count(patient), seed)
+
+
+def permuted_functions(
+    functions: Mapping[str, Metric],
+    y: Array,
+    s: Array,
+    patient: Index,
+    labels: NDArray[np.uint8],
+    n_permutations: int,
+    seed: int,
+    stream: str,
+) -> dict[str, Array]:
+    """``functions`` of every group under permuted labels, each (n_permutations, groups).
+
+    The permutations are those of ``permuted_groups`` with the same seed and stream.
+
+    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
+    >>> sex = np.array([0, 0, 1, 1], np.uint8)
+    >>> null = permuted_functions(
+    ...     {"top": lambda y, s: s.max()}, y, s, np.arange(4), sex, 5, seed=0, stream="sex"
+    ... )
+    >>> bool((null["top"].max(axis=1) == 0.8).all())
+    True
+    """
+    permute = label_permuter(labels, patient)
+    groups = range(int(labels.max()) + 1)
+
+    def one(replicate: int) -> Array:
+        group = permute(generator(seed, f"permutation {stream}", replicate))
+        parts = [(y[group == k], s[group == k]) for k in groups]
+        return np.array([[value_of(f, *part) for part in parts] for f in functions.values()])
+
+    null = in_chunks(lambda part: np.stack([one(k) for k in part]), n_permutations, len(y))
+    return {name: null[:, k] for k, name in enumerate(functions)}
+
+
+def _count(patient: Index) -> int:
+    return int(patient.max()) + 1
