@@ -35,7 +35,7 @@ TRAINING = (
 )
 AUDITING = (
     *("auditing/_additional.py", "auditing/_audit.py", "auditing/_estimates.py"),
-    *("auditing/_intake.py", "auditing/_report.py", "inputs/_arrays.py", "inputs/_columns.py"),
+    *("auditing/_rows.py", "auditing/_report.py", "inputs/_arrays.py", "inputs/_columns.py"),
     *("inputs/_rows.py", "metrics/_calibration.py", "metrics/_classification.py"),
     *("metrics/_disparities.py", "metrics/_operating_points.py", "metrics/_thresholds.py"),
     *("stats/_histograms.py", "stats/_inversion.py", "stats/_replicates.py"),

@@ -35,12 +35,14 @@ def _mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctre
 
 
 def _link_short_names(app: Sphinx, env: Any, node: Any, text: Any) -> Any:
-    """Docstrings name the package's exceptions without their module: link them all the same."""
+    """Docstrings name the package's exceptions without their room: link them all the same."""
     if node.get("reftype") != "exc" or "." in node["reftarget"]:
         return None
-    target = f"fairthesis.errors.{node['reftarget']}"
     domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "exc", target, node, text)
+    for name, found in domain.objects.items():
+        if name.endswith(f".{node['reftarget']}") and found.objtype == "exception":
+            return domain.resolve_xref(env, node["refdoc"], app.builder, "exc", name, node, text)
+    return None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

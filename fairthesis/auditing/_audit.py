@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
 from fairthesis.auditing._estimates import GroupEstimates, Replicates, interval_of
-from fairthesis.auditing._intake import Intake, take_in
 from fairthesis.auditing._metrics import PERMUTED_METRICS, Metric, checked, gap_of
 from fairthesis.auditing._report import FairnessReport, Gap, Group
+from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
 from fairthesis.stats import Interval, gap_interval
@@ -91,7 +91,16 @@ def audit(
             raise InputError(f"{name} is {number}: expected 0 or more.")
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
-    data = take_in(frame, label, score, groups, patient, split, target, threshold)
+    data = audited_rows(
+        frame,
+        groups=groups,
+        label=label,
+        score=score,
+        patient=patient,
+        split=split,
+        target=target,
+        threshold=threshold,
+    )
     extra = checked(extra_metrics, data.threshold)
     parts = GroupEstimates(data, n_boot, seed, interval, extra)
     overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
@@ -128,12 +137,12 @@ def audit(
             "interval": interval,
             "rows_fingerprint": _fingerprint(data),
         },
-        further=parts.further(overall, members),
+        additional=parts.additional(overall, members),
         data=data,
     )
 
 
-def _fingerprint(data: Intake) -> str:
+def _fingerprint(data: AuditedRows) -> str:
     """Of the audited labels, scores, patients and groups, in their order."""
     digest = hashlib.sha256()
     for column in (data.y, data.s, data.patient, *(c.codes for c in data.groups.values())):
@@ -142,7 +151,7 @@ def _fingerprint(data: Intake) -> str:
 
 
 def _null(
-    data: Intake,
+    data: AuditedRows,
     attribute: str,
     compared: list[int],
     extra: Mapping[str, Metric],

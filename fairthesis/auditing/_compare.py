@@ -43,14 +43,23 @@ LEVELLED = ("auroc", "tpr", "tnr")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models against a reference on the same images.
+    """Models against a reference on the same images, as ``compare`` gives it.
 
     ``n_images`` and ``n_patients`` count what is compared: a label, the reference's score and
     that of at least one other model are known.
     ``changes`` has a row per model, group and metric: ``reference, other, change, ci_low,
     ci_high, p_value`` and, for the tested ones, ``p_holm`` and ``p_bh``. ``levelling`` has a row
-    per model and metric, as ``comparison.Levelling``, between the groups that are in the gaps;
-    it is empty where fewer than two of them have the metric.
+    per model and metric, as ``Levelling``, between the groups that are in the gaps; it is empty
+    where fewer than two of them have the metric. ``thresholds`` holds each model's.
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"image_id": range(400), "patient_id": range(400)})
+    >>> table["sex"], table["y_true"] = ["f", "m"] * 200, rng.integers(0, 2, 400)
+    >>> first = table.assign(y_score=rng.random(400))
+    >>> other = table.assign(y_score=rng.random(400) / 2 + table["y_true"] / 2)
+    >>> found = compare({"first": first, "other": other}, group="sex", n_boot=100)
+    >>> found.reference, found.n_images, sorted(found.thresholds)
+    ('first', 400, ['first', 'other'])
     """
 
     reference: str

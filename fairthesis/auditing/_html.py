@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from fairthesis import __version__
-from fairthesis.auditing._intake import FEW, Intake
+from fairthesis.auditing._rows import FEW, AuditedRows
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
@@ -52,14 +52,14 @@ def render(
     found: Mapping[str, Any],
     settings: Mapping[str, Any] | None = None,
     chance: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]] | None = None,
-    data: Intake | None = None,
+    data: AuditedRows | None = None,
     explorer: bool = True,
 ) -> str:
     """The page for an audit's dictionary (``FairnessReport.to_dict()``, or a read audit.json).
 
     ``chance`` holds the range of each group's metrics under permutation; ``data`` the rows.
     From the threshold ``explorer`` a row's group, label and score (to 0.01) can be read back: it
-    and the curves leave out groups of fewer than ``intake.FEW`` patients, and it can be left out.
+    and the curves leave out groups of fewer than ``FEW`` patients, and it can be left out.
     """
     settings = settings or {}
     environment = jinja2.Environment(
@@ -124,7 +124,7 @@ def _attribute(
     attribute: str,
     chance: Mapping[str, Mapping[str, tuple[float, float]]],
     floor: int,
-    data: Intake | None,
+    data: AuditedRows | None,
     place: int,
 ) -> dict[str, Any]:
     groups = [

@@ -184,7 +184,12 @@ class Levelling:
     """How a gap changed: through the group that was best, or the one that was worst.
 
     ``levelled_down`` is set where the gap shrank and the better group lost more than the worse
-    one gained.
+    one gained. ``best`` and ``worst`` are the groups with the reference's highest and lowest
+    value; the changes are the other model less the reference.
+
+    >>> down = Levelling("m", "f", -0.05, best_change=-0.06, worst_change=-0.01, levelled_down=True)
+    >>> down.best
+    'm'
     """
 
     best: str

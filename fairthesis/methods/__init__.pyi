@@ -11,6 +11,9 @@ from ._dependence import normalised_hsic as normalised_hsic
 from ._dependence import unbiased_hsic as unbiased_hsic
 from ._discrepancy import conditional_mmd as conditional_mmd
 from ._discrepancy import squared_mmd as squared_mmd
+from ._opposed import OpposedOptions as OpposedOptions
+from ._opposed import SteppedOptions as SteppedOptions
+from ._penalised import Penalised as Penalised
 from ._penalised import PenaltyOptions as PenaltyOptions
 from ._registry import METHODS as METHODS
 from .adversarial import Adversarial as Adversarial
@@ -72,14 +75,17 @@ __all__ = [
     "LastLayerOptions",
     "Method",
     "MethodOptions",
+    "OpposedOptions",
     "Orthogonal",
     "OrthogonalOptions",
+    "Penalised",
     "PenaltyOptions",
     "Projection",
     "ProjectionOptions",
     "Reweighted",
     "ReweightedOptions",
     "Setting",
+    "SteppedOptions",
     "cell_codes",
     "cell_probabilities",
     "column_loss",
