@@ -543,7 +543,7 @@ def test_pieces_are_the_table_read_at_once(tmp_path: Path, monkeypatch: pytest.M
     frame.loc[3580, "patient_id"] = "text among numbers"
     frame["patient_id"] = frame["patient_id"].str.removeprefix("p")
     frame.to_csv(tmp_path / "p.csv", index=False)
-    asked = COLUMNS | {"groups": ["sex*skin"]}
+    asked: dict[str, Any] = COLUMNS | {"groups": ["sex*skin"], "patient": "patient_id"}
     at_once = read_predictions(tmp_path / "p.csv", **asked)
     monkeypatch.setattr(_delimited, "CELLS", 100)  # a piece has 1,000 rows at least
     in_pieces = read_predictions(tmp_path / "p.csv", **asked)
