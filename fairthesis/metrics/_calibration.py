@@ -154,7 +154,7 @@ def ece(
 def ece_debiased(
     y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None, n_bins: int = N_BINS
 ) -> Array:
-    """Root of the debiased squared calibration error, equal-width bins, in [0, 1]; smaller is better.
+    """Root of the debiased squared calibration error over equal-width bins, in [0, 1].
 
     ``sqrt(max(0, sum_k (n_k / n) [(y_k - s_k)^2 - y_k (1 - y_k) / (n_k - 1)]))``, where y_k and s_k
     are the mean label and mean score of bin k (Kumar, Liang and Ma 2019, "Verified Uncertainty

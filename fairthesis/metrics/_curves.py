@@ -52,8 +52,8 @@ def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, n_bins: int = 10) -
         n_bins: Number of equal-width bins.
 
     Returns:
-        Columns ``score`` (mean in the bin), ``rate`` (share of positives), ``low`` and ``high`` (its
-        95 % interval: Wilson 1927, JASA 22) and ``n`` (cases); no row for an empty bin.
+        Columns ``score`` (mean in the bin), ``rate`` (share of positives), ``low`` and ``high``
+        (its 95 % interval: Wilson 1927, JASA 22) and ``n`` (cases); no row for an empty bin.
 
     Raises:
         InputError: Labels or scores cannot be used, or differ in length.
