@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from support.batches import many_sided_cohort
 
+import fairthesis
 from fairthesis import study
 from fairthesis.cli import main
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
 from fairthesis.postprocessing import POSTHOC, RunTables, leace, mean_differences, orthogonalised
 from fairthesis.training._config import TrainConfig
-from fairthesis.training._posthoc import apply_posthoc, read_run
+from fairthesis.training._posthoc import CODE, apply_posthoc, read_run
 from fairthesis.training._train import train
 
 
@@ -266,6 +268,11 @@ def test_a_finished_result_is_left_and_another_is_refused(trained, tmp_path):
     (out / "DONE").unlink()  # killed before its end: made again
     apply_posthoc("orthogonalised", trained, out)
     assert (out / "DONE").exists()
+
+
+def test_the_code_that_decides_a_result_is_there():
+    for name in CODE:  # ``code_fingerprint`` passes over a file that has moved
+        assert (Path(fairthesis.__file__).parent / name).is_file(), name
 
 
 def test_what_cannot_be_used_is_named(trained, tmp_path):
