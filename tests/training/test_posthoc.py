@@ -18,6 +18,7 @@ from fairthesis.cli import main
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
 from fairthesis.postprocessing import POSTHOC, RunTables, leace, mean_differences, orthogonalised
+from fairthesis.study._experiment import OF_RUN
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._posthoc import CODE, apply_posthoc, read_run
 from fairthesis.training._train import train
@@ -235,7 +236,7 @@ def test_the_result_is_a_run_with_the_parents_rows(name, trained, tmp_path):
     assert config["posthoc"] == name and config["parent"]["run"] == "erm-0"
     assert config["parent"]["config"] == json.loads((trained / "config.json").read_text())
     origin = json.loads((out / "provenance.json").read_text())
-    assert set(study._OF_RUN) <= set(origin) and origin["parent"] == "erm-0"
+    assert set(OF_RUN) <= set(origin) and origin["parent"] == "erm-0"
     line = json.loads((out / "log.jsonl").read_text())
     for name, value in line.items():  # its own, not the parent's
         np.testing.assert_equal(origin[f"selected_{name}"], value)
