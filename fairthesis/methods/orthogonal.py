@@ -88,9 +88,9 @@ class Orthogonal(Penalised):
 
     The subspace is accumulated over batches, as in the paper, which re-selects the largest
     singular directions of old basis and new batch. Here a running mean of S'S/n is kept with
-    ``decay``, and its leading eigenvectors are taken: the branch goes on learning, and what it no longer
-    uses must be forgotten. Both embeddings are the outputs of separate heads, whose axes mean
-    nothing to each other, here as in the paper; a sensitive embedding that is smaller than the
+    ``decay``, and its leading eigenvectors are taken: the branch goes on learning, and what it no
+    longer uses must be forgotten. Both embeddings are the outputs of separate heads, whose axes
+    mean nothing to each other, here as in the paper; a sensitive embedding that is smaller than the
     disease embedding lies in its first coordinates.
 
     There must be room beside the subspace: the disease embedding needs more than ``rank``

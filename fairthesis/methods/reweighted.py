@@ -56,10 +56,10 @@ class Reweighted(ERM):
     """ERM with the loss of each image weighted by 1 / P(cell).
 
     ``L = sum_i w_i BCE_i / sum_i w_i`` with ``w_i = (n / (K n_cell))^power``, at most 10, K being
-    the number of cells that have an image. A cell is the first target's class with the groups of all attributes (``cell_codes``). The
-    bound of 10 keeps one image of an empty corner from ruling a batch; an image without a cell
-    (label or group unknown) has weight 1. With several targets an image's weight holds for all of
-    them.
+    the number of cells that have an image. A cell is the first target's class with the groups of
+    all attributes (``cell_codes``). The bound of 10 keeps one image of an empty corner from ruling
+    a batch; an image without a cell (label or group unknown) has weight 1. With several targets an
+    image's weight holds for all of them.
 
     Reference: Kamiran and Calders, Knowledge and Information Systems 2012 (reweighing). Their
     weight n_y n_a / (n n_ya) makes target and groups independent and keeps how common each is; this

@@ -14,8 +14,8 @@ from fairthesis.models._weights import load_weights
 
 # Channel statistics of ImageNet, which torchvision's weights expect.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-#: How images are scaled before the encoder: by fixed statistics, or by each image's own mean in each
-#: channel (see ``FairEncoder``).
+#: How images are scaled before the encoder: by fixed statistics, or with each image's own mean in
+#: each channel subtracted (see ``FairEncoder``).
 INPUT_NORMS = ("fixed", "centred")
 #: Arithmetic of the shared encoder; weights and heads are float32 in both cases.
 PRECISIONS = ("float32", "bfloat16")
@@ -54,8 +54,8 @@ def _resnet(name: str) -> Callable[[int], tuple[nn.Module, int]]:
 
 
 #: Name -> function that takes the number of channels and gives the network without its classifier,
-#: and the number of its features: 2048 for ``resnet50``, 512 for ``resnet18`` (He et al., CVPR 2016,
-#: as in torchvision), 64 for ``small`` (six convolutions, about 70,000 parameters).
+#: and the number of its features: 2048 for ``resnet50``, 512 for ``resnet18`` (He et al., CVPR
+#: 2016, as in torchvision), 64 for ``small`` (six convolutions, about 70,000 parameters).
 BACKBONES: dict[str, Callable[[int], tuple[nn.Module, int]]] = {
     "resnet50": _resnet("resnet50"),
     "resnet18": _resnet("resnet18"),
@@ -153,7 +153,7 @@ class Whitening(nn.Module):
 
 
 def _fold_loaded(module: Whitening, _: object = None) -> None:
-    with suppress(RuntimeError):  # torch's, of what is no covariance: the next batch says it
+    with suppress(RuntimeError):  # torch's, of what is no covariance: the next batch reports it
         module.fold()
 
 

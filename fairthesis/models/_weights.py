@@ -157,7 +157,7 @@ def _state(path: Path) -> dict[str, Any]:
             found: Any = load_file(path)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of older formats; what is wrong is said below
+                warnings.simplefilter("ignore")  # of older formats; what is wrong is reported below
                 found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # its own words say how to load it all the same
         raise InputError(
