@@ -183,7 +183,7 @@ class FairEncoder(nn.Module):
         disease_norm: ``batch``, or ``whitening`` for training with batches of more images than
             ``disease_dim`` (several times as many is better).
         input_norm: ``fixed`` (ImageNet's statistics, or those of grey images), or ``centred``:
-            each image's own mean in each channel is subtracted instead. What is left says
+            each image's own mean in each channel is subtracted instead. What is left shows
             where a picture is darker or redder than itself, and no longer how dark or red it is;
             a simple form of colour constancy (Barata et al., IEEE J-BHI 2015), for lesions.
         precision: ``float32``, or ``bfloat16`` for the shared encoder, with float32 weights and
