@@ -39,7 +39,34 @@ def join_labels(
     target: str | None,
     prefix: str,
 ) -> tuple[pd.DataFrame, list[str], list[str], dict[str, int], str | None]:
-    """Rows with embedding, target and attribute; embedding columns; groups; what is left out."""
+    """Join the embeddings table with a target and an attribute of the predictions table.
+
+    Args:
+        embeddings: ``image_id, patient_id, split`` and numbered columns that begin with ``prefix``.
+        predictions: ``image_id, y_true``, the attribute, and ``target`` if there are several.
+        attribute: the column to be probed.
+        target: which target; None where the table has one.
+        prefix: of the embedding's columns.
+
+    Returns:
+        The rows of ``val`` and ``test`` with embedding, target and attribute, by image; the names
+        of the embedding's columns; the groups; how many rows are left out, by reason; the target.
+
+    Raises:
+        InputError: where a column lacks or does not hold what it must, an image appears twice, a
+            patient is in two splits, no row is left, or there is one group only.
+
+    >>> ids = [1, 2, 3]
+    >>> table = pd.DataFrame({"image_id": ids, "patient_id": ids, "split": "test"})
+    >>> found = join_labels(
+    ...     table.assign(disease_0=[0.1, 0.2, 0.3]),
+    ...     table.assign(y_true=[0, 1, None], sex=["F", "M", "M"]),
+    ...     attribute="sex", target=None, prefix="disease_",
+    ... )
+    >>> rows, columns, groups, left_out, _ = found
+    >>> len(rows), columns, groups, left_out["target not stated"]
+    (2, ['disease_0'], ['F', 'M'], 1)
+    """
     what = "the embeddings table"
     embeddings = as_frame(embeddings, what)
     predictions = as_frame(predictions, "the predictions table")

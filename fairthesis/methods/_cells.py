@@ -20,8 +20,13 @@ def cell_codes(
 ) -> Int[Tensor, " n"]:
     """The cell of each row, 0 to 2 prod(groups) - 1; -1 where any of it is unknown.
 
-    A cell is the *first* target's class with the group of *every* attribute: two targets of three
-    classes each would leave most cells of a medical cohort empty.
+    A cell is the *first* target's class with the group of *every* attribute: the classes of a
+    second target as well would leave most cells of a medical cohort empty.
+
+    Args:
+        targets: 0, 1 or NaN (not stated); only the first column counts.
+        attributes: group numbers, -1 unknown.
+        groups: how many groups each attribute has.
 
     >>> y, a = torch.tensor([[0.0], [1.0], [float("nan")]]), torch.tensor([[1, 0], [2, 1], [0, 0]])
     >>> cell_codes(y, a, [3, 2])

@@ -26,21 +26,40 @@ MAX_WEIGHT = 10.0
 class AdversarialOptions(MethodOptions):
     """Settings of the adversarial encoder.
 
-    ``adversary_weight`` scales all that acts against the attribute, but for the disease loss's own
-    weights (``reweighting``), which are in force wherever it is above 0; 0 is ERM exactly. It
-    is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``. The default weight and
-    an embedding of 4 numbers were chosen on the made chest X-rays; larger weights cost more AUROC
-    and hid no more there.
+    The default weight and an embedding of 4 numbers were chosen on the synthetic chest X-rays;
+    larger weights cost more AUROC and hid no more there.
+
+    Args:
+        adversary_weight: λ, which scales all that acts against the attribute but for
+            ``reweighting``, which is in force wherever λ is above 0; 0 is ERM exactly.
+        confusion_weight: of the confusion loss, relative to λ, as the next two.
+        hsic_weight: of the kernel dependence given the target.
+        covariance_weight: of the squared correlations with the sensitive embedding.
+        reweighting: exponent of the disease loss's weights; 0 weighs all images alike.
+        critic_steps: the critics' steps for each of the encoder's, 1 or more.
+        critic_rate: the critics' learning rate, above 0; no schedule lowers it.
+        reset_every: steps after which one critic, each in turn, starts again.
+        warmup_epochs: epochs at λ = 0.
+        ramp_epochs: epochs in which λ then rises to its value.
+
+    Raises:
+        InputError: for a value out of range.
+
+    >>> AdversarialOptions().adversary_weight, AdversarialOptions().critic_steps
+    (0.3, 5)
+    >>> AdversarialOptions(adversary_weight=-1.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected adversary_weight to be 0 or larger, but got -1.0
     """
 
     adversary_weight: float = 0.3
     confusion_weight: float = 1.0
     hsic_weight: float = 5.0
     covariance_weight: float = 0.0
-    reweighting: float = 0.75  # exponent of the disease loss's weights; 0 weighs all images alike
+    reweighting: float = 0.75
     critic_steps: int = 5
     critic_rate: float = 1e-3
-    reset_every: int = 200  # steps; one critic at a time starts again
+    reset_every: int = 200
     warmup_epochs: int = 3
     ramp_epochs: int = 5
 
@@ -67,7 +86,7 @@ def _given(table: Float[Tensor, "t 2 g"], targets: Float[Tensor, "n t"]) -> Floa
 
 
 class Adversarial(ERM):
-    """Train the disease, train critics to read the attribute, confuse the critics.
+    """Train the disease, train critics to recover the attribute, confuse the critics.
 
     One update, with weights w = 1 / (G P(attribute | target)), at most 10, so that in the weighted
     batch the attribute says nothing about the target:
@@ -84,8 +103,19 @@ class Adversarial(ERM):
     Now and then one critic starts again from random weights, so that the encoder cannot settle
     on fooling three particular networks.
 
-    References: Goodfellow et al., NeurIPS 2014 (adversaries); Zhang, Lemoine and Mitchell, AIES
-    2018 (the target as the adversary's input); Gretton et al., ALT 2005 (HSIC).
+    Reference: the thesis *Towards Fair and Accurate Medical Image Embeddings* (2024), with
+    Goodfellow et al., NeurIPS 2014 (adversaries); Zhang, Lemoine and Mitchell, AIES 2018 (the
+    target as the adversary's input); Gretton et al., ALT 2005 (HSIC).
+
+    >>> from fairthesis.methods import Adversarial, Batch, Setting, cell_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Adversarial(FairEncoder("small", channels=1), Adversarial.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> values["adversary_weight"], sorted(values)[2:5]
+    (0.3, ['covariance', 'critic_auroc', 'critic_loss'])
     """
 
     Options = AdversarialOptions
@@ -195,7 +225,7 @@ class Adversarial(ERM):
 
     @torch.no_grad()
     def critic_auroc(self, z: Tensor, batch: Batch) -> dict[str, float]:
-        """What the critics read in a batch, mean over them: for the log, and no evidence."""
+        """What the critics recover in a batch, mean over them: for the log, and no evidence."""
         inputs = critic_input(z.detach(), batch.targets)
         found = [adversary_auroc(critic(inputs), batch.attributes) for critic in self.critics]
         areas = [values["adversary_auroc"] for values in found if "adversary_auroc" in values]

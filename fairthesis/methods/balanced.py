@@ -14,7 +14,20 @@ from fairthesis.methods.erm import ERM
 
 @dataclass(frozen=True)
 class BalancedOptions(MethodOptions):
-    """``power`` 1 draws every cell equally often, 0 is ERM, between them a compromise."""
+    """How evenly the cells of target and group are drawn.
+
+    Args:
+        power: from 0 to 1. 1 draws every cell equally often, 0 is ERM, between them a compromise.
+
+    Raises:
+        InputError: for a power out of range.
+
+    >>> BalancedOptions()
+    BalancedOptions(power=1.0)
+    >>> BalancedOptions(power=2.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected power to be from 0 to 1, but got 2.0
+    """
 
     power: float = 1.0
 
@@ -30,7 +43,22 @@ class Balanced(ERM):
     the training part has images; an image without a cell (label or group unknown) comes once, as
     in plain training. The order depends on seed and epoch only.
 
+    Loss: that of ``ERM``, on such batches.
+
     Reference: Idrissi et al., CLeaR 2022 (subsampling and reweighting of groups as baselines).
+
+    >>> import torch
+    >>> from fairthesis.methods import Batch, Setting, cell_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = (torch.arange(400)[:, None] < 40).float(), torch.arange(400)[:, None] % 2
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Balanced(FairEncoder("small", channels=1), BalancedOptions(), setting)
+    >>> order = method.order(epoch=0)
+    >>> len(order), round(float(y.mean()), 1), round(float(y[order].mean()), 1)
+    (400, 0.1, 0.5)
+    >>> rows = order[:16]
+    >>> sorted(method.update(Batch(torch.rand(16, 1, 16, 16), y[rows], a[rows])))
+    ['disease_loss', 'sensitive_loss']
     """
 
     Options = BalancedOptions

@@ -18,12 +18,22 @@ class DomainIndependent(ERM):
     In training, a row is scored by the head of its group: BCE(w_a·z + b_a, y), mean over
     attributes; a row whose group is unknown is scored by the mean of that attribute's heads.
     In use, the group is not needed: the heads' logits are summed over the groups (the paper's
-    sum of logits). We divide the sum by the number of heads, which changes no ranking and keeps the
-    scores on the scale of one head. A group without a training image has no head to be counted
+    sum of logits). The sum is divided by the number of heads, which changes no ranking and keeps
+    the scores on the scale of one head. A group without a training image has no head to be counted
     (one that was never trained would add noise). A mean of linear heads is a linear head, so it is
     stored as the model's ``disease_classifier`` after every step.
 
     Reference: Wang et al., CVPR 2020, "Towards Fairness in Visual Recognition", section 4.4.
+
+    >>> from fairthesis.methods import cell_probabilities
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = DomainIndependent(FairEncoder("small", channels=1), MethodOptions(), setting)
+    >>> sorted(method.update(Batch(torch.rand(16, 1, 16, 16), y, a)))
+    ['disease_loss', 'sensitive_loss']
+    >>> one_per_group = method.heads[0].weight  # of the first attribute, which has two groups
+    >>> torch.allclose(method.model.disease_classifier.weight, one_per_group.mean(0))
+    True
     """
 
     summary = "one classifier per group on a shared encoder, logits averaged over groups"

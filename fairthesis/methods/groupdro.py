@@ -18,7 +18,21 @@ from fairthesis.models import FairEncoder
 
 @dataclass(frozen=True)
 class GroupDROOptions(MethodOptions):
-    """``step_size`` is η of the group weights, ``adjustment`` the C of C / sqrt(n_cell)."""
+    """How fast the weights of the cells move, and how small cells are adjusted for.
+
+    Args:
+        step_size: η of the cells' weights, 0 or more; at 0 all cells keep the same weight.
+        adjustment: C of the term C / sqrt(n_cell), 0 or more; 0 is no adjustment.
+
+    Raises:
+        InputError: for a value out of range.
+
+    >>> GroupDROOptions()
+    GroupDROOptions(step_size=0.01, adjustment=0.0)
+    >>> GroupDROOptions(step_size=-1.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected step_size to be 0 or larger, but got -1.0
+    """
 
     step_size: float = 0.01
     adjustment: float = 0.0
@@ -48,6 +62,17 @@ class GroupDRO(ERM):
     a cell (label or group unknown) are left out, since no group is theirs.
 
     Reference: Sagawa et al., ICLR 2020, algorithm 1 and section 3.3 (adjustment).
+
+    >>> from fairthesis.methods import cell_probabilities
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> options = GroupDROOptions(step_size=0.5)
+    >>> method = GroupDRO(FairEncoder("small", channels=1), options, setting)
+    >>> method.cell_weights.tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> values["largest_cell_weight"] > 0.25, round(float(method.cell_weights.sum()), 3)
+    (True, 1.0)
     """
 
     Options = GroupDROOptions

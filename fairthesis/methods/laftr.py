@@ -25,9 +25,16 @@ def laftr_objective(
         L = sum_cg (mean over cell (c, g) of p_g - 1/G)
 
     where p is the adversary's softmax. With two groups ``|h - a| = 1 - p_a``, and this is the
-    paper's ``2 - sum_cg mean |h - a|``. An adversary that says the same of every row has L = 0; one
-    that is always right has 2 (G - 1). Each cell counts the same, whatever its size. Mean over
+    paper's ``2 - sum_cg mean |h - a|``. An adversary that answers the same for every row has L = 0;
+    one that is always right has 2 (G - 1). Each cell counts the same, whatever its size. Mean over
     targets and attributes.
+
+    Args:
+        logits: the adversary's, one tensor for each attribute.
+        targets: 0, 1 or NaN (not stated, and then in no cell).
+        attributes: group numbers, -1 unknown (in no cell), shape (n, attributes).
+
+    Reference: Madras et al., ICML 2018, section 4.2.
 
     >>> logits = [torch.tensor([[9.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [-9.0, 9.0]])]
     >>> y, a = torch.tensor([[0.0], [0.0], [1.0], [1.0]]), torch.tensor([[0], [1], [0], [1]])
@@ -57,6 +64,16 @@ class LAFTR(Opposed):
     as large ones. The paper's reconstruction term is not used.
 
     Reference: Madras et al., ICML 2018 (section 4.2, L_Adv^EO).
+
+    >>> from fairthesis.methods import LAFTR, Batch, Setting, cell_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = LAFTR(FairEncoder("small", channels=1), LAFTR.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> -2 <= values["penalty"] <= 2, values["weight"]  # the objective, which is bounded
+    (True, 1.0)
     """
 
     Options = SteppedOptions

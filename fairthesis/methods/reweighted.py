@@ -19,7 +19,20 @@ MAX_WEIGHT = 10.0
 
 @dataclass(frozen=True)
 class ReweightedOptions(MethodOptions):
-    """``power`` 1 makes every cell count the same, 0 is ERM, between them a compromise."""
+    """How evenly the cells of target and group count in the loss.
+
+    Args:
+        power: from 0 to 1. 1 makes every cell count the same, 0 is ERM, between them a compromise.
+
+    Raises:
+        InputError: for a power out of range.
+
+    >>> ReweightedOptions()
+    ReweightedOptions(power=1.0)
+    >>> ReweightedOptions(power=-0.5)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected power to be from 0 to 1, but got -0.5
+    """
 
     power: float = 1.0
 
@@ -42,14 +55,25 @@ def cell_weights(counts: Int[Tensor, " c"], power: float = 1.0) -> Float[Tensor,
 class Reweighted(ERM):
     """ERM with the loss of each image weighted by 1 / P(cell).
 
-    A cell is the first target's class with the groups of all attributes (``cell_codes``). The
-    weight is n / (K n_cell), at most 10, so that one image of an empty corner does not rule a
-    batch; an image without a cell (label or group unknown) has weight 1. With several targets an
+    ``L = sum_i w_i BCE_i / sum_i w_i`` with ``w_i = (n / (K n_cell))^power``, at most 10, K being
+    the number of cells that have an image. A cell is the first target's class with the groups of
+    all attributes (``cell_codes``). The bound of 10 keeps one image of an empty corner from ruling
+    a batch; an image without a cell (label or group unknown) has weight 1. With several targets an
     image's weight holds for all of them.
 
     Reference: Kamiran and Calders, Knowledge and Information Systems 2012 (reweighing). Their
     weight n_y n_a / (n n_ya) makes target and groups independent and keeps how common each is; this
     one makes all cells count alike.
+
+    >>> from fairthesis.methods import cell_probabilities
+    >>> y, a = (torch.arange(40)[:, None] < 10).float(), torch.zeros(40, 1, dtype=torch.long)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Reweighted(FairEncoder("small", channels=1), ReweightedOptions(), setting)
+    >>> batch = Batch(torch.rand(16, 1, 16, 16), y[:16], a[:16])
+    >>> sorted(method.update(batch))
+    ['disease_loss', 'sensitive_loss']
+    >>> method.row_weights(batch)[[0, 15]]  # a case, of which there are fewer, and another
+    tensor([2.0000, 0.6667])
     """
 
     Options = ReweightedOptions
