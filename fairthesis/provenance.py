@@ -87,8 +87,12 @@ def code_fingerprint(modules: tuple[str, ...] = TRAINING) -> str:
         file
         for name in modules
         for file in ([_ROOT / name] if name.endswith(".py") else (_ROOT / name).rglob("*.py"))
-        if file.is_file()
     ]
+    gone = [name for name in modules if not (_ROOT / name).exists()]
+    if gone:  # a file that moved must not fall out of the fingerprint unseen
+        raise ValueError(
+            f"No {', '.join(gone)} in {_ROOT}: expected files or rooms of the package."
+        )
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.relative_to(_ROOT).as_posix().encode())

@@ -48,6 +48,10 @@ class Penalised(ERM):
     """One step down ``BCE + λ penalty(z)``, λ being the ramped ``weight``.
 
     Subclasses give ``penalty``. While λ is 0 the step is ERM's, to the bit.
+
+    >>> from fairthesis.methods import METHODS
+    >>> sorted(name for name, kind in METHODS.items() if issubclass(kind, Penalised))[-3:]
+    ['mmd', 'orthogonal', 'projection']
     """
 
     Options = PenaltyOptions

@@ -29,6 +29,9 @@ class Normal:
         ci: Ends of its interval, ``value`` plus and minus a multiple of the error; not cut off at 0
             or 1.
         p_value: Two-sided, for no difference (paired) or an AUROC of 0.5 (single).
+
+    >>> Normal(0.1, 0.04, ci=(0.02, 0.18), p_value=0.012).ci
+    (0.02, 0.18)
     """
 
     value: float

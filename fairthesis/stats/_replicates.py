@@ -426,7 +426,26 @@ def permuted_groups(
 
 @dataclass(frozen=True)
 class Permuted:
-    """The groups of one permutation, a ``Summary``: every array has a value per group."""
+    """The groups of one permutation, a ``Summary``: every array has a value per group.
+
+    Attributes:
+        confusion: True and false positives, true and false negatives at the threshold.
+        auroc: Area under the ROC curve; NaN where a group lacks a class.
+        brier: Mean of (score - label) squared.
+        bins: Cases, sum of scores and positives of each calibration bin, shape (groups, bins).
+        noise: 1, a sample's own sampling noise (``metrics.ece_debiased_from_bins``).
+
+    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
+    >>> def positives(found):
+    ...     tp, _, _, fn = found.confusion
+    ...     return tp + fn
+    >>> sex = np.array([0, 0, 1, 1], np.uint8)
+    >>> null = permuted_groups(
+    ...     y, s, np.arange(4), sex, 0.5, {"positives": positives}, 2, seed=0, stream="sex"
+    ... )
+    >>> null["positives"].sum(axis=1).tolist()
+    [2.0, 2.0]
+    """
 
     confusion: tuple[Array, Array, Array, Array]
     auroc: Array
