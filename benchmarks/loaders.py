@@ -23,7 +23,7 @@ import pandas as pd
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from made_layouts import LAYOUTS, picture, write_rows  # noqa: E402
+from support.layouts import LAYOUTS, picture, write_rows  # noqa: E402
 
 from fairthesis import datasets  # noqa: E402
 from fairthesis.data import Cohort  # noqa: E402

@@ -21,15 +21,42 @@ Render = Callable[[NDArray[np.intp], int], NDArray[np.uint8]]
 class Cohort:
     """A table of images that a model can be trained on and audited with.
 
-    ``frame`` has one row per image and the columns ``image_id`` (unique string), ``patient_id``
-    (string), ``split`` (``train``, ``val``, ``test``), one float column per target (1 present,
-    0 absent, NaN not stated), one string column per attribute (null where unknown; an
-    intersection ``sex*age_group`` has none of its own), and either
-    ``path`` (relative to ``root``, for images in files) or none (for images that ``render``
-    makes). ``left_out`` counts the rows of the source that are not in the frame, by reason.
+    Attributes:
+        name: the data set's name, which is part of messages and of the cache's folder.
+        frame: one row per image, with the columns ``image_id`` (unique string), ``patient_id``
+            (string), ``split`` (``train``, ``val``, ``test``), one float column per target (1
+            present, 0 absent, NaN not stated), one string column per attribute (null where unknown;
+            an intersection ``sex*age_group`` has none of its own), and ``path`` (relative to
+            ``root``) where the images are in files.
+        targets: the columns of the targets, the main one first.
+        attributes: the columns of the attributes, or intersections ``a*b`` of them.
+        channels: 1 for grey images, 3 for colour.
+        root: the folder that ``path`` is relative to.
+        render: ``render(rows, size)`` gives uint8 images of shape (len(rows), size, size, channels)
+            for row positions ``rows`` of the frame; None for images in files.
+        left_out: the rows of the source that are not in the frame, counted by reason.
 
-    ``render(rows, size)`` gives uint8 images of shape (len(rows), size, size, channels) for row
-    positions ``rows`` of the frame.
+    Raises:
+        InputError: for a missing column, no rows, an ``image_id`` that repeats, another split, and
+            a patient in more than one split.
+
+    >>> frame = pd.DataFrame(
+    ...     {
+    ...         "image_id": ["1", "2", "3", "4"],
+    ...         "patient_id": ["a", "a", "b", "c"],
+    ...         "split": ["train", "train", "val", "test"],
+    ...         "path": ["1.png", "2.png", "3.png", "4.png"],
+    ...         "opacity": [1.0, 0.0, np.nan, 1.0],
+    ...         "sex": ["F", "F", "M", None],
+    ...     }
+    ... )
+    >>> cohort = Cohort("mine", frame, ("opacity",), ("sex",), root=Path("images"))
+    >>> cohort.groups("sex"), cohort.codes("sex").tolist(), cohort.labels("opacity").tolist()
+    (['F', 'M'], [0, 0, 1, -1], [1.0, 0.0, nan, 1.0])
+    >>> Cohort("mine", frame.assign(patient_id="a"), ("opacity",), ("sex",))
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: Patient 'a' of the cohort mine is in more than one split: ...
     """
 
     name: str
@@ -89,7 +116,8 @@ class Cohort:
         ``attribute`` is one of the cohort's, or an intersection of any number of them, joined by
         ``*``: its groups are named ``F * 80+``, and an image is unknown where any part is.
 
-        Raises ``InputError`` where the cohort has no such attribute.
+        Raises:
+            InputError: where the cohort has no such attribute.
         """
         known = self._columns()
         for part in attribute_parts(self.frame, attribute):
@@ -109,7 +137,11 @@ class Cohort:
         return values.codes.astype(np.int64)
 
     def labels(self, target: str) -> NDArray[np.float32]:
-        """The target as floats 0, 1 or NaN, shape (n_images,)."""
+        """The target as floats 0, 1 or NaN, shape (n_images,).
+
+        Raises:
+            InputError: where the cohort has no such target.
+        """
         if target not in self.targets:
             raise unknown(f"target of {self.name}", target, self.targets)
         return self.frame[target].to_numpy(dtype=np.float32)

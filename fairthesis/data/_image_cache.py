@@ -33,19 +33,70 @@ _verified: dict[Path, tuple[int, ...]] = {}  # whose checksums were compared in 
 
 
 class OutsideFolderWarning(UserWarning):
-    """Images of a data set that links lead out of its folder."""
+    """Images of a data set that links lead out of its folder; they are read where they lie.
+
+    Where the links are meant, ``warnings.simplefilter("ignore", OutsideFolderWarning)`` silences
+    it.
+
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from PIL import Image
+    >>> from fairthesis.data import prepared_images
+    >>> row = {"image_id": ["1"], "patient_id": ["a"], "split": ["test"], "path": ["1.png"]}
+    >>> with tempfile.TemporaryDirectory() as name, warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     home = Path(name) / "home"
+    ...     home.mkdir()
+    ...     Image.new("L", (20, 20)).save(Path(name) / "elsewhere.png")
+    ...     (home / "1.png").symlink_to(Path(name) / "elsewhere.png")
+    ...     cohort = Cohort("mine", pd.DataFrame(row), (), (), root=home)
+    ...     images, ok = prepared_images(cohort, 16, Path(name) / "cache")
+    >>> [one.category.__name__ for one in caught], ok.tolist()
+    (['OutsideFolderWarning'], [True])
+    """
 
 
 class DamagedCacheWarning(UserWarning):
-    """Decoded images whose checksum is wrong and that are decoded again."""
+    """Decoded images whose checksum was wrong; they were decoded again and are right now.
+
+    >>> import tempfile
+    >>> from fairthesis import datasets
+    >>> from fairthesis.data import prepared_images
+    >>> cohort = datasets.load("synthetic-cxr", n_train=4, n_val=2, n_test=2)
+    >>> with tempfile.TemporaryDirectory() as name, warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     before = prepared_images(cohort, 16, name)[0].copy()
+    ...     file = next(Path(name).rglob("images.npy"))
+    ...     content = bytearray(file.read_bytes())
+    ...     content[200] ^= 1  # a bit of the first image
+    ...     _ = file.write_bytes(content)
+    ...     after = prepared_images(cohort, 16, name)[0].copy()
+    >>> [one.category.__name__ for one in caught], bool((before == after).all())
+    (['DamagedCacheWarning'], True)
+    """
 
 
 def cache_folder(cohort: Cohort, size: int, cache_dir: str | Path | None = None) -> Path:
-    """Where the images of a cohort at ``size`` are kept.
+    """Where the images of a cohort at ``size`` are kept; nothing is read or made.
 
     The name holds the cohort's fingerprint and, for images in files, a digest of their names. In
     it lie an array for each content that the files had, and for each folder of data what was found
     in its files; for images that are drawn one array.
+
+    Args:
+        cohort: the cohort.
+        size: the images' edge in pixels.
+        cache_dir: the folder of all caches; by default ``$FAIRTHESIS_CACHE``, else
+            ``$XDG_CACHE_HOME/fairthesis``, else ``~/.cache/fairthesis``.
+
+    Raises:
+        InputError: where none is given and the user has no home folder.
+
+    >>> from fairthesis import datasets
+    >>> cohort = datasets.load("synthetic-cxr", n_train=4, n_val=2, n_test=2)
+    >>> folder = cache_folder(cohort, 64, "cache")
+    >>> folder.name == f"synthetic-cxr-{cohort.fingerprint()}-64-v2", folder.exists()
+    (True, False)
     """
     what = cohort.fingerprint()
     if cohort.render is None:

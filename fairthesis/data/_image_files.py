@@ -93,7 +93,7 @@ def same_file(a: Records, b: Records) -> NDArray[np.bool_]:
 
 
 def read(path: str, size: int, channels: int) -> tuple[Told, Pixels | str]:
-    """What is told of a file and its pixels, or the reason why there are none, from one reading."""
+    """What is recorded of a file, and its pixels or why there are none, from one reading."""
     try:
         with open_file(path) as handle:
             told, source = _digested(handle)
@@ -103,7 +103,7 @@ def read(path: str, size: int, channels: int) -> tuple[Told, Pixels | str]:
 
 
 def content_of(path: str) -> Told:
-    """What is told of a file, with the digest of its content."""
+    """What is recorded of a file, with the digest of its content."""
     try:
         with open_file(path) as handle:
             return _digested(handle)[0]
@@ -112,7 +112,7 @@ def content_of(path: str) -> Told:
 
 
 def _digested(handle: BinaryIO) -> tuple[Told, BinaryIO]:
-    """What is told of an open file, and its bytes once more from the start."""
+    """What is recorded of an open file, and its bytes once more from the start."""
     before = os.fstat(handle.fileno())
     source = handle
     if before.st_size <= AT_ONCE:

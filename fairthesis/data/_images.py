@@ -35,7 +35,19 @@ __all__ = [
 
 
 class UnreadableImageWarning(UserWarning):
-    """Images of a cohort that could not be decoded and are left out."""
+    """Images of a cohort that could not be decoded and are left out (the mask is False there).
+
+    With ``strict`` the first of them is an ``InputError`` instead.
+
+    >>> import tempfile
+    >>> frame = pd.DataFrame({"image_id": ["1"], "patient_id": ["a"], "split": ["train"]})
+    >>> with tempfile.TemporaryDirectory() as name, warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     lost = Cohort("mine", frame.assign(path="gone.png"), (), (), root=Path(name))
+    ...     images, ok = prepared_images(lost, 16, Path(name) / "cache")
+    >>> ok.tolist(), str(caught[0].message)
+    ([False], "1 of 1 images of mine cannot be read: 'gone.png' (no such file). Left out.")
+    """
 
 
 def prepared_images(
@@ -49,18 +61,38 @@ def prepared_images(
 ) -> tuple[Pixels, NDArray[np.bool_]]:
     """The images of a cohort at ``size`` pixels, decoded or drawn once and then read from disk.
 
-    Returns the images, uint8 of shape (n_images, size, size, channels) in the order of the
-    frame, memory-mapped, and a mask of shape (n_images,): False where an image is missing or
-    cannot be decoded (its pixels are 0). Those are named in an ``UnreadableImageWarning`` and in
-    ``unreadable``; with ``strict`` the first of them is an ``InputError``.
-
     Files are turned upright by their EXIF tag, resized so that the short side fits and cropped at
     the centre; transparency is dropped, and 16-bit grey is stretched from its own minimum and
-    maximum. The cache (``cache_dir``, else ``$FAIRTHESIS_CACHE``, else ``~/.cache/fairthesis``) is
-    keyed by the cohort, the content of its files and the size: a file that changed is decoded
-    again, and copies of a data set share what is the same in them. Every image has a checksum,
-    compared at the first opening in a process; what is damaged is decoded again, with a
-    ``DamagedCacheWarning``. A killed call is resumed where it stopped.
+    maximum. The cache is keyed by the cohort, the content of its files and the size: a file that
+    changed is decoded again, and copies of a data set share what is the same in them. Every image
+    has a checksum, compared at the first opening in a process; what is damaged is decoded again,
+    with a ``DamagedCacheWarning``. A killed call is resumed where it stopped.
+
+    Args:
+        cohort: the cohort.
+        size: the edge in pixels, 8 or larger.
+        cache_dir: the folder of all caches, as of ``cache_folder``.
+        workers: threads that decode; by default one per core, at most 8.
+        progress: show a progress bar.
+        strict: refuse images that cannot be read instead of leaving them out.
+
+    Returns:
+        The images, uint8 of shape (n_images, size, size, channels) in the order of the frame,
+        memory-mapped; and a mask of shape (n_images,), False where an image is missing or cannot be
+        decoded. Its pixels are 0, and it is named in an ``UnreadableImageWarning`` and by
+        ``unreadable_images``.
+
+    Raises:
+        InputError: for a path that leaves the data set's folder, a cache that cannot be written or
+            is full, a size below 8, and with ``strict`` for an image that cannot be read.
+
+    >>> import tempfile
+    >>> from fairthesis import datasets
+    >>> cohort = datasets.load("synthetic-derm", n_train=4, n_val=2, n_test=2)
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     images, ok = prepared_images(cohort, 32, name)
+    ...     images.shape, images.dtype.name, bool(ok.all())
+    ((8, 32, 32, 3), 'uint8', True)
     """
     cache = Cache(cohort, size, cache_dir, workers, progress)
     store, records = cache.opened()
@@ -89,7 +121,19 @@ def images_fingerprint(
 
     That of ``cohort.fingerprint()`` where images are drawn, since it holds all that they depend on.
     The images are prepared if they are not, which reads the files anyway; afterwards only files
-    that changed are read.
+    that changed are read. The arguments are those of ``prepared_images``.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> frame = pd.DataFrame({"image_id": ["1"], "patient_id": ["a"], "split": ["test"]})
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     cohort = Cohort("mine", frame.assign(path="1.png"), (), (), root=Path(name))
+    ...     Image.new("L", (20, 20), 90).save(Path(name) / "1.png")
+    ...     before = images_fingerprint(cohort, 16, Path(name) / "cache")
+    ...     Image.new("L", (20, 20), 91).save(Path(name) / "1.png")
+    ...     after = images_fingerprint(cohort, 16, Path(name) / "cache")
+    >>> len(before), before == after  # the table is the same, one pixel's value is not
+    (16, False)
     """
     if cohort.render is not None:
         return cohort.fingerprint()
@@ -101,6 +145,24 @@ def images_fingerprint(
 def unreadable_images(
     cohort: Cohort, size: int, cache_dir: str | Path | None = None
 ) -> pd.DataFrame:
-    """``image_id, path, reason`` of the images that ``prepared`` could not read."""
+    """Which images ``prepared_images`` could not read, and why.
+
+    Returns:
+        A row per image with the columns ``image_id``, ``path`` and ``reason`` (all text); no rows
+        where all could be read, or where the images were not prepared at this size yet.
+
+    >>> import tempfile
+    >>> frame = pd.DataFrame(
+    ...     {"image_id": ["1"], "patient_id": ["a"], "split": ["test"], "path": ["1.png"]}
+    ... )
+    >>> with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", UnreadableImageWarning)
+    ...     cohort = Cohort("mine", frame, (), (), root=Path(name))
+    ...     (Path(name) / "1.png").touch()
+    ...     images, ok = prepared_images(cohort, 16, Path(name) / "cache")
+    ...     table = unreadable_images(cohort, 16, Path(name) / "cache")
+    >>> table["image_id"].tolist(), table["reason"].iloc[0].partition(":")[0]
+    (['1'], 'cannot identify image file')
+    """
     cache = Cache(cohort, size, cache_dir)
     return read_reasons(cache.remembered())

@@ -1,4 +1,4 @@
-"""What the parts of a split share: patients, lesions, images, near-duplicates."""
+"""Overlap between the parts of a split: patients, lesions, images, near-duplicates."""
 
 from __future__ import annotations
 
@@ -17,14 +17,25 @@ from fairthesis.inputs import require_columns
 
 DISTANCE = 14  # of 256 bits: copies saved again or resized differ by less, other pictures by more
 EDGE = 16
+#: Columns of the tables of overlap: the key, its value, the parts joined by ``+``, how many rows.
 OVERLAP_COLUMNS = ("kind", "value", "splits", "rows")
 
 
 def shared_values(frame: pd.DataFrame, keys: Sequence[str], split: str = "split") -> pd.DataFrame:
-    """One row per value of a key (patient, lesion, image) that lies in more than one part.
+    """The values of a key (patient, lesion, image) that lie in more than one part of a split.
 
-    Columns ``kind`` (the key), ``value``, ``splits`` (as ``test+train``) and ``rows``. Null
-    values are nobody's and shared by nobody.
+    Args:
+        frame: one row per image.
+        keys: columns whose values no two parts may share. Null values are nobody's and shared by
+            nobody.
+        split: the column of the parts.
+
+    Returns:
+        One row per such value, with ``OVERLAP_COLUMNS``: ``kind`` (the key), ``value``, ``splits``
+        (as ``test+train``) and ``rows``. No rows where the parts are disjoint.
+
+    Raises:
+        InputError: for no key, a column that is missing or empty, and a table of one part.
 
     >>> table = pd.DataFrame({"patient_id": ["a", "a", "b"], "split": ["train", "test", "test"]})
     >>> shared_values(table, ["patient_id"]).values.tolist()
@@ -47,7 +58,18 @@ def shared_values(frame: pd.DataFrame, keys: Sequence[str], split: str = "split"
 
 
 def split_parts(frame: pd.DataFrame, split: str) -> pd.Series:
-    """The part of each row as text; refuses a table of one part, in which nothing can be shared."""
+    """The part of each row as text, null where it is not stated.
+
+    Raises:
+        InputError: for a table of one part, in which nothing can be shared.
+
+    >>> split_parts(pd.DataFrame({"fold": [1, 2, 2]}), "fold").tolist()
+    ['1', '2', '2']
+    >>> split_parts(pd.DataFrame({"fold": [1, 1]}), "fold")
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: The column 'fold' has only '1': expected the parts of a split, ...
+    """
     parts = inputs.text_column(frame[split]).rename(split)
     names = sorted(parts.dropna().unique())
     if len(names) < 2:
@@ -60,7 +82,7 @@ def split_parts(frame: pd.DataFrame, split: str) -> pd.Series:
 
 
 def difference_hash(path: Path) -> NDArray[np.bool_] | None:
-    """256 bits: whether each of 16 x 16 cells is brighter than its left neighbour.
+    """256 bits: whether each field of a 16 x 16 grid is brighter than its left neighbour.
 
     None for a file that cannot be read and for a flat picture, which resembles every other.
     """
@@ -77,8 +99,35 @@ def near_duplicates(
 ) -> tuple[pd.DataFrame, int]:
     """Pairs of pictures in different parts whose hashes differ in ``distance`` bits or fewer.
 
-    Columns ``kind``, ``value`` (both file names), ``splits``, ``rows`` (2), the nearest first;
-    and the number of files that could not be compared. All pairs are compared, in blocks.
+    The hash is the difference hash (Krawetz, *Kind of like that*, hackerfactor.com, 2013) on a grid
+    of 16 x 16 fields, 256 bits: whether each field is brighter than its left neighbour. All pairs
+    are compared, in blocks, which takes time and memory with the square of their number.
+
+    Args:
+        paths: the image files.
+        splits: the part of each.
+        distance: how many bits may differ, from 0 to 127. Copies that were saved again or resized
+            differ by less than the default, other pictures by more.
+
+    Returns:
+        A row per pair with ``OVERLAP_COLUMNS`` (``kind`` holds the bits, ``value`` both file names,
+        ``rows`` is 2), the nearest first; and the number of files that could not be compared
+        (missing, unreadable or flat).
+
+    Raises:
+        InputError: for a distance out of its range, and where no file can be compared.
+
+    >>> import tempfile
+    >>> rng = np.random.default_rng(0)
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     picture = Image.fromarray(rng.integers(0, 256, (17, 17), dtype=np.uint8))
+    ...     files = [Path(name) / file for file in ("a.png", "b.jpg", "c.png")]
+    ...     picture.resize((170, 170)).save(files[0])
+    ...     picture.resize((170, 170)).save(files[1])  # the same picture as JPEG
+    ...     picture.rotate(90).resize((170, 170)).save(files[2])
+    ...     table, skipped = near_duplicates(files, ["train", "test", "test"])
+    >>> table["value"].tolist(), table["splits"].tolist(), skipped
+    (['a.png ~ b.jpg'], ['test+train'], 0)
     """
     if not 0 <= distance < EDGE * EDGE // 2:
         raise InputError(

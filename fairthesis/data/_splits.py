@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from fairthesis.errors import InputError
 from fairthesis.inputs import SPLITS, group_values, require_columns, text_column
 
+#: Shares of the images for train, val and test where a data set has no split of its own.
 FRACTIONS = (0.6, 0.2, 0.2)
 
 
@@ -50,16 +51,32 @@ def split_by_patient(
     seed: int = 0,
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> NDArray[np.str_]:
-    """``train``, ``val`` or ``test`` for each row, shape (n,), disjoint in every key.
+    """``train``, ``val`` or ``test`` for each row, disjoint in every key.
 
-    Whole components (see ``connected``) are dealt out within strata: the combinations of the
-    columns ``strata`` (targets and attributes, or intersections ``a*b``, null being a value of
-    its own), a component counting for the stratum that its rarest row belongs to. Each goes to the
-    part that is furthest behind its share of the images. The order of the rows has no influence.
+    Whole components (rows that share a value of any key, directly or over others) are dealt out
+    within strata, a component counting for the stratum that its rarest row belongs to. Each goes to
+    the part that is furthest behind its share of the images. The order of the rows has no
+    influence.
+
+    Args:
+        frame: one row per image.
+        keys: columns whose values no two parts may share, as of patients and lesions; a null shares
+            nothing.
+        strata: the strata are the combinations of these columns: targets and attributes, or
+            intersections ``a*b``, null being a value of its own.
+        seed: of the order in which components are dealt.
+        fractions: shares of train, val and test, which sum to 1.
+
+    Returns:
+        Text of shape (n,).
+
+    Raises:
+        InputError: for fractions that are no shares, and for a column that is missing.
 
     >>> table = pd.DataFrame({"patient_id": list("aabbccdde"), "y": [1, 1, 0, 0, 0, 1, 0, 0, 1]})
-    >>> pd.crosstab(table["patient_id"], split_by_patient(table)).gt(0).sum(axis=1).max()
-    np.int64(1)
+    >>> split = split_by_patient(table, strata=["y"])
+    >>> int(pd.Series(split).groupby(table["patient_id"]).nunique().max())  # parts of a patient
+    1
     """
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise InputError(

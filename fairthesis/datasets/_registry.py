@@ -1,4 +1,4 @@
-"""Data sets: one file each, ``load(root, ...) -> Cohort``, and the table ``DATASETS`` of them."""
+"""Data sets: one file each, ``load(root, ...) -> Cohort``, and ``DATASETS``, the dict of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fairthesis.datasets.synthetic._planting import Mechanisms
 from fairthesis.errors import unknown
 from fairthesis.inputs import Range, fit_option, parameter_kinds, typed_option
 
+#: The type of a seed: an integer from 0 to 2**32 - 1, as numpy's older generators take it.
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
 
 
@@ -70,18 +71,29 @@ def _accepted(home: Any) -> dict[str, Any]:
     return dict(sorted((planted | own).items()))
 
 
+#: Data set -> its loader, called as ``loader(root, seed=0, **options)``; its file is imported then.
 DATASETS: dict[str, Loader] = {name: _lazy(name) for name in FILES}
 
 
 def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
-    """The cohort ``name``; ``root`` is the folder of the data set's official release.
+    """The cohort ``name``, read from its official release or drawn.
 
-    ``seed`` decides the split (and, for synthetic cohorts, the patients); ``options`` are those of
-    the data set's own ``load``. Raises ``InputError`` for an unknown name or option, and for a
-    folder that is missing or lacks the table.
+    Args:
+        name: one of ``DATASETS``.
+        root: the folder of the data set's official release; None for a synthetic cohort.
+        seed: of the split and, for synthetic cohorts, of the patients.
+        options: those of the data set's own ``load`` (``option_names``).
+
+    Raises:
+        InputError: for an unknown name or option, an option of another type, and a folder that is
+            missing or lacks the table or the images.
 
     >>> len(load("synthetic-cxr", n_train=20, n_val=10, n_test=10))
     40
+    >>> load("nih-cxr14", "no/such/folder")
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: No such folder: 'no/such/folder'. Expected the release of ...
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
@@ -89,14 +101,29 @@ def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options:
 
 
 def option_names(name: str) -> list[str]:
-    """The options that ``load(name, ...)`` accepts."""
+    """The options that ``load(name, ...)`` accepts, in alphabetical order.
+
+    Raises:
+        InputError: for an unknown name.
+
+    >>> option_names("ham10000")
+    ['age_cuts', 'fractions', 'target']
+    """
     return list(_accepted(_home(name)))
 
 
 def typed_options(name: str, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
     """The options ``given`` to ``load(name, ...)``, each of the type that its annotation says.
 
-    ``text`` says that they are text still, as on a command line. Nothing is read.
+    Nothing is read.
+
+    Args:
+        name: one of ``DATASETS``.
+        given: option -> value.
+        text: the values are text still, as on a command line.
+
+    Raises:
+        InputError: for an unknown name or option, and a value of another type or out of its range.
 
     >>> typed_options("nih-cxr14", {"age_cuts": "40,60", "target": "effusion"}, text=True)
     {'age_cuts': [40, 60], 'target': 'effusion'}
@@ -105,12 +132,26 @@ def typed_options(name: str, given: Mapping[str, Any], *, text: bool = False) ->
 
 
 def about(name: str) -> str:
-    """What the data set's file says: images, labels, pitfalls, licence, access, citation."""
+    """What the data set's file says: images, labels, pitfalls, licence, access, citation.
+
+    Raises:
+        InputError: for an unknown name.
+
+    >>> print(about("ddi").splitlines()[0])
+    DDI (Diverse Dermatology Images): 656 clinical images of 570 patients. Layout unverified.
+    """
     return _home(name).__doc__ or ""
 
 
 def needs_root(name: str) -> bool:
-    """Whether the data set is read from files; the made ones are not."""
+    """Whether the data set is read from files; synthetic ones are not.
+
+    Raises:
+        InputError: for an unknown name.
+
+    >>> [name for name in DATASETS if not needs_root(name)]
+    ['synthetic-cxr', 'synthetic-derm']
+    """
     return not name.startswith("synthetic-") and _home(name) is not None
 
 

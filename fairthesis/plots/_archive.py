@@ -15,7 +15,7 @@ from fairthesis.study import Results, headline_intervals, headline_numbers
 from fairthesis.study import ablation_table as of_ablation
 
 COLUMNS = 3
-CROWD = 8  # methods in a panel, above which not each is drawn with its seeds
+CROWD = 8  # methods in a plot, above which not each is drawn with its seeds
 ENDS = ("erm", "adversarial", "oracle")
 MARKS = "Ds^vPX*"  # eight colours, then the next form
 CHANGED = "#0072b2"
@@ -23,11 +23,21 @@ REFERENCE = "#d55e00"
 
 
 def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -> Figure:
-    """AUROC against a gap, a panel per cohort: upper left is better.
+    """AUROC against a gap, one plot per cohort: upper left is better.
 
     A cross is a method's mean with its intervals over seeds, small dots are the seeds; a line joins
     the methods that no other beats in both means. Where a cohort has more than eight methods, seeds
     and intervals are drawn of the encoder, of its two ends and of the methods on the line only.
+
+    Args:
+        found: cohort -> its results, as ``study.load_all`` gives them.
+        x: the gap, one of ``study.HEADLINE``.
+
+    >>> from fairthesis.study import load_archived
+    >>> figure = pareto({"synthetic-cxr": load_archived("synthetic-cxr", "quick")}, "AUROC gap")
+    >>> figure.axes[0].get_title(), figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('synthetic-cxr (quick)', 'AUROC gap', 'AUROC')
+    >>> plt.close("all")
     """
     table = headline_intervals(found)
     numbers = ["cohort", "number", "variant"]
@@ -102,9 +112,21 @@ def _front(gap: pd.Series, auroc: pd.Series) -> tuple[list[float], list[float], 
 def adversary_and_probe(
     results: Results, variants: Sequence[str] = ("literal", "alternating", "adversarial")
 ) -> Figure:
-    """What the adversary met in training reads, epoch by epoch, and what a fresh probe does.
+    """AUROC of the adversary met in training, epoch by epoch, beside that of a fresh probe.
 
-    Plain training's fresh probe is the dashed line of every panel.
+    Plain training's fresh probe is the dashed line of every plot.
+
+    Args:
+        results: an experiment whose training logs hold ``adversary_auroc`` or ``critic_auroc`` and
+            ``val_leakage`` (that of ``selection: min_leakage``); a line that is not there is left
+            out.
+        variants: one plot each.
+
+    >>> from fairthesis.study import load_archived
+    >>> figure = adversary_and_probe(load_archived("synthetic-cxr-methods"), ["alternating"])
+    >>> figure.axes[0].get_title(), figure.axes[0].get_ylabel()
+    ('alternating', 'AUROC for the attribute')
+    >>> plt.close("all")
     """
     own = {"adversary_auroc", "critic_auroc"}
     with style():
@@ -136,7 +158,18 @@ def adversary_and_probe(
 def all_variants(results: Results | None, baseline: str = "erm") -> Figure:
     """Every variant's numbers side by side: a dot per seed, a line at the baseline's mean.
 
-    Without results an empty frame that says so: no number stands in for one that is not there.
+    Args:
+        results: an experiment; for None the figure is empty and says so: no number stands in for
+            one that is not there.
+        baseline: the variant of the line.
+
+    >>> from fairthesis.study import load_archived
+    >>> figure = all_variants(load_archived("synthetic-cxr", "quick"))
+    >>> [axes.get_title() for axes in figure.axes][:2]
+    ['AUROC', 'AUROC gap']
+    >>> [text.get_text() for text in all_variants(None).axes[0].texts]
+    ['not archived: nothing to show']
+    >>> plt.close("all")
     """
     if results is None:
         with style():

@@ -21,7 +21,21 @@ GAPS = ("AUROC gap", "equalized odds difference", "ECE gap")
 
 
 def image_grid(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6) -> Figure:
-    """A sheet of uint8 images of shape (n, height, width, channels), each under its title."""
+    """A sheet of images, each under its title.
+
+    Args:
+        images: uint8 of shape (n, height, width, channels), channels 1 or 3.
+        titles: one for each image.
+        columns: images in a row.
+
+    Raises:
+        InputError: for no image, and where titles and images are not as many.
+
+    >>> figure = image_grid(np.zeros((3, 8, 8, 1), np.uint8), ["a", "b", "c"], columns=2)
+    >>> [axes.get_title() for axes in figure.axes]  # the last place stays empty
+    ['a', 'b', 'c', '']
+    >>> plt.close("all")
+    """
     if len(images) != len(titles) or len(images) == 0:
         raise InputError(
             f"Expected a title for every image, but got {len(titles)} titles for {len(images)}."
@@ -44,10 +58,27 @@ def cohort_examples(
 ) -> Figure:
     """The first ``each`` training images of every group without and with the target.
 
-    Only for made cohorts: pictures of patients are shown nowhere.
+    Only for synthetic cohorts: pictures of patients are shown nowhere.
+
+    Args:
+        cohort: a cohort whose images are drawn.
+        target: one of its targets.
+        attribute: one of its attributes.
+        size: the edge in pixels at which they are drawn.
+        each: images of each group and label.
+
+    Raises:
+        InputError: for a cohort whose images are in files.
+
+    >>> from fairthesis import datasets
+    >>> cohort = datasets.load("synthetic-cxr", n_train=60, n_val=2, n_test=2)
+    >>> figure = cohort_examples(cohort, "opacity", "sex", size=16, each=1)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['F, no opacity', 'F, opacity', 'M, no opacity', 'M, opacity']
+    >>> plt.close("all")
     """
     if cohort.render is None:
-        raise InputError(f"The pictures of {cohort.name} show patients: expected a made cohort.")
+        raise InputError(f"The pictures of {cohort.name} show patients: expected a synthetic one.")
     frame = cohort.frame
     rows: list[int] = []
     titles: list[str] = []
@@ -61,9 +92,23 @@ def cohort_examples(
 
 
 def headline_dots(results: Results, numbers: Sequence[str] | None = None) -> Figure:
-    """Every seed of every variant as a dot, one panel per number; a bar where chance lies.
+    """Every seed of every variant as a dot, one plot per number; a bar where chance lies.
 
-    The grey bar is the number's mean when the groups are shuffled over patients.
+    The grey bar is the number's mean when the groups are shuffled over patients. Plots of AUROC
+    share one scale, and those of gaps begin at 0.
+
+    Args:
+        results: an experiment.
+        numbers: names of ``study.HEADLINE``; by default the first four.
+
+    Raises:
+        InputError: for another number.
+
+    >>> from fairthesis.study import load_archived
+    >>> figure = headline_dots(load_archived("synthetic-cxr", "quick"), ["AUROC", "AUROC gap"])
+    >>> [axes.get_title() for axes in figure.axes], float(figure.axes[1].get_ylim()[0])
+    (['AUROC', 'AUROC gap'], 0.0)
+    >>> plt.close("all")
     """
     table = headline_numbers(results)
     chosen = list(numbers or list(HEADLINE)[:4])
@@ -88,7 +133,7 @@ def headline_dots(results: Results, numbers: Sequence[str] | None = None) -> Fig
         axes.set_xlim(-0.6, len(variants) - 0.4)
         if number in GAPS:
             axes.set_ylim(bottom=0)
-    # Panels of the same scale share it: a small loss must not look like a large one.
+    # Plots of the same scale share it: a small loss must not look like a large one.
     same = [axes for axes, number in zip(grid[0], chosen, strict=True) if number not in GAPS]
     if same:
         low = min(axes.get_ylim()[0] for axes in same)
@@ -99,7 +144,21 @@ def headline_dots(results: Results, numbers: Sequence[str] | None = None) -> Fig
 
 
 def group_change(results: Results, metric: str = "auroc") -> Figure:
-    """A metric of every group from variant to variant, mean over seeds, one line per group."""
+    """A metric of every group from variant to variant, mean over seeds, one line per group.
+
+    Args:
+        results: an experiment; each attribute has a plot of its own.
+        metric: a metric of its table ``metrics``.
+
+    Raises:
+        InputError: for a metric that the table does not have.
+
+    >>> from fairthesis.study import load_archived
+    >>> figure = group_change(load_archived("synthetic-cxr", "quick"))
+    >>> figure.axes[0].get_title(), [text.get_text()[:1] for text in figure.axes[0].texts]
+    ('by sex', ['F', 'M'])
+    >>> plt.close("all")
+    """
     table = group_metrics(results, metric)
     variants = list(dict.fromkeys(table["variant"]))
     attributes = list(dict.fromkeys(table["attribute"]))
@@ -135,10 +194,30 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
 
 
 def probe_aurocs(table: pd.DataFrame) -> Figure:
-    """How well each fresh probe reads the attribute, marginally and given the target.
+    """How well each fresh probe recovers the attribute, marginally and given the target.
 
-    ``table`` is that of ``experiment.leakage``: a dot with its interval per variant and probe; the
-    grey bar is what the same probe reaches when the attribute is shuffled over patients.
+    A dot with its interval per variant and probe; the grey bar is what the same probe reaches when
+    the attribute is shuffled over patients.
+
+    Args:
+        table: as ``study.probe_run`` gives it.
+
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "variant": ["erm", "adversarial"],
+    ...         "source": "encoder",
+    ...         "probe": "logistic",
+    ...         "scope": "marginal",
+    ...         "auroc": [0.8, 0.55],
+    ...         "ci_low": [0.75, 0.5],
+    ...         "ci_high": [0.85, 0.6],
+    ...         "shuffled_mean": 0.5,
+    ...     }
+    ... )
+    >>> figure = probe_aurocs(table)
+    >>> figure.axes[0].get_ylabel(), figure.axes[0].get_title(loc="left")
+    ('AUROC of the probe', 'marginal')
+    >>> plt.close("all")
     """
     rows = table[table["source"] == "encoder"]
     probes, scopes = list(rows["probe"].unique()), list(rows["scope"].unique())
@@ -177,7 +256,20 @@ def _apart(heights: Sequence[float], least: float) -> list[float]:
 def over_epochs(
     results: Results, names: Sequence[str], variant: str, ax: Axes | None = None
 ) -> Axes:
-    """What the training log says of one variant, epoch by epoch: a line per name and seed."""
+    """The training log of one variant, epoch by epoch: a line per name and seed.
+
+    Args:
+        results: an experiment.
+        names: names of its table ``curves``, as ``val_auroc`` or ``disease_loss``.
+        variant: one of its variants.
+        ax: where to draw; by default a new figure.
+
+    >>> from fairthesis.study import load_archived
+    >>> ax = over_epochs(load_archived("synthetic-cxr", "quick"), ["val_auroc"], "erm")
+    >>> ax.get_xlabel(), len(ax.lines)  # two seeds
+    ('epoch', 2)
+    >>> plt.close("all")
+    """
     with style():
         axes = ax if ax is not None else plt.subplots(figsize=(6.4, 3.2))[1]
     rows = results.curves[results.curves["variant"] == variant]

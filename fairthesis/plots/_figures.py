@@ -1,7 +1,8 @@
 """Figures: a table in, matplotlib Axes out, in the package's one style.
 
-Each function takes tidy tables as ``FairnessReport.tables()`` or ``curves`` gives them, draws into
-``ax`` (a new figure where none is given) and returns the Axes, so that a notebook can go on.
+Each function takes tidy tables as ``FairnessReport.tables()`` or ``metrics.roc_curve`` gives them,
+draws into ``ax`` (a new figure where none is given) and returns the Axes, so that a notebook can
+go on.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ def style() -> Iterator[None]:
 
 
 def use_style() -> None:
-    """Set the package's matplotlib style for the session; a notebook calls this once."""
+    """Set the package's matplotlib style for the session; a notebook calls this once.
+
+    Its colours can be told apart by colour-blind readers and in grey print.
+
+    >>> with plt.rc_context():  # here for one block only
+    ...     use_style()
+    ...     plt.rcParams["axes.spines.top"], plt.rcParams["axes.prop_cycle"].by_key()["color"][0]
+    (False, '#0072b2')
+    """
     with resources.as_file(resources.files("fairthesis.plots").joinpath("style.mplstyle")) as path:
         plt.style.use(path)
     # A notebook's backend registers itself with the first figure; inside a `with style()` block
@@ -72,8 +81,30 @@ def _axes(ax: Axes | None, **figure: Any) -> Axes:
 def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) -> Axes:
     """A metric of each group with its interval, groups top down.
 
-    ``groups`` has the columns ``attribute, group, n, metric, value, ci_low, ci_high`` of
-    ``FairnessReport.tables()["groups"]``.
+    Args:
+        groups: the columns ``attribute, group, n, metric, value, ci_low, ci_high`` of
+            ``FairnessReport.tables()["groups"]``.
+        metric: one of its metrics.
+        ax: where to draw; by default a new figure.
+
+    Raises:
+        InputError: where a column is missing.
+
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "attribute": "sex",
+    ...         "group": ["F", "M"],
+    ...         "n": [120, 80],
+    ...         "metric": "auroc",
+    ...         "value": [0.81, 0.9],
+    ...         "ci_low": [0.7, 0.82],
+    ...         "ci_high": [0.88, 0.96],
+    ...     }
+    ... )
+    >>> ax = forest(table)
+    >>> [label.get_text() for label in ax.get_yticklabels()], ax.get_xlabel()
+    (['F (n = 120)', 'M (n = 80)'], 'AUROC')
+    >>> plt.close("all")
     """
     require_columns(groups, ["attribute", "group", "n", "metric", "value", "ci_low"], "groups")
     rows = groups[groups["metric"] == metric].reset_index(drop=True)
@@ -94,8 +125,23 @@ def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) 
 def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> Axes:
     """The gaps of one attribute with their intervals, before the range that chance gives.
 
-    ``disparities`` is ``FairnessReport.tables()["disparities"]``. The grey bar ends at the 95 %
-    point under permutation. The worst group's AUROC, which is no gap, is left out.
+    The grey bar ends at the 95 % point under permutation. The worst group's AUROC, which is no gap,
+    is left out.
+
+    Args:
+        disparities: ``FairnessReport.tables()["disparities"]``.
+        attribute: the attribute whose gaps are drawn.
+        ax: where to draw; by default a new figure.
+
+    Raises:
+        InputError: where a column is missing.
+
+    >>> row = {"attribute": "sex", "name": "auroc_gap", "value": 0.09}
+    >>> table = pd.DataFrame([row | {"ci_low": 0.03, "ci_high": 0.15, "null_q95": 0.05}])
+    >>> ax = gaps(table, "sex")
+    >>> ax.get_xlabel(), [label.get_text() for label in ax.get_yticklabels()]
+    ('difference between groups of sex', ['AUROC gap'])
+    >>> plt.close("all")
     """
     require_columns(disparities, ["attribute", "name", "value", "null_q95"], "disparities")
     mine = (disparities["attribute"] == attribute) & (disparities["name"] != "worst_group_auroc")
@@ -113,7 +159,19 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
 
 
 def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
-    """ROC curves by name; each table has the columns ``fpr, tpr`` of ``curves.roc_curve``."""
+    """ROC curves by name, with the diagonal that chance gives.
+
+    Args:
+        curves: name (of a group, for instance) -> the columns ``fpr, tpr`` of
+            ``metrics.roc_curve``.
+        ax: where to draw; by default a new figure.
+
+    >>> from fairthesis.metrics import roc_curve
+    >>> ax = roc({"F": roc_curve([0, 1, 1], [0.2, 0.1, 0.7]), "M": roc_curve([0, 1], [0.2, 0.7])})
+    >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
+    ('false positive rate', ['F', 'M'])
+    >>> plt.close("all")
+    """
     ax = _axes(ax, figsize=(4.2, 4.0))
     ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
     for name, curve in curves.items():
@@ -125,7 +183,18 @@ def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
 
 
 def reliability(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
-    """Reliability by name; each table is one of ``curves.reliability_curve``."""
+    """Reliability curves by name, with the diagonal of perfect calibration.
+
+    Args:
+        curves: name (of a group, for instance) -> a table of ``metrics.reliability_curve``.
+        ax: where to draw; by default a new figure.
+
+    >>> from fairthesis.metrics import reliability_curve
+    >>> ax = reliability({"all": reliability_curve([0, 1, 1, 0], [0.2, 0.7, 0.9, 0.6])})
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('mean score', 'observed rate')
+    >>> plt.close("all")
+    """
     ax = _axes(ax, figsize=(4.2, 4.0))
     ax.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=0.8)
     for k, (name, curve) in enumerate(curves.items()):
@@ -143,7 +212,20 @@ def trade_off(
 ) -> Axes:
     """Runs of several methods: one faint point a seed, one mean a method.
 
-    ``runs`` has a row per run with the columns ``method``, ``x`` and ``y``.
+    Args:
+        runs: a row per run with the columns ``method``, ``x`` and ``y``.
+        x: the column across, by default the gap.
+        y: the column upwards.
+        ax: where to draw; by default a new figure.
+
+    Raises:
+        InputError: where a column is missing.
+
+    >>> runs = pd.DataFrame({"method": "erm", "auroc_gap": [0.2, 0.1], "auroc": [0.9, 0.8]})
+    >>> ax = trade_off(runs)
+    >>> ax.get_xlabel(), [round(float(at[0]), 2) for at in ax.lines[1].get_data()]
+    ('AUROC gap', [0.15, 0.85])
+    >>> plt.close("all")
     """
     require_columns(runs, ["method", x, y], "runs")
     ax = _axes(ax, figsize=(5.2, 4.0))
@@ -159,7 +241,22 @@ def trade_off(
 def curves_over_epochs(
     log: pd.DataFrame, columns: Mapping[str, str], ax: Axes | None = None
 ) -> Axes:
-    """Columns of a training log over ``epoch``; ``columns`` maps each to its label."""
+    """Columns of a training log over ``epoch``.
+
+    Args:
+        log: a run's ``log.jsonl`` as a table: ``epoch`` and the columns to draw.
+        columns: column -> its label.
+        ax: where to draw; by default a new figure.
+
+    Raises:
+        InputError: where a column is missing.
+
+    >>> log = pd.DataFrame({"epoch": [0, 1, 2], "val_auroc": [0.7, 0.8, 0.82]})
+    >>> ax = curves_over_epochs(log, {"val_auroc": "AUROC, validation"})
+    >>> ax.get_xlabel(), ax.get_legend().get_texts()[0].get_text()
+    ('epoch', 'AUROC, validation')
+    >>> plt.close("all")
+    """
     require_columns(log, ["epoch", *columns], "log")
     ax = _axes(ax)
     for column, label in columns.items():
@@ -172,7 +269,19 @@ def curves_over_epochs(
 def critical_difference(ranks: Ranks, ax: Axes | None = None) -> Axes:
     """Critical-difference diagram: mean ranks on a line, best left; a bar joins what may be equal.
 
-    Two methods under one bar do not differ at the level of ``ranks`` (Demšar 2006).
+    Two methods under one bar do not differ at the level of ``ranks`` (Demšar, *Statistical
+    Comparisons of Classifiers over Multiple Data Sets*, JMLR 2006).
+
+    Args:
+        ranks: as ``stats.friedman_nemenyi`` or ``study.rank_methods`` gives them.
+        ax: where to draw; by default a new figure.
+
+    >>> from fairthesis.stats import friedman_nemenyi
+    >>> values = {"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.6], "c": [0.7, 0.6, 0.5]}
+    >>> ax = critical_difference(friedman_nemenyi(pd.DataFrame(values)))
+    >>> [text.get_text() for text in ax.texts][-3:]
+    ['a (1.00)', 'b (2.00)', 'c (3.00)']
+    >>> plt.close("all")
     """
     names, k = list(ranks.mean.index), len(ranks.mean)
     left = -(-k // 2)

@@ -1,4 +1,4 @@
-"""What a cohort looks like: sheets of made images with their twins, and counts of any cohort."""
+"""What a cohort looks like: sheets of synthetic images with their twins, and counts by group."""
 
 from __future__ import annotations
 
@@ -40,12 +40,23 @@ def image_sheet(
     out_dir: str | Path | None = None,
     noise: float | None = None,
 ) -> Figure:
-    """One setting of made cohorts: each group and label, every picture above its twins.
+    """One setting of synthetic cohorts: each group and label, every picture above its twins.
 
-    ``dataset`` names one cohort, or several with a comma between them; each is a band of the
-    sheet. ``profile`` says how many images the shares are counted on (``SIZES``). With
-    ``out_dir`` the sheet is also written there as ``<setting>.png``. ``noise`` replaces the
-    pixels' noise, to show what lies below it; nothing else changes.
+    Args:
+        dataset: a synthetic cohort, or several with a comma between them, each a band of the sheet.
+        setting: one of ``datasets.SETTINGS``.
+        profile: how many images the shares are counted on: ``quick`` (4,000) or ``full`` (40,000).
+        seed: of the cohorts.
+        out_dir: where the sheet is also written, as ``<setting>.png``; by default nowhere.
+        noise: replaces the pixels' noise, to show what lies below it; nothing else changes.
+
+    Raises:
+        InputError: for another data set, setting or profile.
+
+    >>> figure = image_sheet("synthetic-cxr", "shortcut")
+    >>> [text.get_text() for axes in figure.axes for text in axes.texts][:2]
+    ['Chest X-rays', 'M, no opacity']
+    >>> plt.close("all")
     """
     if profile not in SIZES:
         raise unknown("profile", profile, SIZES)
@@ -71,7 +82,7 @@ def image_sheet(
 def bands(cohorts: list[Cohort]) -> Figure:
     """A band for each cohort: under each group and label two pictures and their twins.
 
-    Made cohorts only: pictures of patients are shown nowhere.
+    Synthetic cohorts only: pictures of patients are shown nowhere.
     """
     for cohort in cohorts:
         if not isinstance(cohort.render, Drawing):
@@ -101,10 +112,10 @@ def bands(cohorts: list[Cohort]) -> Figure:
 
 
 def examples_of(cohort: Cohort) -> list[tuple[str, float, NDArray[np.intp]]]:
-    """Group, label and two training images of each of the four cells, the larger group first.
+    """Two training images of each group and label, the larger group first: (group, label, rows).
 
-    The first image without the device, and the first with it; where the cell holds wrong labels,
-    the latter is one of them. Empty where a cell is.
+    The first image without the device, and the first with it; where there are wrong labels among
+    them, the latter is one of those. Rows are empty where no image is.
     """
     render, target = cohort.render, cohort.targets[0]
     assert isinstance(render, Drawing)
@@ -154,7 +165,7 @@ def _band(figure: Figure, grid: GridSpec, top: int, cohort: Cohort) -> None:
 
 
 def _share(axes: Axes, word: str, share: float, device: float) -> None:
-    """The header of a cell: its share of all images as a bar, the part with a device darker."""
+    """The header of a group and label: its share of the images as a bar, with a device darker."""
     axes.set(xlim=(0, 0.6), ylim=(-0.35, 2.2))
     axes.set_axis_off()
     axes.barh(0.1, share, height=0.5, color=CHANCE)
@@ -180,9 +191,27 @@ def _picture(axes: Axes, image: NDArray[np.uint8] | None, wrong: bool) -> None:
 
 
 def count_table(cohort: Cohort, target: str, attribute: str) -> pd.DataFrame:
-    """Images by group (index) and by label: columns ``absent``, ``present``, ``not stated``.
+    """Images by group and by label.
 
-    Null values of the attribute have the row ``not stated``, last; empty columns are left out.
+    Args:
+        cohort: any cohort.
+        target: one of its targets.
+        attribute: one of its attributes, or an intersection ``a*b``.
+
+    Returns:
+        Counts with a row per group and the columns ``absent``, ``present`` and ``not stated`` of
+        the label; null values of the attribute have the row ``not stated``, last. Empty columns are
+        left out.
+
+    Raises:
+        InputError: where the cohort has no such target or attribute.
+
+    >>> frame = pd.DataFrame({"image_id": list("1234"), "patient_id": list("abcd")})
+    >>> frame = frame.assign(split="test", path="x.png", sex=["F", "F", "M", None])
+    >>> frame["opacity"] = [1.0, 0.0, np.nan, 1.0]
+    >>> table = count_table(Cohort("mine", frame, ("opacity",), ("sex",)), "opacity", "sex")
+    >>> table.loc["F"].to_dict(), int(table.loc["not stated", "present"])
+    ({'absent': 1, 'present': 1, 'not stated': 0}, 1)
     """
     label = pd.Series(cohort.labels(target), index=cohort.frame.index)
     names = label.map({0.0: "absent", 1.0: "present"}).astype(object).fillna(NOT_STATED)
@@ -198,10 +227,21 @@ def count_table(cohort: Cohort, target: str, attribute: str) -> pd.DataFrame:
 def group_counts(
     cohort: Cohort, target: str | None = None, attributes: Sequence[str] = ()
 ) -> Figure:
-    """Images of each group of each attribute by label: bars with their numbers, a panel each.
+    """Images of each group of each attribute by label: bars with their numbers, one plot each.
 
-    ``target`` is the cohort's first where none is given, ``attributes`` (or intersections ``a*b``)
-    all of them.
+    Args:
+        cohort: any cohort.
+        target: one of its targets; by default its first.
+        attributes: its attributes, or intersections ``a*b`` of them; by default all.
+
+    Raises:
+        InputError: where the cohort has no such target or attribute.
+
+    >>> cohort = datasets.load("synthetic-cxr", n_train=80, n_val=10, n_test=10)
+    >>> figure = group_counts(cohort, attributes=["sex", "sex*age_group"])
+    >>> [axes.get_title(loc="left") for axes in figure.axes], figure.axes[-1].get_xlabel()
+    (['by sex', 'by sex and age group'], 'images')
+    >>> plt.close("all")
     """
     chosen = cohort.targets[0] if target is None else target
     tables = [

@@ -1,4 +1,4 @@
-"""Writing to disk: a file is whole and synced before it has its name, and what fails is told.
+"""Writing to disk: a file is whole and synced before it has its name, and failures are in words.
 
 A file is written beside its place under a name of its own (``.NAME-1a2b3c4d.partial.SUFFIX``),
 synced, and renamed; then its folder is synced. So a process that is killed, or a power cut, leaves
@@ -37,11 +37,28 @@ _ADVICE = {
 def write_atomically(path: Path, write: Write, *, make_folder: bool = True) -> None:
     """Call ``write`` with a temporary path beside ``path``, then move it into place, synced.
 
-    A reader never sees a half-written file, and a killed process leaves the old one. Without
-    ``make_folder`` a folder that is gone is not made again.
+    A reader never sees a half-written file, and a killed process leaves the old one.
+
+    Args:
+        path: the file to write; one that is there is replaced.
+        write: called once, with a path of the same ending, to write the content there.
+        make_folder: make the folder where it is missing. Without it a folder that is gone is not
+            made again.
 
     Raises:
         InputError: where the file cannot be written; it names the path and the reason.
+
+    >>> import tempfile
+    >>> def breaks_off(to):
+    ...     to.write_text("half of it")
+    ...     raise ValueError
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     path = Path(name) / "note.txt"
+    ...     write_atomically(path, lambda to: to.write_text("whole"))
+    ...     with contextlib.suppress(ValueError):
+    ...         write_atomically(path, breaks_off)
+    ...     path.read_text(), [file.name for file in Path(name).iterdir()]
+    ('whole', ['note.txt'])
     """
     path = Path(path)
     with errors_in_words(path):
@@ -56,12 +73,34 @@ def write_atomically(path: Path, write: Write, *, make_folder: bool = True) -> N
 def write_together(
     folder: Path, files: Mapping[str, Write], last: str, stale: Iterable[str] = ()
 ) -> None:
-    """Write ``files`` (name: what writes it) into ``folder``, never mixed with older ones.
+    """Write ``files`` into ``folder``, never mixed with older ones.
 
     All are written under temporary names first, so that a full disk costs nothing. Then the old
     ones go, ``last`` before the others, and the new ones get their names, ``last`` after them:
-    where ``last`` exists all files are of one writing, at every moment. Older files that the
-    patterns of ``stale`` find go as well.
+    where ``last`` exists all files are of one writing, at every moment.
+
+    Args:
+        folder: where to; it is made where it is missing, and held meanwhile (``hold_folder``).
+        files: name below ``folder`` (it may hold ``/``) -> what writes the file to a path.
+        last: the name among ``files`` that readers take as the sign that all are there.
+        stale: patterns (as of ``Path.glob``) of older files that go as well.
+
+    Raises:
+        InputError: where a file cannot be written; the older files are then as they were.
+        BusyError: where another process holds the folder for more than 10 seconds.
+
+    >>> import tempfile
+    >>> from fairthesis.storage import text_writer
+    >>> def full_disk(to):
+    ...     raise OSError(errno.ENOSPC, "No space left on device", str(to))
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     report = {"a.csv": text_writer("old"), "b.json": text_writer("old")}
+    ...     write_together(Path(name), report, last="b.json")
+    ...     report = {"a.csv": text_writer("new"), "b.json": full_disk}
+    ...     with contextlib.suppress(InputError):
+    ...         write_together(Path(name), report, last="b.json")
+    ...     (Path(name) / "a.csv").read_text()
+    'old'
     """
     with errors_in_words(folder), contextlib.ExitStack() as staged:
         make_folders(folder)
@@ -105,7 +144,14 @@ def _staged(path: Path, write: Write) -> Iterator[Path]:
 
 
 def partial_name(path: Path) -> Path:
-    """A new name beside ``path`` that ``clear_partials`` knows as left by a killed process."""
+    """A new name beside ``path`` that ``clear_partials`` knows as left by a killed process.
+
+    It holds the first 40 letters of the stem, eight random hexadecimal digits and the ending.
+
+    >>> name = partial_name(Path("runs/config.json")).name
+    >>> name.startswith(".config-"), name.endswith(".partial.json"), is_partial(name)
+    (True, True, True)
+    """
     name = f".{path.stem[:40]}-{secrets.token_hex(4)}.partial{path.suffix[:20]}"
     return path.with_name(name)
 
@@ -124,7 +170,19 @@ def _created(path: Path) -> tuple[int, Path]:
 def clear_partials(folder: Path, of: Path | None = None) -> None:
     """Remove what killed processes left in ``folder``: temporary files and folders moved aside.
 
-    Only those beside the file or folder ``of``, where it is given; never those of a living process.
+    Those of a living process stay. What cannot be removed is passed over.
+
+    Args:
+        folder: where to look; folders in it are not entered.
+        of: clear only what was to become this file or folder; by default all.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     partial_name(Path(name) / "a.csv").touch()
+    ...     partial_name(Path(name) / "b.csv").touch()
+    ...     clear_partials(Path(name), of=Path(name) / "a.csv")
+    ...     [file.name[:3] for file in Path(name).iterdir()]
+    ['.b-']
     """
     with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
         for entry in os.scandir(folder):
@@ -149,7 +207,7 @@ def _remove_if_dead(path: Path) -> None:
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file of this name is a temporary one of ours.
+    """Whether a file of this name is a temporary one that ``storage`` writes.
 
     >>> is_partial(".config-0a1b2c3d.partial.json"), is_partial("config.json")
     (True, False)
@@ -158,7 +216,17 @@ def is_partial(name: str) -> bool:
 
 
 def make_folders(folder: Path) -> None:
-    """Make ``folder`` and those above it that are missing; each is synced in the one above."""
+    """Make ``folder`` and those above it that are missing; each is synced in the one above.
+
+    An ``OSError`` is the system's own: ``errors_in_words`` around the call puts it in words.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     make_folders(Path(name) / "runs" / "erm-0")
+    ...     make_folders(Path(name) / "runs" / "erm-0")  # a folder that is there is left as it is
+    ...     (Path(name) / "runs" / "erm-0").is_dir()
+    True
+    """
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
     for part in reversed(missing):
         part.mkdir(exist_ok=True)
@@ -166,7 +234,20 @@ def make_folders(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system can do that."""
+    """Have the names in a folder on the disk, where the system can do that.
+
+    After a rename the new name outlives a power cut only once its folder is synced. Windows and
+    some network disks cannot, and there this does nothing; a folder that is missing is no error
+    either.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     (Path(name) / "a.partial").touch()
+    ...     new = (Path(name) / "a.partial").rename(Path(name) / "a.txt")
+    ...     sync_folder(Path(name))
+    ...     new.exists()
+    True
+    """
     with contextlib.suppress(OSError):  # not on Windows, nor on every network's disk
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -178,10 +259,23 @@ def sync_folder(folder: Path) -> None:
 def check_writable(path: str | Path, *, a_file: bool = False) -> None:
     """Refuse an output that cannot be written, before the work; nothing is left behind.
 
-    ``path`` is a folder to write into, which need not exist, or, with ``a_file``, the file itself.
+    Args:
+        path: a folder to write into, which need not exist.
+        a_file: ``path`` is the file to write, not its folder.
 
     Raises:
         InputError: it names the path and the reason.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     check_writable(Path(name) / "new" / "report")
+    ...     print((Path(name) / "new").exists())
+    ...     try:
+    ...         check_writable(name, a_file=True)
+    ...     except InputError as error:
+    ...         print(str(error).rpartition(" is a ")[2])
+    False
+    folder: expected the name of a file to write.
     """
     path = Path(path)
     folder = path.parent if a_file else path
@@ -210,7 +304,19 @@ def check_writable(path: str | Path, *, a_file: bool = False) -> None:
 
 @contextlib.contextmanager
 def errors_in_words(path: Path) -> Iterator[None]:
-    """An ``OSError`` about ``path``, or a file beside or above it, as an ``InputError``."""
+    """Turn an ``OSError`` about ``path``, or a file beside or above it, into an ``InputError``.
+
+    An ``OSError`` about any other file passes as it is: it is of something that was read meanwhile.
+
+    Raises:
+        InputError: it names the path, the system's reason and what to do.
+
+    >>> with errors_in_words(Path("report.csv")):
+    ...     raise OSError(errno.ENOSPC, "No space left on device", "report.csv")
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: Cannot write 'report.csv': No space left on device. Free some ...
+    """
     try:
         yield
     except OSError as error:

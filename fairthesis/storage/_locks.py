@@ -28,7 +28,19 @@ _HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
 class BusyError(InputError):
-    """Another process is at work in the folder."""
+    """Another process is at work in the folder; waiting for it to end is what helps.
+
+    An ``InputError``, so that the command line prints it as a sentence and ends.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name, hold_folder(Path(name)):
+    ...     try:
+    ...         with hold_folder(Path(name)):
+    ...             print("never reached")
+    ...     except BusyError as error:
+    ...         print(str(error).partition(" in ")[0], "/", str(error).partition(": ")[2])
+    Another command is at work / wait for it to end, or choose another folder.
+    """
 
 
 def lock(handle: int) -> bool | None:
@@ -60,12 +72,27 @@ def _locked(handle: int) -> bool | None:
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold ``folder``, which exists, for this process; wait for another that many seconds.
+    """Hold a folder for this process, for the length of a ``with`` block.
 
-    Where a disk has no locks of any kind nothing is held.
+    The system frees the folder when the process ends, however it ends. Where a disk has no locks of
+    any kind nothing is held.
+
+    Args:
+        folder: a folder that exists.
+        wait: seconds to wait for another process that holds it.
 
     Raises:
-        BusyError: where another process holds it.
+        BusyError: where another process still holds it after that time.
+        FileNotFoundError: where there is no such folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     with hold_folder(Path(name)):
+    ...         print("held")
+    ...     with hold_folder(Path(name)):
+    ...         print("free again, and held anew")
+    held
+    free again, and held anew
     """
     until = time.monotonic() + wait
     while isinstance(held := _take(folder), bool):

@@ -1,4 +1,4 @@
-"""Where the methods stand over all cohorts: the archive read as one, every seed counted."""
+"""Results across cohorts: the archive as one, every seed counted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from fairthesis.study._archive import Results, archive_results, load_results
 from fairthesis.study._summaries import FLOOR, group_metrics, headline_numbers, provenance_note
 
 PROFILES = ("full", "quick")
+#: Names of the experiments that are put side by side, synthetic cohorts first.
 COHORTS = (
     *("synthetic-cxr", "synthetic-derm", "synthetic-cxr-methods"),
     *("nih-cxr14", "nih-cxr14-age", "ham10000", "ham10000-sex", "pad-ufes-20"),
 )
-# The thesis summary's own table, before and after: quoted, not computed.
+#: Number -> (baseline, fair model) in the thesis summary's own table: quoted, not computed.
 THESIS = {
     "AUROC": (0.89, 0.87),
     "AUROC gap": (0.12, 0.03),
@@ -32,8 +33,17 @@ def load_all(
 ) -> dict[str, Results]:
     """The archived experiments among ``names``: in the profile asked for, else in another.
 
-    ``seed`` keeps one seed, -1 all. What is not archived is left out, and is in
-    ``archive_inventory``.
+    Args:
+        names: experiments; one that is not archived is left out, and is in ``archive_inventory``.
+        profile: ``full`` or ``quick``, or another of ``experiments.yml``.
+        seed: keep this seed only; -1 keeps all.
+        root: another folder of the checkout than ``results``, as ``build/archive``.
+
+    Raises:
+        InputError: where no run of that seed is archived, and outside of a checkout.
+
+    >>> list(load_all(["synthetic-cxr", "never-run"]))
+    ['synthetic-cxr']
     """
     found = {}
     for name in names:
@@ -61,13 +71,26 @@ def load_archived(
 ) -> Results | None:
     """One archived experiment, in the profile asked for, else in another; None where there is none.
 
-    What it is, or that it is missing, is said by ``introduction``.
+    ``introduction`` says which it is, or that it is missing. The arguments are those of
+    ``load_all``.
+
+    >>> found = load_archived("synthetic-cxr", "quick", seed=1)
+    >>> found.source, found.metrics["seed"].unique().tolist()
+    ('archived in results/synthetic-cxr-quick', [1])
     """
     return load_all([name], profile, seed, root).get(name)
 
 
 def load_profile(name: str, profile: str, seed: int = -1, root: str = "") -> Results | None:
-    """An archived experiment in this very profile; None where it is missing."""
+    """An archived experiment in this very profile; None where it is missing.
+
+    The arguments are those of ``load_all``.
+
+    >>> load_profile("synthetic-cxr", "quick").provenance["experiment"]["profile"]
+    'quick'
+    >>> load_profile("synthetic-derm", "quick") is None  # it is archived in full only
+    True
+    """
     folder = (
         archive_results() if not root else archive_results().parent / root
     ) / f"{name}-{profile}"
@@ -77,7 +100,20 @@ def load_profile(name: str, profile: str, seed: int = -1, root: str = "") -> Res
 
 
 def archive_inventory(found: Mapping[str, Results], names: Sequence[str] = COHORTS) -> pd.DataFrame:
-    """What is in the archive and what is not, a row per experiment."""
+    """What is in the archive and what is not, a row per experiment.
+
+    Args:
+        found: what ``load_all`` gave.
+        names: the experiments that were asked for.
+
+    Returns:
+        Indexed by ``experiment``: ``archived`` (the profile, or ``missing``), ``seeds``,
+        ``variants``, ``test images`` and ``commit``, empty text where it is missing.
+
+    >>> names = ["synthetic-cxr", "never-run"]
+    >>> archive_inventory(load_all(names, "quick"), names)["archived"].to_dict()
+    {'synthetic-cxr': 'quick', 'never-run': 'missing'}
+    """
     rows = []
     for name in names:
         row: dict[str, object] = dict.fromkeys(("seeds", "variants", "test images", "commit"), "")
@@ -97,7 +133,7 @@ def archive_inventory(found: Mapping[str, Results], names: Sequence[str] = COHOR
 def test_train_ratio(results: Results) -> float:
     """Test images for each training image where seeds split the same patients anew; else 0.
 
-    What ``seed_interval`` needs to know: seeds of a made cohort are new patients.
+    What ``seed_interval`` needs to know: seeds of a synthetic cohort are new patients.
     """
     if results.provenance["experiment"]["base"]["dataset"].startswith("synthetic"):
         return 0.0
@@ -143,7 +179,20 @@ def _bounded(values: pd.Series, results: Results) -> tuple[float, float, float]:
 
 
 def headline_intervals(found: Mapping[str, Results]) -> pd.DataFrame:
-    """Every headline number of every method and cohort: mean over seeds, interval, seeds."""
+    """Every headline number of every method and cohort: mean over seeds, interval, seeds.
+
+    The interval is Student's at 95 %, kept within 0 and 1: mean +- t s sqrt(1 / J + n_test /
+    n_train) of J seeds, the second term only where seeds split the same patients anew (Nadeau and
+    Bengio, *Inference for the Generalization Error*, Machine Learning 2003). NaN from a single
+    seed.
+
+    Returns:
+        The columns ``cohort, variant, attribute, number, mean, lo, hi, seeds``.
+
+    >>> table = headline_intervals({"cxr": load_archived("synthetic-cxr", "quick")})
+    >>> table[table["number"] == "AUROC"][["variant", "mean", "seeds"]].round(2).values.tolist()
+    [['erm', 0.88, 2], ['adversarial', 0.86, 2]]
+    """
     rows = []
     for cohort, results in found.items():
         table = headline_numbers(results)
@@ -155,7 +204,19 @@ def headline_intervals(found: Mapping[str, Results]) -> pd.DataFrame:
 
 
 def thesis_table(found: Mapping[str, Results]) -> pd.DataFrame:
-    """The thesis's table, filled: plain training and the adversarial encoder on every cohort."""
+    """The thesis's table, filled: plain training and the adversarial encoder on every cohort.
+
+    Args:
+        found: cohort -> its results.
+
+    Returns:
+        A row per cohort and model, ``THESIS`` first, and a column per number: means over seeds, NaN
+        where a cohort does not have it.
+
+    >>> table = thesis_table({"cxr": load_archived("synthetic-cxr", "quick")})
+    >>> table["AUROC gap"].round(2).tolist()
+    [0.12, 0.03, 0.21, 0.01]
+    """
     table = headline_intervals(found).set_index(["cohort", "variant", "number"])["mean"].to_dict()
     rows = {}
     for number, (before, after) in THESIS.items():
@@ -195,7 +256,23 @@ def group_changes(
 
 
 def groups_that_lost(found: Mapping[str, Results], variant: str = "adversarial") -> pd.DataFrame:
-    """``group_changes`` of one variant on all cohorts, the groups that count only, worst first."""
+    """What each group gained or lost against plain training, on all cohorts, worst first.
+
+    Groups with 30 positives and negatives in every seed, as in a gap. The change is paired by seed.
+
+    Args:
+        found: cohort -> its results.
+        variant: the method that is compared with ``erm``.
+
+    Returns:
+        Indexed by ``cohort``, ``group`` and ``metric`` (AUROC, true positive and true negative
+        rate): ``erm`` (its mean), ``change`` and its interval ``lo``, ``hi`` over seeds, and
+        ``worse``: ``yes`` where the whole interval lies below 0, ``no``, or ``one seed``.
+
+    >>> table = groups_that_lost({"cxr": load_archived("synthetic-cxr", "quick")})
+    >>> table.index[0], table["worse"].iloc[0]
+    (('cxr', 'M', 'auroc'), 'yes')
+    """
     parts = [group_changes(results).assign(cohort=cohort) for cohort, results in found.items()]
     table = pd.concat(parts, ignore_index=True)
     table = table[(table["variant"] == variant) & table["counts"]].sort_values("change")
@@ -203,10 +280,24 @@ def groups_that_lost(found: Mapping[str, Results], variant: str = "adversarial")
 
 
 def share_of_oracle_distance(found: Mapping[str, Results]) -> pd.DataFrame:
-    """The share of the way from plain training to the oracle that each method went, per gap.
+    """The share of the ERM-oracle distance that each method covers, per gap.
 
-    (ERM - method) / (ERM - oracle) of the means over seeds; 1 is all of it. Only where an oracle
-    exists, which is on made cohorts, and where it is better than plain training.
+    (ERM - method) / (ERM - oracle) of the means over seeds; 1 is all of it, below 0 the gap grew.
+    Only where an oracle exists, which is on synthetic cohorts, and where it is better than plain
+    training.
+
+    Args:
+        found: cohort -> its results.
+
+    Returns:
+        Indexed by ``cohort``, ``number`` and ``variant``: the means ``erm``, ``method`` and
+        ``oracle``, and ``share closed``.
+
+    >>> table = share_of_oracle_distance({"cxr": load_archived("synthetic-cxr")})
+    >>> row = table.loc[("cxr", "AUROC gap", "adversarial")]
+    >>> share = (row["erm"] - row["method"]) / (row["erm"] - row["oracle"])
+    >>> bool(share == row["share closed"])
+    True
     """
     rows = []
     for cohort, results in found.items():
@@ -227,8 +318,19 @@ def share_of_oracle_distance(found: Mapping[str, Results]) -> pd.DataFrame:
 def best_probes(found: Mapping[str, Results], scope: str = "given the target") -> pd.DataFrame:
     """The best fresh probe of each run's disease embedding, beside its floors; means over seeds.
 
-    ``shuffled`` is the 95 % point of the same probe with the attribute shuffled over patients,
-    ``target alone`` what the target tells by itself. Empty where nothing was probed.
+    Args:
+        found: cohort -> its results.
+        scope: ``given the target`` or ``marginal``.
+
+    Returns:
+        Indexed by ``cohort`` and ``variant``: ``best probe`` (several where seeds differ), its
+        ``auroc`` with the interval ``lo``, ``hi`` over seeds, ``shuffled`` (the 95 % point of the
+        same probe with the attribute shuffled over patients) and ``target alone`` (what the target
+        recovers by itself). Empty where nothing was probed.
+
+    >>> table = best_probes({"cxr": load_archived("synthetic-cxr")}).loc["cxr"]
+    >>> bool(table.loc["adversarial", "auroc"] < table.loc["erm", "auroc"])
+    True
     """
     rows = []
     for cohort, results in found.items():
@@ -249,7 +351,21 @@ def best_probes(found: Mapping[str, Results], scope: str = "given the target") -
 
 
 def introduction(results: Results | None, name: str) -> str:
-    """Where the results came from; a warning first where they are a quick run's, or missing."""
+    """Where the results came from; a warning first where they are a quick run's, or missing.
+
+    Args:
+        results: what ``load_archived`` gave.
+        name: the experiment's name.
+
+    Returns:
+        Markdown.
+
+    >>> print(introduction(None, "never-run").partition(".")[0])
+    **The experiment `never-run` has not been archived yet
+    >>> found = load_archived("synthetic-cxr", "quick")
+    >>> print(introduction(found, "synthetic-cxr").partition(",")[0])
+    **The full archive is missing; this is the quick one**
+    """
     if results is None:
         return (
             f"**The experiment `{name}` has not been archived yet.** This page has nothing to show "

@@ -30,10 +30,23 @@ TOLERANCE = {"metrics": 0.05, "disparities": 0.08}
 class Results:
     """The tables of an experiment and where they came from.
 
-    ``metrics``: variant, seed, target, attribute, group (both null for all images), metric, value,
-    lo, hi. ``disparities``: variant, seed, target, attribute, name, value, lo, hi, null_mean,
-    null_q95, p_value. ``curves``: variant, seed, epoch, name, value. ``leakage``: variant, seed,
-    attribute and what `fairthesis.leakage.Reading` holds; empty where nothing was probed.
+    Attributes:
+        metrics: variant, seed, target, attribute, group (both null for all images), metric, value,
+            lo, hi.
+        disparities: variant, seed, target, attribute, name, value, lo, hi, null_mean, null_q95,
+            p_value.
+        curves: the training logs: variant, seed, epoch, name, value.
+        leakage: variant, seed, attribute, and the columns of the probes' table (source, probe,
+            scope, auroc, ci_low, ci_high, shuffled_mean, shuffled_q95); empty where nothing was
+            probed.
+        provenance: commit, packages, machine, what was asked for and what each run used.
+        source: where the tables are from, in words.
+
+    >>> found = load_results(archive_results() / "synthetic-cxr-quick")
+    >>> found.metrics["variant"].unique().tolist(), found.provenance["experiment"]["seeds"]
+    (['erm', 'adversarial'], [0, 1])
+    >>> found.of("erm").disparities["variant"].unique().tolist()
+    ['erm']
     """
 
     metrics: pd.DataFrame
@@ -44,7 +57,11 @@ class Results:
     source: str
 
     def of(self, *variants: str) -> Results:
-        """The same results of some variants only, in the order of the tables."""
+        """The same results of some variants only, in the order of the tables.
+
+        Raises:
+            InputError: for a variant that is not among them.
+        """
         names = ("metrics", "disparities", "curves", "leakage")
         for variant in variants:
             if variant not in set(self.metrics["variant"]):
@@ -55,7 +72,23 @@ class Results:
 
 
 def load_results(folder: str | Path, source: str | None = None) -> Results:
-    """Read the tables that ``collect`` wrote."""
+    """Read the tables that ``collect`` wrote.
+
+    Args:
+        folder: of ``metrics.csv``, ``disparities.csv``, ``curves.csv`` and ``provenance.json``, and
+            of ``leakage.csv`` where runs were probed.
+        source: where they are from, in words; by default names the folder.
+
+    Raises:
+        InputError: where a file is missing.
+
+    >>> load_results(archive_results() / "synthetic-cxr-quick", "the quick run").source
+    'the quick run'
+    >>> load_results("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: No results in 'no/such/folder': expected metrics.csv, ...
+    """
     folder = Path(folder)
     missing = [name for name in TABLES if not (folder / f"{name}.csv").is_file()]
     if missing or not (folder / "provenance.json").is_file():
@@ -71,7 +104,14 @@ def load_results(folder: str | Path, source: str | None = None) -> Results:
 
 
 def archive_results() -> Path:
-    """The folder ``results/`` of the checkout that the package or the working folder lies in."""
+    """The folder ``results/`` of the checkout that the package or the working folder lies in.
+
+    Raises:
+        InputError: where neither lies in a checkout.
+
+    >>> (archive_results() / "README.md").is_file()
+    True
+    """
     for root in (Path(__file__).parents[2], *(Path.cwd() / "x").parents):
         if (root / "results" / "README.md").is_file():
             return root / "results"
@@ -82,10 +122,27 @@ def archive_results() -> Path:
 
 
 def compare_results(old: Results, new: Results) -> pd.DataFrame:
-    """Archived against new numbers, joined by key: table, key, archived, now, difference, agrees.
+    """Archived against new numbers, joined by key.
 
     Counts must be equal; other values must agree within the archive's stated tolerance. A number
     that only one side has does not agree.
+
+    Args:
+        old: the archived results, whose provenance states the tolerance of each table.
+        new: the same experiment, run again.
+
+    Returns:
+        The columns ``table, key, archived, now, difference, tolerance, agrees``, a row per number.
+
+    Raises:
+        InputError: where there is no number at all.
+
+    >>> found = load_results(archive_results() / "synthetic-cxr-quick")
+    >>> bool(compare_results(found, found)["agrees"].all())
+    True
+    >>> table = compare_results(found, found.of("erm"))  # the other variant's numbers are missing
+    >>> table.loc[~table["agrees"], "key"].str.split(" / ").str[0].unique().tolist()
+    ['adversarial']
     """
     parts = []
     for name, tolerance in old.provenance["tolerance"].items():

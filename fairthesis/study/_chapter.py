@@ -46,13 +46,34 @@ def execute_chapter(
     progress: bool = False,
     text: bool = False,
 ) -> Path:
-    """Run ``notebook`` with parameters in a fresh kernel and write the executed copy to ``out``.
+    """Run a notebook with parameters in a fresh kernel and write the executed copy.
 
-    Two runs that compute the same write the same bytes. Where a cell fails nothing is written.
-    ``text`` says that the parameters are text, to be typed as the notebook says.
+    Two runs that compute the same write the same bytes. Where a cell fails nothing is written. The
+    kernel is of the Python that runs this, whatever kernels Jupyter finds.
+
+    Args:
+        notebook: the notebook, in Python, with a cell tagged ``parameters``.
+        out: the file to write.
+        given: parameter -> value, checked before the kernel starts.
+        cwd: the folder that the cells run in.
+        progress: show a progress bar.
+        text: the values are text, to be typed as the notebook says.
+
+    Returns:
+        ``out``.
 
     Raises:
-        InputError: for a parameter that the notebook does not have, and where a cell fails.
+        InputError: for a file that is no such notebook, a parameter that it does not have or of
+            another type, an output that cannot be written, and where a cell fails.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     cell = nbformat.v4.new_code_cell("seed: int = 0", metadata={"tags": ["parameters"]})
+    ...     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), Path(name) / "a.ipynb")
+    ...     execute_chapter(Path(name) / "a.ipynb", Path(name) / "out.ipynb", {"sede": 1})
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: Unknown parameter of a.ipynb 'sede': expected one of seed. Did ...
     """
     notebook, out = Path(notebook), Path(out)
     book = read_notebook(notebook)

@@ -1,7 +1,7 @@
 """An experiment: variants x seeds of a training run, each audited, gathered in tidy tables.
 
 The experiments of the book are listed in ``experiments.yml``. Each step can be run on its own
-(a pipeline does) or all at once (a notebook does); what is finished is not run again.
+(a pipeline does) or all at once (a notebook does); a finished run is not run again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,32 @@ __all__ = [
 
 
 def data_run(plan: Plan, seed: int, out: Path, progress: bool = True) -> Path:
-    """Load and decode what the runs of one seed read; gives a file with what was found."""
+    """Load and decode what the runs of one seed read.
+
+    Args:
+        plan: the experiment.
+        seed: one of its seeds.
+        out: the experiment's folder.
+        progress: show a progress bar.
+
+    Returns:
+        A JSON file ``out/data/SEED.json``: variant -> ``data_fingerprint``, ``images`` (per split),
+        ``left_out`` (by reason) and ``size``.
+
+    Raises:
+        InputError: where the data cannot be loaded, or a variant's settings are not valid.
+
+    >>> import os, tempfile
+    >>> from unittest.mock import patch
+    >>> options = {"n_train": 8, "n_val": 2, "n_test": 2}
+    >>> base = {"dataset": "synthetic-cxr", "size": 16, "dataset_options": options}
+    >>> base |= {"targets": ["opacity"], "attributes": ["sex"]}
+    >>> tiny = Plan("tiny", "quick", base, {"erm": {"method": "erm"}}, (0,))
+    >>> with tempfile.TemporaryDirectory() as name, patch.dict(os.environ, FAIRTHESIS_CACHE=name):
+    ...     file = data_run(tiny, 0, Path(name), progress=False)
+    ...     json.loads(file.read_text())["erm"]["images"]
+    {'test': 2, 'train': 8, 'val': 2}
+    """
     from fairthesis import data, datasets
     from fairthesis.training import TrainConfig
 
@@ -75,10 +100,35 @@ def train_run(
     progress: bool = True,
     overwrite: bool = False,
 ) -> Path:
-    """Train one run unless it is finished; gives its run directory.
+    """Train one run unless it is finished.
 
-    For a post-hoc variant the parent is trained first, unless it is finished. A run of another
-    configuration, data or code is replaced if ``overwrite`` is true, else refused.
+    For a post-hoc variant the parent is trained first, unless it is finished.
+
+    Args:
+        plan: the experiment.
+        variant: one of its variants.
+        seed: one of its seeds.
+        out: the experiment's folder.
+        progress: show a progress bar.
+        overwrite: replace a run of another configuration, data or code, instead of refusing it.
+
+    Returns:
+        The run directory, ``out/runs/VARIANT-SEED``.
+
+    Raises:
+        InputError: for an unknown variant, settings that are not valid, and a run that is in the
+            way.
+
+    >>> import os, tempfile
+    >>> from unittest.mock import patch
+    >>> options = {"n_train": 32, "n_val": 16, "n_test": 16}
+    >>> base = {"dataset": "synthetic-cxr", "size": 16, "dataset_options": options, "epochs": 1}
+    >>> base |= {"targets": ["opacity"], "attributes": ["sex"], "backbone": "small", "threads": 1}
+    >>> tiny = Plan("tiny", "quick", base | {"batch_size": 32}, {"erm": {"method": "erm"}}, (0,))
+    >>> with tempfile.TemporaryDirectory() as name, patch.dict(os.environ, FAIRTHESIS_CACHE=name):
+    ...     run = train_run(tiny, "erm", 0, Path(name), progress=False)
+    ...     run.name, (run / "DONE").is_file()
+    ('erm-0', True)
     """
     folder = plan.folder(out, variant, seed)
     parent = plan.parent(variant)
@@ -95,10 +145,24 @@ def train_run(
 
 
 def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
-    """Gather the audits, probes and logs of all runs in ``metrics.csv``, ``disparities.csv``,
-    ``leakage.csv`` and ``curves.csv`` with a ``provenance.json`` under ``out``.
+    """Gather the audits, probes and logs of all runs in tables.
 
-    ``runs_of`` is the folder of an experiment with the same runs and more, if it is not ``out``.
+    Writes ``metrics.csv``, ``disparities.csv``, ``leakage.csv``, ``curves.csv`` and
+    ``provenance.json`` into ``out``, together or not at all.
+
+    Args:
+        plan: the experiment.
+        out: where to.
+        runs_of: the folder of an experiment with the same runs and more, if it is not ``out``.
+
+    Raises:
+        InputError: where a run or its audit is missing or damaged, and for a run that was selected
+            on test labels.
+
+    >>> collect(plan("synthetic-cxr"), Path("no/such/folder"))
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: No finished run in 'no/such/folder/runs/erm-0': expected a run ...
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     runs, leaks = [], [pd.DataFrame(columns=LEAKAGE)]
@@ -148,6 +212,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     return load_results(out, f"computed in {out.name}")
 
 
+#: Names of what ``collect`` copies from the provenance of every run.
 OF_RUN = (
     "git_commit",
     "code_fingerprint",
@@ -194,9 +259,25 @@ def run_experiment(
     say: Callable[[str], None] | None = None,
     overwrite: bool = False,
 ) -> Results:
-    """Train and audit what is not finished, then gather the tables. Can be killed and resumed.
+    """Train and audit every run that is not finished, then gather the tables.
 
-    Runs of another configuration, data or code are replaced if ``overwrite`` is true, else refused.
+    It can be killed and resumed: finished runs are used again.
+
+    Args:
+        plan: the experiment; every variant's settings are checked before the first run starts.
+        out: its folder.
+        progress: show progress bars.
+        say: called with a line before each run.
+        overwrite: replace runs of another configuration, data or code, instead of refusing them.
+
+    Raises:
+        InputError: for settings that are not valid, and a run that is in the way.
+
+    >>> variants = {"erm": {"method": "erm"}, "mine": {"metod": "erm"}}
+    >>> run_experiment(Plan("tiny", "quick", {"dataset": "synthetic-cxr"}, variants, (0,)), "out")
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: Unknown parameter of the variant mine 'metod': ... 'method'?
     """
     out = Path(out)
     plan.check()
@@ -219,8 +300,19 @@ def results(
 ) -> Results:
     """What a chapter shows: the experiment run here, or its archived full run without the data.
 
-    Runs in ``out_dir/DATASET-PROFILE`` (finished runs are used again). For a real data set without
-    a ``data_root`` the tables come from ``results/DATASET-full``.
+    Args:
+        dataset: an experiment of ``experiments.yml``.
+        profile: one of its profiles.
+        data_root: the folder of a real data set; without it the tables come from
+            ``results/DATASET-full``.
+        seed: the first of the seeds.
+        out_dir: the experiment runs in ``out_dir/DATASET-PROFILE``; finished runs are used again.
+
+    Raises:
+        InputError: for an unknown experiment or profile, and where no archive is found.
+
+    >>> results("ham10000").source
+    'archived full run, results/ham10000-full'
     """
     chosen = plan(dataset, profile, data_root, seed)
     if dataset.startswith("synthetic") or data_root:

@@ -68,6 +68,26 @@ def notebook_parameters(notebook: Path, book: Any = None) -> dict[str, dict[str,
 
     They are the names that its cell tagged ``parameters`` assigns to; the comment that ends an
     assignment's line is its help.
+
+    Args:
+        notebook: the file.
+        book: its content as nbformat reads it, where it was read already.
+
+    Returns:
+        The default is the source text of the value, the type the text of the annotation (``None``
+        where there is none).
+
+    Raises:
+        InputError: where the file is missing or no notebook in Python, or takes no parameters.
+
+    >>> import tempfile
+    >>> source = "seed: int = 0  # of the split"
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+    ...     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), Path(name) / "a.ipynb")
+    ...     found = notebook_parameters(Path(name) / "a.ipynb")["seed"]
+    >>> found["default"], found["inferred_type_name"], found["help"]
+    ('0', 'int', 'of the split')
     """
     book = read_notebook(notebook) if book is None else book
     tagged = [c for c in book.cells if "parameters" in c.metadata.get("tags", [])]

@@ -19,10 +19,29 @@ _Count = Annotated[int, Range(least=1)]
 class Plan:
     """What an experiment runs: ``config(variant, seed)`` for each of ``runs``.
 
-    ``dataset`` is the experiment's name, which is the data set's unless ``base`` names another.
-    A variant is what it changes in ``base``, or ``{posthoc: NAME, of: VARIANT}``: a method of
-    ``fairthesis.posthoc`` on the finished run of another variant with the same seed. ``probes``
-    (``n_boot``, ``n_shuffles``) has every run's disease embedding probed; None leaves it out.
+    Attributes:
+        dataset: the experiment's name, which is the data set's unless ``base`` names another.
+        profile: the profile's name, ``quick`` or ``full`` for instance.
+        base: parameters of ``TrainConfig`` that all variants share.
+        variants: what each variant changes in ``base``, or ``{posthoc: NAME, of: VARIANT}``: one of
+            ``postprocessing.POSTHOC`` on the finished run of another variant with the same seed.
+        seeds: each draws its own cohort or split.
+        threshold: how the operating point is chosen on the validation part, as of ``audit``.
+        n_boot: resamples of an audit.
+        n_permutations: permutations of an audit.
+        probes: ``n_boot`` and ``n_shuffles`` with which every run's disease embedding is probed;
+            None leaves it out.
+
+    Raises:
+        InputError: for a value of another type, and an unknown key of ``probes`` or of a post-hoc
+            variant.
+
+    >>> variants = {"erm": {"method": "erm"}, "leace": {"posthoc": "leace", "of": "erm"}}
+    >>> tiny = Plan("mine", "quick", {"dataset": "synthetic-cxr"}, variants, seeds=(0, 1))
+    >>> tiny.runs
+    [('erm', 0), ('leace', 0), ('erm', 1), ('leace', 1)]
+    >>> tiny.parent("leace"), tiny.parent("erm")
+    ('erm', None)
     """
 
     dataset: str
@@ -114,7 +133,11 @@ class _Entry:
 
 
 def experiments() -> dict[str, dict[str, Any]]:
-    """The content of ``experiments.yml``: experiment, then profile, then what is run."""
+    """The content of ``experiments.yml``: experiment, then profile, then what is run.
+
+    >>> sorted(experiments()["synthetic-derm"])[:2], experiments()["synthetic-cxr"]["full"]["seeds"]
+    (['full', 'grid'], 5)
+    """
     text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
     return parse_document(text, "experiments.yml", typed=True)
 
@@ -167,12 +190,22 @@ def plan(
     data_root: str | Path | None = None,
     seed: int | None = None,
 ) -> Plan:
-    """The plan of a listed experiment; seeds count up from ``seed``.
+    """The plan of a listed experiment.
 
-    Without one they start at the profile's ``first_seed``, or at 0.
+    Args:
+        dataset: an experiment of ``experiments.yml``.
+        profile: one of its profiles.
+        data_root: the folder of a real data set.
+        seed: the first seed, from which they count up; by default the profile's ``first_seed``, or
+            0.
+
+    Raises:
+        InputError: for an unknown experiment or profile, and an entry that is not valid.
 
     >>> plan("synthetic-cxr").runs
     [('erm', 0), ('adversarial', 0), ('erm', 1), ('adversarial', 1)]
+    >>> plan("synthetic-cxr", seed=7).seeds
+    (7, 8)
     """
     listed = experiments()
     if dataset not in listed:

@@ -1,4 +1,4 @@
-"""The audit of one run of an experiment, and what probes read of it; kept in the run's folder."""
+"""The audit of one run of an experiment, and its probes; kept in the run's folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,27 @@ _TABLE = "../predictions.parquet"
 def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     """Audit one run on its test part, at a threshold chosen on its validation part.
 
-    Its embedding is probed too where the plan has ``probes``.
+    Its embedding is probed too where the plan has ``probes``. An audit of the same predictions,
+    settings and code is used again.
+
+    Args:
+        plan: the experiment.
+        variant: one of its variants.
+        seed: one of its seeds, also that of the resampling.
+        out: the experiment's folder.
+
+    Returns:
+        The folder ``audit`` of the run: ``TARGET/audit.json``, and ``leakage.csv`` where it is
+        probed.
+
+    Raises:
+        InputError: where the run is not finished, or is damaged.
+
+    >>> from fairthesis.study import plan
+    >>> audit_run(plan("synthetic-cxr"), "erm", 0, Path("no/such/folder"))
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: No finished run in 'no/such/folder/runs/erm-0': expected a run ...
     """
     from fairthesis.auditing import audit
 
@@ -102,12 +122,30 @@ def _digest(table: Path, settings: list[Any], modules: tuple[str, ...]) -> str:
 def probe_run(
     plan: Plan, out: str | Path, seed: int, *, n_boot: int = 200, n_shuffles: int = 3
 ) -> pd.DataFrame:
-    """How well fresh probes read the first attribute from every variant's disease embedding.
+    """How well fresh probes recover the first attribute from every variant's disease embedding.
 
-    The finished runs of one seed are probed (``fairthesis.leakage.measure``): the probes are
-    fitted on validation patients and judged on test patients. One row per variant, probe and
-    scope (marginal, or given the target), with ``auroc``, its interval, and what refits with the
-    attribute shuffled over patients reach. Kept in ``leakage.csv`` of the run.
+    The finished runs of one seed are probed (``embeddings.probe``): the probes are fitted on
+    validation patients and judged on test patients. Kept in the run's folder and used again.
+
+    Args:
+        plan: the experiment.
+        out: its folder.
+        seed: one of its seeds.
+        n_boot: resamples of patients for the intervals.
+        n_shuffles: refits with the attribute shuffled over patients.
+
+    Returns:
+        One row per variant, probe and scope (marginal, or given the target): ``source, probe,
+        scope, auroc, ci_low, ci_high, shuffled_mean, shuffled_q95, attribute, variant``.
+
+    Raises:
+        InputError: where a run is not finished, or is damaged.
+
+    >>> from fairthesis.study import plan
+    >>> probe_run(plan("synthetic-cxr"), "no/such/folder", seed=0)
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: No finished run in 'no/such/folder/runs/erm-0': expected a run ...
     """
     parts = []
     for variant in plan.variants:
@@ -126,7 +164,7 @@ def probe_run(
 
 
 def probed(folder: Path, seed: int, n_boot: int = 200, n_shuffles: int = 3) -> pd.DataFrame:
-    """What fresh probes read of the first attribute in the disease embedding of one run."""
+    """The table of ``probe_run`` for one run, without its ``variant``."""
     from fairthesis.embeddings import probe
 
     predictions = pd.read_parquet(folder / "predictions.parquet")

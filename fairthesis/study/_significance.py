@@ -1,4 +1,4 @@
-"""Which methods beat plain training, cohort by cohort, and how they rank over cohorts."""
+"""Significance tests of methods against plain training, by cohort, and ranks over cohorts."""
 
 from __future__ import annotations
 
@@ -43,12 +43,29 @@ def paired_differences(results: Results, base: str = "erm") -> pd.DataFrame:
 def significance_tests(found: Mapping[str, Results], base: str = "erm") -> pd.DataFrame:
     """Every method against plain training: the paired change of each gap, and what it cost.
 
-    A row per cohort, method and gap: plain training's mean, the mean change over seeds with its
-    interval, the change of AUROC, ``p_holm`` of a paired t test (two-sided, by ``seed_spread``)
-    corrected by Holm over all rows of the cohort, and the ``verdict``: ``beats`` where the gap is
-    smaller beyond chance and AUROC falls by ``COST`` at most, ``paid for`` where it falls by more,
-    ``larger``, or ``not told apart``. The oracle does not take part. ``base`` may name another
-    variant to compare with; the column of its means has its name.
+    A paired t test over seeds, two-sided, with the standard error of ``headline_intervals`` (Nadeau
+    and Bengio 2003 where seeds split the same patients anew), corrected by Holm (1979) over all
+    rows of the cohort. The oracle does not take part.
+
+    Args:
+        found: cohort -> its results.
+        base: the variant to compare with.
+
+    Returns:
+        A row per cohort, method and gap: ``cohort, variant, number``; a column named as ``base``
+        with its mean; ``change`` over seeds with its interval ``lo, hi``; ``AUROC change``;
+        ``p_holm``, NaN from a single seed; and the outcome in the column ``verdict``: ``beats``
+        where the gap is smaller beyond chance (p below 0.05) and AUROC falls by 0.02 at most,
+        ``paid for`` where it falls by more, ``larger``, ``not told apart``, or ``not known`` from a
+        single seed.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = significance_tests({"cxr": load_archived("synthetic-cxr")})
+    >>> table[["variant", "number", "verdict"]].values.tolist()[0]
+    ['adversarial', 'AUROC gap', 'beats']
+    >>> two_seeds = load_archived("synthetic-cxr", "quick")
+    >>> significance_tests({"cxr": two_seeds})["verdict"].unique().tolist()
+    ['not told apart']
     """
     parts = []
     for cohort, results in found.items():
@@ -75,10 +92,20 @@ def significance_tests(found: Mapping[str, Results], base: str = "erm") -> pd.Da
 
 
 def tests_for_reading(table: pd.DataFrame) -> pd.DataFrame:
-    """``significance_tests`` for a page: a change in one column with its interval.
+    """The table of ``significance_tests`` for a page: a change in one column with its interval.
 
-    Rows by gap, the mean of what is compared with in its name, and variant; where several cohorts
-    are in the table, by cohort first. A dot stands for *not told apart*.
+    Args:
+        table: as ``significance_tests`` gives it.
+
+    Returns:
+        Text, indexed by gap (with the mean of what is compared with) and variant, and by cohort
+        first where there are several. A dot stands for *not told apart*.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = significance_tests({"cxr": load_archived("synthetic-cxr", "quick")})
+    >>> shown = tests_for_reading(table)
+    >>> list(shown.columns), shown["verdict"].tolist()
+    (['verdict', 'change', 'AUROC', 'p'], ['·', '·'])
     """
     base = table.columns[3]
     gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
@@ -105,10 +132,19 @@ def _signed(value: float) -> str:
 def tuned_settings(results: Results | None) -> pd.DataFrame:
     """Which setting of each method is chosen on a cohort that no claim is made of.
 
-    A row per variant of a tuning run, methods in their order: AUROC and equalized odds difference
-    on its test images, mean over seeds; their ``distance`` to the ideal of AUROC 1 and difference
-    0, which is the rule ``pareto`` of ``fairthesis.selection``; and whether it is ``chosen``, that
-    of the method's settings that is nearest (of equals the first). Empty without results.
+    Args:
+        results: a tuning run; None gives an empty table.
+
+    Returns:
+        A row per ``method`` and ``variant``, methods in their order: AUROC and equalized odds
+        difference on its test images, means over seeds; ``distance``, theirs to the ideal of AUROC
+        1 and difference 0, as of the selection rule ``pareto``; and whether it is ``chosen``: that
+        of the method's settings that is nearest (of equals the first).
+
+    >>> from fairthesis.study import load_profile
+    >>> table = tuned_settings(load_profile("synthetic-cxr-methods", "tuning"))
+    >>> int(table["chosen"].groupby("method").sum().max())  # one of each method
+    1
     """
     if results is None:
         names = ["AUROC", GAPS[1], "distance", "chosen"]
@@ -152,7 +188,12 @@ def _outcome(change: float, auroc: float, p: float) -> str:
 
 
 def outcome_sentence(results: Results) -> str:
-    """How many methods and gaps of one cohort had which outcome, in a sentence."""
+    """How many methods and gaps of one cohort had which outcome, in a sentence.
+
+    >>> from fairthesis.study import load_archived
+    >>> print(outcome_sentence(load_archived("synthetic-cxr", "quick")))
+    1 method against plain training, 2 comparisons of a gap: *not told apart* 2.
+    """
     table = significance_tests({"": results})
     of_each = table["verdict"].value_counts()
     told = [f"*{verdict}* {of_each[verdict]}" for verdict in OUTCOMES if verdict in of_each]
@@ -164,9 +205,18 @@ def outcome_sentence(results: Results) -> str:
 
 
 def significance_table(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.DataFrame:
-    """The verdicts of ``significance_tests`` on one gap: a row per method, a column per cohort.
+    """The outcomes of ``significance_tests`` on one gap: a row per method, a column per cohort.
 
     A dot stands for *not told apart* and a dash for *not run*, so that what was found stands out.
+
+    Args:
+        found: cohort -> its results.
+        gap: ``AUROC gap`` or ``equalized odds difference``.
+
+    >>> from fairthesis.study import load_archived
+    >>> found = {name: load_archived("synthetic-cxr", name) for name in ("quick", "full")}
+    >>> significance_table(found).to_dict("records")
+    [{'quick': '·', 'full': 'beats'}]
     """
     table = significance_tests(found)
     order = list(dict.fromkeys(table["variant"]))
@@ -182,7 +232,20 @@ def rank_methods(
 
     Cohorts are the unit (seeds of one cohort are no independent evidence): those with three
     methods or more and at least half of the methods that any has; the methods are those that all
-    of these have, the oracle left out. It takes ``least`` cohorts and three methods.
+    of these have, the oracle left out.
+
+    Args:
+        found: cohort -> its results.
+        number: one of ``HEADLINE``.
+        least: cohorts that it takes, beside three methods.
+
+    Returns:
+        ``Ranks`` of Friedman's test with Nemenyi's critical difference (Demšar 2006), or a
+        sentence.
+
+    >>> from fairthesis.study import load_archived
+    >>> print(rank_methods({"cxr": load_archived("synthetic-cxr")}).partition(";")[0])
+    Not drawn: a ranking takes at least 3 cohorts and 3 methods that all of them have
     """
     table = headline_intervals(found)
     table = table[(table["number"] == number) & (table["variant"] != "oracle")]
@@ -202,11 +265,24 @@ def rank_methods(
 def comparison_sentences(
     found: Mapping[str, Results], variant: str = "adversarial", base: str = "erm"
 ) -> str:
-    """For each cohort in a sentence: whether ``variant`` beats plain training, and at what cost.
+    """For each cohort in a sentence: whether a method beats plain training, and at what cost.
 
-    ``base`` may name a control to be compared with instead. It does where the paired change of a
-    gap lies below 0 with its whole interval over seeds, and AUROC falls by no more than ``COST`` on
-    average.
+    It does where the paired change of a gap lies below 0 with its whole interval over seeds, and
+    AUROC falls by no more than 0.02 on average.
+
+    Args:
+        found: cohort -> its results.
+        variant: the method.
+        base: what it is compared with: plain training, or a control.
+
+    Returns:
+        A list in Markdown.
+
+    >>> from fairthesis.study import load_archived
+    >>> print(comparison_sentences({"cxr": load_archived("synthetic-cxr")}).rpartition(": ")[2])
+    beats plain training in AUROC gap and equalized odds difference.
+    >>> print(comparison_sentences({"cxr": load_archived("synthetic-cxr")}, variant="leace"))
+    - **cxr**: `leace` was not run.
     """
     lines = []
     other = "plain training" if base == "erm" else f"`{base}`"

@@ -13,7 +13,7 @@ from fairthesis.errors import unknown
 from fairthesis.study._archive import Results
 
 FLOOR = 30  # positives and negatives that a group needs to enter a gap, as in an audit
-# What the thesis reports, in its order: column title -> (table, name of the number).
+#: What the thesis reports, in its order: title of the number -> (table of ``Results``, its name).
 HEADLINE = {
     "AUROC": ("metrics", "auroc"),
     "AUROC gap": ("disparities", "auroc_gap"),
@@ -24,10 +24,18 @@ HEADLINE = {
 
 
 def headline_numbers(results: Results) -> pd.DataFrame:
-    """The thesis's numbers of every run: variant, seed, attribute, number, value, null_mean.
+    """The thesis's numbers of every run.
 
-    ``null_mean`` is the mean of the same number when the groups are shuffled over patients: the
-    part of a gap that chance alone makes. It is null for what has no chance level.
+    Returns:
+        The columns ``variant, seed, attribute`` (``all`` for AUROC), ``number`` (of ``HEADLINE``),
+        ``value`` and ``null_mean``: the mean of the same number when the groups are shuffled over
+        patients, the part of a gap that chance alone makes. It is null for what has no chance
+        level.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = headline_numbers(load_archived("synthetic-cxr", "quick"))
+    >>> table.groupby(["number", "variant"])["value"].mean().round(2)["AUROC gap"].to_dict()
+    {'adversarial': 0.01, 'erm': 0.21}
     """
     parts = []
     for title, (table, name) in HEADLINE.items():
@@ -48,8 +56,14 @@ def headline_numbers(results: Results) -> pd.DataFrame:
 def summary_table(results: Results) -> pd.DataFrame:
     """Mean over seeds of every headline number, its range, and its chance level.
 
-    Indexed by number and attribute, one column per variant (``0.842 (0.838 to 0.846)``) and
-    ``by chance``: the mean over all runs of the number's mean under shuffled groups.
+    Returns:
+        Text, indexed by number and attribute: one column per variant (``0.842 (0.838 to 0.846)``)
+        and ``by chance``: the mean over all runs of the number's mean under shuffled groups.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = summary_table(load_archived("synthetic-cxr", "quick"))
+    >>> table.loc[("AUROC gap", "sex")].tolist()
+    ['0.208 (0.187 to 0.228)', '0.009 (0.000 to 0.018)', '0.011']
     """
     table = headline_numbers(results)
     keys = ["number", "attribute", "variant"]
@@ -71,8 +85,24 @@ def summary_table(results: Results) -> pd.DataFrame:
 
 
 def group_metrics(results: Results, metric: str = "auroc") -> pd.DataFrame:
-    """A metric of every group and run: variant, seed, target, attribute, group, value, lo, hi, n,
-    ``n_positive``, ``n_negative`` (counts of test images)."""
+    """A metric of every group and run.
+
+    Args:
+        results: an experiment.
+        metric: a metric of its table ``metrics``.
+
+    Returns:
+        The columns ``variant, seed, target, attribute, group, value, lo, hi``, and the counts of
+        test images ``n``, ``n_positive`` and ``n_negative``.
+
+    Raises:
+        InputError: for a metric that the table does not have.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = group_metrics(load_archived("synthetic-cxr", "quick"))
+    >>> table.groupby(["variant", "group"])["value"].mean().round(2)["erm"].to_dict()
+    {'F': 0.72, 'M': 0.93}
+    """
     known = results.metrics["metric"].unique()
     if metric not in known:
         raise unknown("metric", metric, known)
@@ -89,10 +119,27 @@ def group_levelling(
 ) -> pd.DataFrame:
     """What each group gained or lost against plain training, and whether it was levelled down.
 
-    Mean over seeds of the paired change of ``metric`` (higher is better) per variant, attribute
-    and group. ``levelled_down`` is true for a variant and attribute whose gap shrank because the
-    group that was best fell by more than the group that was worst rose; gap, best and worst are
-    taken in each seed over the groups with ``floor`` positives and negatives, and averaged.
+    ``levelled_down`` is true for a variant and attribute whose gap shrank because the group that
+    was best fell by more than the group that was worst rose; gap, best and worst are taken in each
+    seed over the groups that are large enough, and averaged.
+
+    Args:
+        results: an experiment.
+        metric: a metric of which higher is better.
+        baseline: the variant that is compared with.
+        floor: positives and negatives that a group needs.
+
+    Returns:
+        The columns ``variant, attribute, group``, means over seeds ``baseline`` and ``value``,
+        ``change`` (paired) and ``levelled_down``.
+
+    Raises:
+        InputError: for an unknown metric or baseline.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = group_levelling(load_archived("synthetic-cxr", "quick"))
+    >>> table.set_index("group")["change"].round(2).to_dict(), bool(table["levelled_down"].any())
+    ({'F': 0.14, 'M': -0.06}, False)
     """
     table = group_metrics(results, metric)
     if baseline not in set(table["variant"]):
@@ -119,9 +166,24 @@ def group_levelling(
 
 
 def levelling_table(results: Results, metric: str = "auroc", floor: int = FLOOR) -> pd.DataFrame:
-    """``group_levelling`` in a row per variant, and ``levelled_down``.
+    """``group_levelling`` in a row per attribute and variant.
 
-    The groups that are large enough in every seed, each with plain training's mean in its name.
+    Args:
+        results: an experiment.
+        metric: a metric of which higher is better.
+        floor: positives and negatives that a group needs in every seed.
+
+    Returns:
+        A column per group, with plain training's mean in its name, that holds the change; and
+        ``levelled_down``.
+
+    Raises:
+        InputError: for an unknown metric.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = levelling_table(load_archived("synthetic-cxr", "quick"))
+    >>> table.round(2).to_dict("records")
+    [{'F (0.720)': 0.14, 'M (0.928)': -0.06, 'levelled_down': False}]
     """
     table, counts = group_levelling(results, metric, floor=floor), group_metrics(results, metric)
     least = counts.groupby(["attribute", "group"])[["n_positive", "n_negative"]].min().min(axis=1)
@@ -135,10 +197,26 @@ def levelling_table(results: Results, metric: str = "auroc", floor: int = FLOOR)
 
 
 def gap_conclusions(results: Results, name: str = "auroc_gap", level: float = 0.05) -> str:
-    """What the permutation tests allow to say of a gap, in a sentence for each attribute.
+    """What the permutation tests allow to conclude of a gap, in a sentence for each attribute.
 
     For each variant: the gap's mean over seeds, its mean by chance, and in how many of the seeds
-    it is larger than chance at ``level``; then the AUROC that was gained or lost.
+    it is larger than chance; then the AUROC that was gained or lost.
+
+    Args:
+        results: an experiment.
+        name: a gap of its table ``disparities``.
+        level: of the permutation test, in each seed.
+
+    Returns:
+        A list in Markdown.
+
+    Raises:
+        InputError: for an unknown gap.
+
+    >>> from fairthesis.study import load_archived
+    >>> text = gap_conclusions(load_archived("synthetic-cxr", "quick"))
+    >>> [line.rpartition(" in ")[2] for line in text.splitlines()]  # larger than chance
+    ['2 of 2 seeds.', '0 of 2 seeds.']
     """
     known = results.disparities["name"].unique()
     if name not in known:
@@ -164,7 +242,12 @@ def gap_conclusions(results: Results, name: str = "auroc_gap", level: float = 0.
 
 
 def provenance_note(results: Results) -> str:
-    """Where the results came from, in one paragraph of Markdown."""
+    """Where the results came from, in one paragraph of Markdown.
+
+    >>> from fairthesis.study import load_archived
+    >>> print(provenance_note(load_archived("synthetic-cxr", "quick")).partition(". ")[0])
+    **Where these numbers come from:** archived in results/synthetic-cxr-quick
+    """
     described = results.provenance
     asked, packages = described["experiment"], described["packages"]
     runs = described["runs"]
@@ -183,10 +266,21 @@ def provenance_note(results: Results) -> str:
 
 
 def adversaries_and_probes(results: Results | None) -> pd.DataFrame:
-    """What each method's own adversary read at the last epoch, beside the best fresh probe.
+    """AUROC of each method's own adversary at the last epoch, beside the best fresh probe.
 
-    AUROC for the attribute, means over seeds, of the variants that train an adversary (or critics):
-    the adversary's is of training batches, the probe's is given the target and on test patients.
+    Args:
+        results: an experiment; None gives an empty table.
+
+    Returns:
+        A row per variant that trains an adversary (or critics), means over seeds of the AUROC for
+        the
+        attribute: the adversary's is of training batches, the probe's is given the target and on
+        test patients. Sorted by the probe.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = adversaries_and_probes(load_archived("synthetic-cxr-methods"))
+    >>> (table.loc["laftr"] > 0.6).tolist()  # its adversary is fooled, a fresh probe is not
+    [False, True]
     """
     names = ["own adversary, last epoch", "best fresh probe given the target"]
     if results is None:
@@ -199,7 +293,20 @@ def adversaries_and_probes(results: Results | None) -> pd.DataFrame:
 
 
 def ablation_table(results: Results | None) -> pd.DataFrame:
-    """One row per variant and seed: the headline numbers and the best fresh probe."""
+    """One row per variant and seed: the headline numbers and the best fresh probe.
+
+    Args:
+        results: an experiment; None gives an empty table.
+
+    Returns:
+        ``variant, seed, AUROC, AUROC gap, equalized odds difference, worst group's AUROC`` and
+        ``best probe given the target`` (its AUROC; NaN where nothing was probed).
+
+    >>> from fairthesis.study import load_archived
+    >>> table = ablation_table(load_archived("synthetic-cxr", "quick"))
+    >>> table[["variant", "seed", "AUROC"]].round(2).values.tolist()[:2]
+    [['erm', 0, 0.88], ['erm', 1, 0.89]]
+    """
     numbers = ["AUROC", "AUROC gap", "equalized odds difference", "worst group's AUROC"]
     if results is None:
         return pd.DataFrame(columns=["variant", "seed", *numbers])
@@ -213,7 +320,16 @@ def ablation_table(results: Results | None) -> pd.DataFrame:
 
 
 def changed_settings(results: Results | None) -> pd.DataFrame:
-    """What each variant changes in the experiment's base, a row per variant."""
+    """What each variant but the oracle changes in the experiment's base, a row per variant.
+
+    Args:
+        results: an experiment; None gives an empty table.
+
+    >>> from fairthesis.study import load_profile
+    >>> table = changed_settings(load_profile("synthetic-cxr-ablation", "full"))
+    >>> table.loc["weight_3"].tolist()
+    ['adversary_weight = 3']
+    """
     asked = results.provenance["experiment"]["variants"] if results else {}
 
     def listed(changes: Mapping[str, Any]) -> str:

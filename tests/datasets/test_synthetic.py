@@ -271,7 +271,7 @@ def test_the_ruler_never_touches_a_lesion() -> None:
 
 def test_the_made_cohort_needs_no_torch() -> None:
     code = (
-        "import sys; from fairthesis import datasets, images; "
+        "import sys; from fairthesis.data import prepared_images; from fairthesis import datasets; "
         "datasets.load('synthetic-cxr', n_train=2, n_val=1, n_test=1); "
         "sys.exit('torch' in sys.modules)"
     )

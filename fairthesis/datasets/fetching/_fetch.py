@@ -10,9 +10,6 @@ from fairthesis.datasets.fetching._unpacking import ENDINGS, BrokenArchiveError,
 from fairthesis.errors import InputError, unknown
 from fairthesis.storage import write_text
 
-# file name -> (address, sha256 or None where the source publishes none); only sources that ask for
-# neither account nor application. The addresses are as published and may have moved since: a
-# failure names the address. The others say under "Access" how to get them.
 _NIH = (
     *("vfk49d74nhbxq3nqjg0900w5nvkorp5c", "i28rlmbvmfjbl8p2n3ril0pptcmcu9d1"),
     *("f1t00wrtdk94satdfb9olcolqx20z2jp", "0aowwzs5lhjrceb3qp67ahp0rd1l1etg"),
@@ -22,6 +19,9 @@ _NIH = (
     *("hhq8fkdgvcari67vfhs7ppg2w6ni4jze", "ioqwiy20ihqwyr8pf4c24eazhh281pbu"),
 )
 _DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile"
+#: Data set -> file -> (address, SHA-256 or None where the source publishes none).
+#: Only sources that ask for neither account nor application; the others say under "Access" how to
+#: get them. The addresses are as published and may have moved since: a failure names the address.
 SOURCES: dict[str, dict[str, tuple[str, str | None]]] = {
     "fitzpatrick17k": {
         "fitzpatrick17k.csv": (
@@ -54,7 +54,7 @@ SOURCES: dict[str, dict[str, tuple[str, str | None]]] = {
     },
 }
 
-# what is left to do by hand after a download
+#: Data set -> what is left to do by hand after a download.
 THEN = {
     "nih-cxr14": "Lay Data_Entry_2017_v2020.csv (and train_val_list.txt and test_list.txt, for the "
     "official split) from https://nihcc.app.box.com/v/ChestXray-NIHCC beside images/.",
@@ -64,7 +64,14 @@ THEN = {
 
 
 def download_steps(name: str) -> str:
-    """How to get a data set that cannot be fetched: its access, its licence, where files go."""
+    """How to get a data set that cannot be fetched: its access, its licence, where files go.
+
+    Args:
+        name: a data set that is read from files and is not in ``SOURCES``.
+
+    >>> print(download_steps("ddi").splitlines()[3])
+    2. Lay it in one folder with ddi_metadata.csv and the images, unpacked as it came.
+    """
     from fairthesis import datasets
 
     text = " ".join(datasets.about(name).split())
@@ -88,7 +95,7 @@ def fetch(
     sources: dict[str, dict[str, tuple[str, str | None]]] | None = None,
     progress: bool = False,
 ) -> list[Path]:
-    """Download the files of a data set into ``out`` and unpack its archives; gives the files.
+    """Download the files of a data set into a folder and unpack its archives.
 
     A file that is there with the right checksum is not fetched again; one without a published
     checksum is kept as it is, and its SHA-256 is written beside it (``<name>.sha256``), so that a
@@ -96,6 +103,28 @@ def fetch(
     there at the next call, where the server can and still has the same file. What is not what its
     name says (a sign-in page, a damaged archive) is refused and not kept: the next call fetches it
     again.
+
+    Args:
+        name: one of ``sources``.
+        out: the folder; it is made where it is missing.
+        sources: as ``SOURCES``, which is the default.
+        progress: show a progress bar.
+
+    Returns:
+        The downloaded files, archives included.
+
+    Raises:
+        InputError: for a data set that is not among the sources, a download that fails, a file that
+            is not what was expected, and an archive that holds what it should not.
+
+    >>> import hashlib, tempfile
+    >>> table = b"image,label"
+    >>> address = "https://example.org/labels.csv"
+    >>> sources = {"mine": {"labels.csv": (address, hashlib.sha256(table).hexdigest())}}
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     _ = (Path(name) / "labels.csv").write_bytes(table)
+    ...     [file.name for file in fetch("mine", name, sources=sources)]  # it is there: no download
+    ['labels.csv']
     """
     import pooch
 

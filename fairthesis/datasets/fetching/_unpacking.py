@@ -34,7 +34,7 @@ BROKEN = (
 
 
 class Zip:
-    """A zip file. Symbolic links are told by the mode that Unix tools write."""
+    """A zip file. Symbolic links are known by the mode that Unix tools write."""
 
     def __init__(self, path: Path) -> None:
         self.zip = zipfile.ZipFile(path)

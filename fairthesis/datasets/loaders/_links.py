@@ -1,7 +1,7 @@
 """Images that lie outside the data folder and are reached by links in it.
 
 Such links are followed: whole folders of images are often linked from another disk on purpose. But
-what is read is then not what lies in the folder, so it is counted and said, once per cohort.
+what is read is then not what lies in the folder, so it is counted and reported, once per cohort.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fairthesis.datasets.loaders._values import count_values, name_most, rows, spelling
 
 FINDING_TREES = ("finding", "diagnosis")
-# The film or the report is said to be no full reading: what is not named may be there all the same.
+# The film or the report is marked as no full reading: what is not named may be there anyway.
 NO_READING = frozenset({"exclude", "suboptimal study", "unchanged"})
 NO_FILM = frozenset({"exclude", "suboptimal study"})  # nothing normal is read from these
 NORMAL = "normal"

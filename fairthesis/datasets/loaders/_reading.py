@@ -36,8 +36,8 @@ def folder(root: str | Path | None, dataset: str, expected: str) -> Path:
 def table(root: Path, names: Sequence[str], columns: Sequence[str], dataset: str) -> pd.DataFrame:
     """The first of the files ``names`` that is in ``root``, every value as text, empty as null.
 
-    Any table that ``tables.read_table`` reads, also gzipped. The ``columns`` are as ``values.text``
-    has them, so that keys of two tables meet.
+    Any table that ``inputs.read_table`` reads, also gzipped. The ``columns`` are as
+    ``inputs.as_text`` has them, so that keys of two tables meet.
     """
     for name in names:
         for path in (root / name, root / f"{name}.gz"):

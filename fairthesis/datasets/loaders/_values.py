@@ -24,7 +24,7 @@ from fairthesis.inputs import as_text
 TABLES = Path(__file__).parent / "values"
 UNCERTAIN = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
 KEPT = "(set to unknown, image kept)"
-NAMED, SHOWN = 20, 80  # values told by name, and letters of each
+NAMED, SHOWN = 20, 80  # values reported by name, and letters of each
 
 
 def rows(name: str) -> list[dict[str, str]]:

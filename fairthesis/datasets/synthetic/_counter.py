@@ -1,6 +1,6 @@
 """Random numbers by counter: draw k of stream s is a hash of (s, k), whatever was drawn before.
 
-So image i of a made cohort is the same in any batch and order, a larger cohort starts with the
+So image i of a synthetic cohort is the same in any batch and order, a larger cohort starts with the
 smaller one, and everything is integer arithmetic or exact scaling: the same bits on any machine.
 The hash is splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 """

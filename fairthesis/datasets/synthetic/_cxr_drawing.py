@@ -1,4 +1,4 @@
-"""Drawing of made chest X-rays: anatomy, opacities, a treatment device, noise. 0 is air."""
+"""Drawing of synthetic chest X-rays: anatomy, opacities, a treatment device, noise. 0 is air."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fairthesis.datasets.synthetic._planting import ANATOMY, GRAIN, IMAGE, LESIO
 
 @dataclass(frozen=True)
 class CxrRender(Drawing):
-    """Made chest X-rays; the smaller group is ``F``."""
+    """Synthetic chest X-rays; the smaller group is ``F``."""
 
     group = "sex"
     group_names = ("M", "F")

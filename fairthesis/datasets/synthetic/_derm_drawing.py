@@ -1,4 +1,4 @@
-"""Drawing of made skin lesions: skin tone, light, hair, a pigmented lesion, a ruler, noise."""
+"""Drawing of synthetic skin lesions: skin tone, light, hair, a pigmented lesion, a ruler, noise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATCH = (0.16, 0.13, 0.06)
 
 @dataclass(frozen=True)
 class DermRender(Drawing):
-    """Made skin lesions; the smaller group is ``dark``."""
+    """Synthetic skin lesions; the smaller group is ``dark``."""
 
     channels = 3
     group = "skin_tone"

@@ -1,4 +1,4 @@
-"""What made pictures share: batches, twins, and the shapes that they are drawn from.
+"""What synthetic images share: batches, twins, and the shapes that they are drawn from.
 
 Only additions, multiplications, divisions, square roots and comparisons on float32, element by
 element: no library function whose last bit differs between machines, so that a cohort has the
@@ -25,11 +25,32 @@ CHUNK_PIXELS = 1 << 17
 
 @dataclass(frozen=True)
 class Drawing:
-    """``render(rows, size)`` of a made cohort; all arrays have shape (n_images,).
+    """The ``render`` of a synthetic cohort, which draws its images: ``render(rows, size)``.
 
-    ``patient`` and ``image`` are stream numbers, ``minority`` tells the smaller group, ``age``
-    runs from 0 (young) to 1 (old), ``contrast`` is the factor on what shows the disease, and
-    ``anatomy`` scales how visible the group is. A subclass draws.
+    An image does not depend on the batch that it is drawn in. A subclass draws (``draw``), and
+    names its ``group`` and ``group_names`` (of the larger and the smaller group) and its
+    ``channels``.
+
+    Attributes:
+        seed: of the cohort.
+        patient: number of each image's patient, the key of the patient's random stream; this and
+            the other arrays have shape (n_images,).
+        image: number of each image, the key of its own stream.
+        minority: whether the patient is of the smaller group.
+        age: from 0 (young) to 1 (old).
+        disease: whether the disease is shown.
+        device: whether the device (the shortcut) is shown.
+        contrast: factor on what shows the disease.
+        lesion_contrast: mean height of what shows the disease, as a share of the grey scale.
+        noise: standard deviation of a pixel's noise, as a share of the grey scale.
+        anatomy: how visible the group is; 0 is not at all.
+
+    >>> from fairthesis import datasets
+    >>> render = datasets.load("synthetic-cxr", n_train=8, n_val=2, n_test=2).render
+    >>> render.group_names, render([0, 3], 24).shape
+    (('M', 'F'), (2, 24, 24, 1))
+    >>> bool((render([3], 24)[0] == render([0, 3], 24)[1]).all())
+    True
     """
 
     seed: int
@@ -87,11 +108,30 @@ class Drawing:
 
 
 def twin(cohort: Cohort, rows: ArrayLike, change: str) -> Cohort:
-    """The images at ``rows`` of a made cohort, with one thing changed and all else as it was.
+    """The images at ``rows`` of a synthetic cohort, with one thing changed and all else as it was.
 
-    ``change`` names the attribute of the smaller group (``sex``, ``skin_tone``): the same patient
-    is drawn as one of the other group, the disease and its contrast unchanged. ``device`` removes
-    the device. The labels, the ids and the noise stay.
+    What a model makes of a twin shows what it goes by: the labels, the ids and the noise stay.
+
+    Args:
+        cohort: a synthetic cohort.
+        rows: row positions in its frame.
+        change: the attribute of the smaller group (``sex``, ``skin_tone``): the same patient is
+            drawn as one of the other group, the disease and its contrast unchanged. ``device``
+            removes the device.
+
+    Returns:
+        A cohort of these images, in that order.
+
+    Raises:
+        InputError: for a cohort that is not synthetic, and for another change.
+
+    >>> from fairthesis import datasets
+    >>> cohort = datasets.load("synthetic-cxr", n_train=8, n_val=2, n_test=2)
+    >>> other = twin(cohort, [0, 1], "sex")
+    >>> cohort.frame["sex"].tolist()[:2], other.frame["sex"].tolist()
+    (['M', 'F'], ['F', 'M'])
+    >>> bool((cohort.labels("opacity")[:2] == other.labels("opacity")).all())
+    True
     """
     render = cohort.render
     if not isinstance(render, Drawing):

@@ -1,4 +1,4 @@
-"""The patients of a made cohort, and the bias that is planted in them, mechanism by mechanism."""
+"""The patients of a synthetic cohort, and the bias that is planted in them, by mechanism."""
 
 from __future__ import annotations
 
@@ -17,17 +17,31 @@ PATIENT, IMAGE, ANATOMY, LESION, TEXTURE, GRAIN = range(6)
 
 @dataclass(frozen=True)
 class Mechanisms:
-    """What is planted. At 0 a mechanism is off; the larger and the smaller group then differ in
-    nothing but the look of the group.
+    """The bias that is planted in a synthetic cohort, one number per mechanism.
 
-    - ``underrepresentation`` u in [0, 1): the smaller group has the share (1 - u) / 2.
-    - ``prevalence_difference`` d: P(disease) is ``prevalence + d`` in the smaller group.
-    - ``contrast_loss`` c in [0, 1]: lesions of the smaller group have 1 - c times the contrast.
-    - ``shortcut`` s in [-1, 1]: in the larger group P(device | disease) = (1 + s) / 2 and
-      P(device | no disease) = (1 - s) / 2. At 0 half of the images have a device, by chance.
-    - ``shortcut_minority``: the same for the smaller group; None stands for ``-shortcut``.
-    - ``label_noise`` p in [0, 0.5]: the recorded label of the smaller group is flipped with
-      probability p. The clean label stays beside it.
+    At 0 a mechanism is off; with all off the larger and the smaller group differ in nothing but the
+    look of the group.
+
+    Attributes:
+        prevalence: P(disease), from 0 to 1.
+        underrepresentation: u from 0 to 0.98: the smaller group has the share (1 - u) / 2.
+        prevalence_difference: d: P(disease) is ``prevalence + d`` in the smaller group.
+        contrast_loss: c from 0 to 1: lesions of the smaller group have 1 - c times the contrast.
+        shortcut: s from -1 to 1: in the larger group P(device | disease) = (1 + s) / 2 and
+            P(device | no disease) = (1 - s) / 2. At 0 half of the images have a device, by chance.
+        shortcut_minority: the same for the smaller group; None stands for ``-shortcut``.
+        label_noise: p from 0 to 0.5: the recorded label of the smaller group is flipped with
+            probability p. The clean label stays beside it.
+
+    Raises:
+        InputError: for a number out of its range.
+
+    >>> Mechanisms(shortcut=0.6).minority_shortcut
+    -0.6
+    >>> Mechanisms(prevalence=0.4, prevalence_difference=-0.5)
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: Expected prevalence + prevalence_difference to be from 0 to 1, ...
     """
 
     prevalence: float = 0.4

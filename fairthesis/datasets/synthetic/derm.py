@@ -1,4 +1,4 @@
-"""Made skin lesions: a pigmented lesion on skin of some tone, drawn by the package.
+"""Synthetic skin lesions: a pigmented lesion on skin of some tone, drawn by the package.
 
 Colour pictures with skin texture, uneven light, hair, a lesion and noise, at any size. The
 disease makes the lesion's border ragged, one half darker and its colour uneven; the device is a
@@ -7,7 +7,7 @@ tone changes the colour of the skin; the lesion's pigment is subtracted from it,
 on every tone. Tones of the two groups overlap.
 
 Groups: ``skin_tone`` (dark is the smaller group where one is smaller) and ``age_group``. Licence:
-as the package; nothing is downloaded. What is planted: `fairthesis.datasets._planting.Mechanisms`.
+as the package; nothing is downloaded. What is planted: `fairthesis.datasets.Mechanisms`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def load(
 ) -> Cohort:
     """A cohort of ``n_train + n_val + n_test`` images with 1 to 3 images per patient.
 
-    The options are those of `fairthesis.datasets.synthetic_cxr.load`; ``lesion_contrast`` is the
+    The options are those of ``synthetic-cxr``; ``lesion_contrast`` is the
     mean degree of the malignant signs and ``anatomy`` the distance between the groups' tones.
     Target ``malignant``, beside it ``clean_malignant`` and ``device`` (the ruler).
 
