@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 import torch
 
-from fairthesis.methods import METHODS, Batch, Method, Setting, cell_probabilities
+from fairthesis.methods import METHODS, Batch, Method, Setting, subgroup_probabilities
 from fairthesis.methods import adversarial as ours
 from fairthesis.models import FairEncoder
 
@@ -60,7 +60,7 @@ def method(
         disease_norm="whitening",
         precision=precision,
     )
-    cells = (cell_probabilities(data.targets, data.attributes[:, 0], 2),)
+    cells = (subgroup_probabilities(data.targets, data.attributes[:, 0], 2),)
     setting = Setting(1e-3, 1e-4, 20, 0, cells, data.targets, data.attributes)
     kind = METHODS[name]
     made = kind(model, kind.Options(**options), setting)

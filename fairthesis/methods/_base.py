@@ -57,8 +57,9 @@ class Setting:
         weight_decay: of AdamW.
         epochs: how many the run has.
         seed: decides the order of the images and the start of an adversary.
-        cells: for attribute k, ``cells[k][t, c, g]`` is P(attribute k is group g | target t is c)
-            over the training images (``cell_probabilities``).
+        subgroups: for attribute k, ``subgroups[k][t, c, g]`` is P(attribute k is group g | target t
+        is c)
+            over the training images (``subgroup_probabilities``).
         targets, attributes, patients: those of the training images, in the loop's order, coded as
             in a ``Batch``: for methods that draw, weigh or hold out images. Without ``patients``
             every image is one patient's.
@@ -66,9 +67,9 @@ class Setting:
             1, the classifier's bias starts at the log odds of each target.
 
     >>> y, a = torch.tensor([[0.0], [0.0], [1.0], [1.0]]), torch.tensor([[0], [1], [1], [1]])
-    >>> cells = (cell_probabilities(y, a[:, 0], groups=2),)
-    >>> setting = Setting(1e-3, 1e-4, epochs=10, seed=0, cells=cells, targets=y, attributes=a)
-    >>> setting.cells[0][0, 1].tolist()  # shares of the groups among the cases
+    >>> subgroups = (subgroup_probabilities(y, a[:, 0], groups=2),)
+    >>> setting = Setting(1e-3, 1e-4, 10, seed=0, subgroups=subgroups, targets=y, attributes=a)
+    >>> setting.subgroups[0][0, 1].tolist()  # shares of the groups among the cases
     [0.0, 1.0]
     """
 
@@ -76,7 +77,7 @@ class Setting:
     weight_decay: float
     epochs: int
     seed: int
-    cells: tuple[Float[Tensor, "t 2 g"], ...]
+    subgroups: tuple[Float[Tensor, "t 2 g"], ...]
     targets: Float[Tensor, "n t"] | None = None
     attributes: Int[Tensor, "n a"] | None = None
     patients: Int[Tensor, " n"] | None = None
@@ -88,7 +89,7 @@ class Setting:
         return self.targets, self.attributes
 
 
-def cell_probabilities(
+def subgroup_probabilities(
     targets: Float[Tensor, "n t"], codes: Int[Tensor, " n"], groups: int
 ) -> Float[Tensor, "t 2 g"]:
     """P(group | target is c) for each target and c in 0, 1, over rows where both are known.
@@ -102,7 +103,7 @@ def cell_probabilities(
         The shares; the uniform distribution for a class without a single known row.
 
     >>> y = torch.tensor([[0.0], [0.0], [0.0], [0.0], [1.0], [float("nan")]])
-    >>> cell_probabilities(y, torch.tensor([0, 0, 0, 1, -1, 1]), groups=2).tolist()
+    >>> subgroup_probabilities(y, torch.tensor([0, 0, 0, 1, -1, 1]), groups=2).tolist()
     [[[0.75, 0.25], [0.5, 0.5]]]
     """
     out = torch.full((targets.shape[1], 2, groups), 1 / groups)
@@ -170,7 +171,7 @@ class Method(nn.Module):
     ...         return {"brier": loss.item()}
     >>> _ = torch.manual_seed(0)
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-2, 0.0, 5, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-2, 0.0, 5, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = Brier(FairEncoder("small", channels=1), MethodOptions(), setting)
     >>> batch = Batch(torch.rand(16, 1, 16, 16), y, a)
     >>> losses = [method.update(batch)["brier"] for _ in range(6)]

@@ -109,7 +109,7 @@ class Opposed(Penalised):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
-        self.groups = [cell.shape[-1] for cell in setting.cells]
+        self.groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
         if self.options.weight == 0:
             return  # nothing that could differ from ERM: no parameter, no random number
         size, targets = model.disease_classifier.in_features, model.disease_classifier.out_features

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._cells import SharesGiven
 from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods._dependence import conditional_hsic, cross_covariance
 from fairthesis.methods._opposed import adversary_auroc
+from fairthesis.methods._subgroups import SharesGiven
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
 
@@ -73,7 +73,7 @@ class AdversarialOptions(MethodOptions):
         check_range(self, "critic_rate", least=1e-8)
 
 
-def cell_weight(share: Float[Tensor, "... g"]) -> Float[Tensor, "... g"]:
+def subgroup_weight(share: Float[Tensor, "... g"]) -> Float[Tensor, "... g"]:
     """1 / (G P(group | target)), at most 10: one image of an empty corner must not rule a batch."""
     return (1 / (share.shape[-1] * share.clamp_min(1e-6))).clamp_max(MAX_WEIGHT)
 
@@ -107,10 +107,10 @@ class Adversarial(ERM):
     Goodfellow et al., NeurIPS 2014 (adversaries); Zhang, Lemoine and Mitchell, AIES 2018 (the
     target as the adversary's input); Gretton et al., ALT 2005 (HSIC).
 
-    >>> from fairthesis.methods import Adversarial, Batch, Setting, cell_probabilities
+    >>> from fairthesis.methods import Adversarial, Batch, Setting, subgroup_probabilities
     >>> from fairthesis.models import FairEncoder
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = Adversarial(FairEncoder("small", channels=1), Adversarial.Options(), setting)
     >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
     >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
@@ -132,10 +132,10 @@ class Adversarial(ERM):
             return  # nothing that could differ from ERM: no parameter, no random number
         labels, codes = setting.training_part()
         self.given = [
-            SharesGiven.of(labels, column, cell)
-            for column, cell in zip(codes.T, setting.cells, strict=True)
+            SharesGiven.of(labels, column, subgroup)
+            for column, subgroup in zip(codes.T, setting.subgroups, strict=True)
         ]
-        groups = [cell.shape[-1] for cell in setting.cells]
+        groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
         targets = model.disease_classifier.out_features
         width = model.disease_classifier.in_features * (targets + 1) + targets
         device = model.disease_classifier.weight.device
@@ -177,7 +177,7 @@ class Adversarial(ERM):
         ramp = 2 / (1 + math.exp(-10 * since / self.options.ramp_epochs)) - 1
         return self.options.adversary_weight * ramp
 
-    def cell_weights(self, batch: Batch) -> Float[Tensor, "n t a"]:
+    def subgroup_weights(self, batch: Batch) -> Float[Tensor, "n t a"]:
         """w of each row, target and attribute; 1 where either is unknown."""
         known = ~torch.isnan(batch.targets)[:, :, None] & (batch.attributes >= 0)[:, None, :]
         columns = []
@@ -188,13 +188,15 @@ class Adversarial(ERM):
 
     def weights_of(self, batch: Batch) -> list[Float[Tensor, "n t g"]]:
         """For each attribute the weight that each group would have, given the row's targets."""
-        return [_given(cell_weight(cell), batch.targets) for cell in self.setting.cells]
+        return [
+            _given(subgroup_weight(subgroup), batch.targets) for subgroup in self.setting.subgroups
+        ]
 
     def critic_weights(self, batch: Batch) -> Float[Tensor, "n a"]:
         """1 / (G P(group | all targets)) of each row's own groups; 1 where a group is unknown."""
         columns = []
         for given, codes in zip(self.given, batch.attributes.T, strict=True):
-            rows = given.rows(cell_weight(given.shares), batch.targets)
+            rows = given.rows(subgroup_weight(given.shares), batch.targets)
             own = rows.gather(1, codes.clamp_min(0)[:, None]).squeeze(1)
             columns.append(torch.where(codes >= 0, own, 1.0))
         return torch.stack(columns, dim=1)
@@ -203,7 +205,7 @@ class Adversarial(ERM):
         """For each attribute its groups' shares among weighted rows with the row's targets."""
         shares = []
         for given in self.given:
-            share = given.shares * cell_weight(given.shares)
+            share = given.shares * subgroup_weight(given.shares)
             shares.append(given.rows(share / share.sum(1, keepdim=True), batch.targets))
         return shares
 
@@ -242,19 +244,19 @@ class Adversarial(ERM):
             self.reset_one()
         features = self.model.features(batch.images)
         z = self.model.embed_disease(features)
-        cells = self.cell_weights(batch)  # n t a
+        subgroups = self.subgroup_weights(batch)  # n t a
         per_attribute = self.critic_weights(batch)
         critic = 0.0
         for _ in range(options.critic_steps):
             critic = self.critic_step(z, batch, per_attribute)
         disease = masked_bce(
-            self.model.disease_logits(z), batch.targets, cells.mean(2) ** options.reweighting
+            self.model.disease_logits(z), batch.targets, subgroups.mean(2) ** options.reweighting
         )
         confusion = self.confusion(z, batch, per_attribute)
         hsic = torch.stack(
             [
-                conditional_hsic(z, codes, cell.shape[-1], target)
-                for cell, codes in zip(self.setting.cells, batch.attributes.T, strict=True)
+                conditional_hsic(z, codes, subgroup.shape[-1], target)
+                for subgroup, codes in zip(self.setting.subgroups, batch.attributes.T, strict=True)
                 for target in batch.targets.T
             ]
         ).mean()

@@ -49,10 +49,10 @@ class DANN(Opposed):
 
     Reference: Ganin et al., JMLR 2016.
 
-    >>> from fairthesis.methods import DANN, Batch, Setting, cell_probabilities
+    >>> from fairthesis.methods import DANN, Batch, Setting, subgroup_probabilities
     >>> from fairthesis.models import FairEncoder
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = DANN(FairEncoder("small", channels=1), DANN.Options(), setting)
     >>> batch = Batch(torch.rand(16, 1, 16, 16), y, a)
     >>> sorted(method.update(batch))  # in the warm-up: ERM

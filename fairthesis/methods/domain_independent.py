@@ -25,9 +25,9 @@ class DomainIndependent(ERM):
 
     Reference: Wang et al., CVPR 2020, "Towards Fairness in Visual Recognition", section 4.4.
 
-    >>> from fairthesis.methods import cell_probabilities
+    >>> from fairthesis.methods import subgroup_probabilities
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = DomainIndependent(FairEncoder("small", channels=1), MethodOptions(), setting)
     >>> sorted(method.update(Batch(torch.rand(16, 1, 16, 16), y, a)))
     ['disease_loss', 'sensitive_loss']
@@ -45,9 +45,11 @@ class DomainIndependent(ERM):
         with torch.random.fork_rng():  # the model's own random numbers stay those of ERM
             torch.manual_seed(setting.seed + 1)
             # For each attribute its groups' heads side by side, outputs group by group.
-            self.heads.extend(nn.Linear(size, cell.shape[-1] * targets) for cell in setting.cells)
+            self.heads.extend(
+                nn.Linear(size, subgroup.shape[-1] * targets) for subgroup in setting.subgroups
+            )
         self.heads.to(model.disease_classifier.weight.device)
-        self.seen = [self._seen(k) for k in range(len(setting.cells))]
+        self.seen = [self._seen(k) for k in range(len(setting.subgroups))]
         for heads in self.heads:
             assert isinstance(heads, nn.Linear)
             self.start_bias(heads)
@@ -57,7 +59,7 @@ class DomainIndependent(ERM):
     def _seen(self, attribute: int) -> Bool[Tensor, " g"]:
         """The groups that have a training image; all, where no image has a known group."""
         codes = self.setting.training_part()[1][:, attribute]
-        number = self.setting.cells[attribute].shape[-1]
+        number = self.setting.subgroups[attribute].shape[-1]
         found = torch.bincount(codes[codes >= 0], minlength=number) > 0
         return found if found.any() else ~found
 

@@ -18,10 +18,10 @@ class ERM(Method):
     Reference: Vapnik, *The Nature of Statistical Learning Theory* (1995).
 
     >>> import torch
-    >>> from fairthesis.methods import ERM, Batch, Setting, cell_probabilities
+    >>> from fairthesis.methods import ERM, Batch, Setting, subgroup_probabilities
     >>> from fairthesis.models import FairEncoder
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> _ = torch.manual_seed(0)
     >>> method = ERM(FairEncoder("small", channels=1), ERM.Options(), setting)
     >>> batch = Batch(torch.rand(16, 1, 16, 16), y, a)

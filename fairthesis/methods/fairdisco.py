@@ -86,10 +86,10 @@ class FairDisCo(Opposed):
 
     Reference: Du et al., ECCV workshops 2022 ("FairDisCo").
 
-    >>> from fairthesis.methods import FairDisCo, Batch, Setting, cell_probabilities
+    >>> from fairthesis.methods import FairDisCo, Batch, Setting, subgroup_probabilities
     >>> from fairthesis.models import FairEncoder
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = FairDisCo(FairEncoder("small", channels=1), FairDisCo.Options(), setting)
     >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
     >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))

@@ -68,9 +68,9 @@ class JTT(ERM):
 
     Reference: Liu et al., ICML 2021.
 
-    >>> from fairthesis.methods import cell_probabilities
+    >>> from fairthesis.methods import subgroup_probabilities
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = JTT(FairEncoder("small", channels=1), JTTOptions(), setting)
     >>> sorted(method.update(Batch(torch.rand(16, 1, 16, 16), y, a)))
     ['disease_loss', 'sensitive_loss']

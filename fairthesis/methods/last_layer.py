@@ -14,7 +14,7 @@ from torch import Tensor
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._cells import balanced_draws, cell_codes
+from fairthesis.methods._subgroups import balanced_draws, subgroup_codes
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
 
@@ -54,20 +54,21 @@ class LastLayer(ERM):
 
     A share ``held`` of the *training* images, whole patients, never trains the encoder. In the
     last ``retrain_epochs`` epochs the encoder stands still, the linear disease classifier
-    starts from zero and is trained on the held part, every cell of target and group drawn equally
-    often (``cell_codes``; images without a cell are not drawn), as many draws an epoch as there
-    are training images. The validation part stays for selection alone, where the paper's DFR^Val
-    would fit on it. The paper averages L1-penalised fits on balanced subsets; here the images are
-    drawn with replacement, and the penalty is the run's weight decay. Loss: BCE, as for ``ERM``.
+    starts from zero and is trained on the held part, every subgroup of target and group drawn
+    equally often (``subgroup_codes``; images without a subgroup are not drawn), as many draws an
+    epoch as there are training images. The validation part stays for selection alone, where the
+    paper's DFR^Val would fit on it. The paper averages L1-penalised fits on balanced subsets; here
+    the images are drawn with replacement, and the penalty is the run's weight decay. Loss: BCE, as
+    for ``ERM``.
 
     Raises:
         InputError: where the held part has no known group, or lacks a class.
 
     Reference: Kirichenko, Izmailov and Wilson, ICLR 2023.
 
-    >>> from fairthesis.methods import cell_probabilities
+    >>> from fairthesis.methods import subgroup_probabilities
     >>> y, a = torch.arange(40.0)[:, None] % 2, torch.arange(40)[:, None] // 20
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = LastLayer(FairEncoder("small", channels=1), LastLayerOptions(), setting)
     >>> int(method.is_held.sum()), len(method.order(0))  # the encoder sees the others
     (8, 32)
@@ -137,8 +138,8 @@ class LastLayer(ERM):
         generator = self.generator(epoch)
         if epoch < self.start:
             return generator.permutation(np.flatnonzero(~self.is_held))
-        groups = [cell.shape[-1] for cell in self.setting.cells]
-        codes = cell_codes(*self.setting.training_part(), groups).cpu().numpy()
+        groups = [subgroup.shape[-1] for subgroup in self.setting.subgroups]
+        codes = subgroup_codes(*self.setting.training_part(), groups).cpu().numpy()
         return balanced_draws(np.where(self.is_held, codes, -1), len(codes), generator)
 
     def done(self, epoch: float) -> float:

@@ -103,10 +103,10 @@ class Orthogonal(Penalised):
 
     Reference: Deng, Zhong and Dou, IPMI 2023 ("FCRO").
 
-    >>> from fairthesis.methods import Orthogonal, Batch, Setting, cell_probabilities
+    >>> from fairthesis.methods import Orthogonal, Batch, Setting, subgroup_probabilities
     >>> from fairthesis.models import FairEncoder
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
-    >>> setting = Setting(1e-3, 0.0, 10, 0, (cell_probabilities(y, a[:, 0], 2),), y, a)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = Orthogonal(FairEncoder("small", channels=1), Orthogonal.Options(), setting)
     >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
     >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))

@@ -38,7 +38,7 @@ class Summary(Protocol):
     >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
     >>> def sensitivity(summary: Summary) -> Array:
     ...     tp, _, _, fn = summary.confusion
-    ...     return tp / (tp + fn)
+    ...     return metrics.ratio(tp, tp + fn)
     >>> group = prepare(y, s, np.arange(4), threshold=0.7)
     >>> sensitivity(group.resampled(np.ones((1, 4), np.float32))).tolist()
     [0.5]

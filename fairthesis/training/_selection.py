@@ -81,9 +81,9 @@ def validation_gaps(y_true: Labels, y_score: Labels, codes: Codes) -> dict[str, 
             if len(groups) < 2:
                 continue
             areas = [float(auroc(y[r & known], score[r & known])) for r in groups]
-            cells = [metrics.counts(y[r & known], score[r & known] >= cut) for r in groups]
+            subgroups = [metrics.counts(y[r & known], score[r & known] >= cut) for r in groups]
             rates = [
-                np.ptp([float(rate(*cell)) for cell in cells])
+                np.ptp([float(rate(*subgroup)) for subgroup in subgroups])
                 for rate in (metrics.tpr, metrics.fpr)
             ]
             by_attribute.append((float(np.ptp(areas)), float(max(rates))))

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fairthesis import data, datasets
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError
-from fairthesis.methods import METHODS, Method, Setting, cell_probabilities
+from fairthesis.methods import METHODS, Method, Setting, subgroup_probabilities
 from fairthesis.models import SWAD, Averager, FairEncoder, make_averager
 from fairthesis.provenance import peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_writable
@@ -235,8 +235,8 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         precision=config.precision,
     )
     rows = torch.from_numpy(table.rows["train"])
-    cells = tuple(
-        cell_probabilities(table.targets[rows], codes, len(groups))
+    subgroups = tuple(
+        subgroup_probabilities(table.targets[rows], codes, len(groups))
         for codes, groups in zip(table.attributes[rows].T, table.groups, strict=True)
     )
     setting = Setting(
@@ -244,7 +244,7 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         config.weight_decay,
         config.epochs,
         config.seed,
-        cells,
+        subgroups,
         table.targets[rows],
         table.attributes[rows],
         table.patients[rows],
