@@ -9,15 +9,17 @@ import pandas as pd
 
 from fairthesis import inputs, stats
 from fairthesis.embeddings._probes import Array, Codes
-from fairthesis.errors import InputError, unknown
+from fairthesis.errors import InputError
 from fairthesis.inputs import (
     EMBEDDING_KEYS,
+    PREDICTIONS_TABLE,
     as_frame,
     embedding_columns,
     embedding_values,
     group_values,
     numbered_columns,
     require_columns,
+    rows_of_target,
     text_column,
 )
 
@@ -69,37 +71,23 @@ def join_labels(
     """
     what = "the embeddings table"
     embeddings = as_frame(embeddings, what)
-    predictions = as_frame(predictions, "the predictions table")
+    predictions = as_frame(predictions, PREDICTIONS_TABLE)
     require_columns(embeddings, EMBEDDING_KEYS, what)
-    require_columns(predictions, ["image_id", "y_true"], "the predictions table")
+    require_columns(predictions, ["image_id", "y_true"], PREDICTIONS_TABLE)
     columns = embedding_columns(embeddings, prefix, what)
     if attribute in (*EMBEDDING_KEYS, *columns):
         raise InputError(
             f"{attribute!r} is a column of {what} with a meaning of its own: expected an attribute "
             "of the predictions table, such as sex. Rename it there to probe it."
         )
-    if "target" in predictions.columns:
-        require_columns(predictions, ["target"], "the predictions table")
-        names = text_column(predictions["target"])
-        targets = sorted(names.dropna().unique())
-        if target is None and len(targets) > 1:
-            raise InputError(
-                f"The predictions table holds {len(targets)} targets: {', '.join(targets[:30])}. "
-                "Choose one (--target, target=...)."
-            )
-        target = targets[0] if target is None and targets else target
-        if target not in targets:
-            raise unknown("target", target, targets)
-        predictions = predictions[(names == target).fillna(False).to_numpy(bool)]
-    elif target is not None:
-        raise InputError(f"No column target in the predictions table: cannot take {target!r}.")
+    predictions, target = rows_of_target(predictions, target)
     labels = predictions[["image_id"]].copy()
-    labels["y_true"] = inputs.label_column(predictions, "y_true", "the predictions table")
-    labels[attribute] = group_values(predictions, attribute, "the predictions table")
+    labels["y_true"] = inputs.label_column(predictions, "y_true", PREDICTIONS_TABLE)
+    labels[attribute] = group_values(predictions, attribute, PREDICTIONS_TABLE)
     rows = embeddings[[*EMBEDDING_KEYS, *columns]].copy()
     rows["patient_id"] = inputs.filled(inputs.key_column(rows, "patient_id", what))
     rows["split"] = text_column(rows["split"])
-    for frame, name in ((rows, what), (labels, "the predictions table")):
+    for frame, name in ((rows, what), (labels, PREDICTIONS_TABLE)):
         frame["image_id"] = inputs.key_column(frame, "image_id", name)
         if frame["image_id"].dropna().duplicated().any():
             raise InputError(f"An image_id appears twice in {name}: expected one row per image.")

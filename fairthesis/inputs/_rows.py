@@ -55,7 +55,7 @@ def rows_of_target(
         if len(found) > 1:
             raise InputError(
                 f"The column target holds {len(found)} targets: {', '.join(found[:30])}. "
-                "Choose one (--target, target=...): each is audited by itself."
+                "Choose one (--target, target=...): each is taken by itself."
             )
         return frame, (found[0] if found else None)
     require_columns(frame, ["target"], PREDICTIONS_TABLE)
