@@ -188,7 +188,7 @@ class FairEncoder(nn.Module):
             a simple form of colour constancy (Barata et al., IEEE J-BHI 2015), for lesions.
         precision: ``float32``, or ``bfloat16`` for the shared encoder, with float32 weights and
             heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
-            ``benchmarks/step_cost.md``). Exported to ONNX it is float32.
+            ``benchmarks/methods/step_cost.md``). Exported to ONNX it is float32.
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
 
     Images are floats of shape (n, channels, height, width), range 0 to 1.

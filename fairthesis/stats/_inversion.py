@@ -50,7 +50,8 @@ def calibration_intervals(
     word overstates the bias. Replicates of D_k are widened by sqrt(m / (m - 1)), m the patients
     of the bin. The interval is for the truth: the plug-in value, biased upward, may lie above it.
     With few patients, or calibration that is nearly perfect, both conventions at the lower end of
-    the scale make it too wide (it then holds the truth in up to 99 of 100: benchmarks/coverage.md).
+    the scale make it too wide (it then holds the truth in up to 99 of 100:
+    benchmarks/auditing/coverage.md).
 
     Args:
         weight: Cases of each bin, shape (bins,).

@@ -1,6 +1,6 @@
 """What a training step costs: ERM, the adversarial encoder, its weight at 0, and ERM in bfloat16.
 
-    python benchmarks/step_cost.py [--repeats 1] [--out benchmarks/step_cost.md]
+    python benchmarks/methods/step_cost.py [--repeats 1] [--out benchmarks/methods/step_cost.md]
 
 All on random images, on one core of a CPU, in one process: the four take turns, and medians of
 the processor's time (not the clock's) are taken, since other programs share the machine. Both
@@ -154,7 +154,7 @@ def main() -> None:
             "",
             "bfloat16 needs a processor that has it.",
             "",
-            f"Made by `python benchmarks/step_cost.py{given}`.",
+            f"Made by `python benchmarks/methods/step_cost.py{given}`.",
             "",
         ]
     )

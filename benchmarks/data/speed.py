@@ -1,6 +1,6 @@
 """What the cohorts cost: drawing, decoding once, reading batches, splitting a big table.
 
-    python benchmarks/data_speed.py [--root FOLDER_OF_HAM10000] [--out benchmarks/data_speed.md]
+    python benchmarks/data/speed.py [--root FOLDER_OF_HAM10000] [--out benchmarks/data/speed.md]
 
 Writes a table: limit, measured, ratio. What is compared runs by turns in one call, and medians are
 taken, since other programs share the machine. Without a folder, 600 x 450 JPEG files of random
@@ -235,7 +235,7 @@ def main() -> None:
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
         "Ratio: of the measured to what it is compared with, or to the limit. Made by "
-        "`python benchmarks/data_speed.py`.",
+        "`python benchmarks/data/speed.py`.",
     ]
     print("\n".join(text))
     if given.out:

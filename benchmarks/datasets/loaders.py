@@ -1,6 +1,6 @@
 """Every loader run: on real files where they are at hand, and on small made files of its layout.
 
-    python benchmarks/loaders.py [--data FOLDER] [--write]
+    python benchmarks/datasets/loaders.py [--data FOLDER] [--write]
 
 Prints a table of counts; ``--write`` puts it into the book's page on data sets. ``--data`` (else
 ``$FAIRTHESIS_DATA``, else ``../shared/data``) holds the folders named in ``REAL``. Where only the
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.layouts import LAYOUTS, picture, write_rows  # noqa: E402
