@@ -1,8 +1,8 @@
 """How long the book takes from nothing and when nothing changed, and what its chapters need.
 
 ``python benchmarks/study/book.py`` clones the checkout into an empty folder, builds the book there
-twice with the present environment, and writes ``benchmarks/study/book.md``. The limits are those that
-the project promises: 12 minutes, 20 seconds, 2 GB on 2 cores.
+twice with the present environment, and writes ``benchmarks/study/book.md``. The limits are those
+that the project promises: 12 minutes, 20 seconds, 2 GB on 2 cores.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def main() -> None:
         "# The book: time and memory",
         "",
         "Made by `python benchmarks/study/book.py`: a fresh clone, built twice with 2 cores, "
-        f"packages installed. {platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}; load average over 15 minutes {load:.1f}.",
+        f"packages installed. {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}; load average over 15 minutes {load:.1f}.",
         "",
         "| what | limit | measured | ratio |",
         "|---|---:|---:|---:|",
