@@ -51,7 +51,7 @@ def teach(method, batch, steps=80):
 
 
 def skewed(n=2000, seed=3):
-    """Cells of very different size, some rows without one."""
+    """Subgroups of very different size, some rows without one."""
     batch = make_batch(n=n, groups=3, seed=seed, missing=True)
     rare = (torch.rand(n, generator=torch.Generator().manual_seed(seed + 100)) < 0.7)[:, None]
     moved = torch.where(rare & (batch.attributes >= 0), 0, batch.attributes)
@@ -61,14 +61,14 @@ def skewed(n=2000, seed=3):
 # Sampling and weighting
 
 
-def test_cells_are_numbered_by_first_target_and_all_attributes():
+def test_subgroups_are_numbered_by_first_target_and_all_attributes():
     y = torch.tensor([[0.0, 1.0], [1.0, math.nan], [math.nan, 0.0], [1.0, 1.0]])
     a = torch.tensor([[1, 2], [0, 1], [0, 0], [1, -1]])
     expected = [0 * 6 + 1 * 3 + 2, 1 * 6 + 0 * 3 + 1, -1, -1]
     assert cell_codes(y, a, [2, 3]).tolist() == expected
 
 
-def test_balanced_draws_every_cell_equally_often_and_the_unknown_once():
+def test_balanced_draws_every_subgroup_equally_often_and_the_unknown_once():
     batch = skewed()
     method = make_method("balanced", batch, 3)
     codes = cell_codes(batch.targets, batch.attributes, [3]).numpy()
@@ -93,7 +93,7 @@ def test_half_the_power_is_between_balance_and_the_data():
     assert spread[0] > 1.5 * spread[1] > 3 * spread[2]
 
 
-def test_reweighted_cells_have_equal_total_weight_and_the_unknown_weight_one():
+def test_reweighted_subgroups_have_equal_total_weight_and_the_unknown_weight_one():
     batch = skewed()
     method = make_method("reweighted", batch, 3)
     codes = cell_codes(batch.targets, batch.attributes, [3])
@@ -132,7 +132,7 @@ def test_groupdro_weights_are_the_closed_form():
     torch.testing.assert_close(loss, (q * mean).sum())
 
 
-def test_groupdro_turns_to_the_worst_cell_and_leaves_absent_ones():
+def test_groupdro_turns_to_the_worst_subgroup_and_leaves_absent_ones():
     batch = make_batch(n=80, groups=2)
     method = make_method("groupdro", batch, step_size=1.0)
     codes = cell_codes(batch.targets, batch.attributes, [2])
@@ -242,7 +242,7 @@ def test_last_layer_refuses_a_held_part_without_known_groups():
         make_method("last_layer", batch, epochs=5)
 
 
-def test_last_layer_draws_every_cell_equally_often():
+def test_last_layer_draws_every_subgroup_equally_often():
     batch = skewed()
     method = make_method("last_layer", batch, 3, epochs=5)
     codes = cell_codes(batch.targets, batch.attributes, [3]).numpy()
@@ -331,7 +331,7 @@ def test_alternating_weight_is_the_rate_of_the_third_step():
     assert moves[1] == pytest.approx(2 * moves[0], rel=0.05)
 
 
-def test_literal_scheme_logs_a_blind_adversary_while_a_fresh_one_reads():
+def test_literal_scheme_logs_a_blind_adversary_while_a_fresh_one_recovers_the_attribute():
     """The thesis's failure in small: the loss is raised far beyond that of an honest guess."""
     batch = make_batch(n=256)
     method = ready("alternating", batch)
@@ -390,7 +390,7 @@ def test_reversal_moves_adversary_down_and_encoder_up_in_one_step(name):
         assert method.adversary_loss(embed(method, batch), batch) > start + 1e-3
 
 
-def test_cdann_reads_within_the_class_alone():
+def test_cdann_looks_within_the_class_alone():
     batch = make_batch(n=40)
     method = ready("cdann", batch)
     z = embed(method, batch).detach()
@@ -403,7 +403,7 @@ def test_cdann_reads_within_the_class_alone():
 
 
 def test_laftr_objective_on_a_hand_computed_example():
-    """Cells (y, a) = (0,0), (0,1), (1,0), (1,1) of sizes 2, 1, 1, 1; h is P(group 1)."""
+    """Subgroups (y, a) = (0,0), (0,1), (1,0), (1,1) of sizes 2, 1, 1, 1; h is P(group 1)."""
     h = torch.tensor([0.2, 0.4, 0.7, 0.1, 0.6])
     y = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0])[:, None]
     a = torch.tensor([0, 0, 1, 0, 1])[:, None]

@@ -26,7 +26,7 @@ def test_shared_patients_and_lesions_are_found_and_null_shares_nothing() -> None
 
 
 def pictures(root: Path) -> list[Path]:
-    """Twelve made X-rays, a smaller JPEG copy of the first, and a flat picture."""
+    """Twelve synthetic X-rays, a smaller JPEG copy of the first, and a flat picture."""
     cohort = datasets.load("synthetic-cxr", n_train=12, n_val=1, n_test=1, noise=0.02)
     assert cohort.render is not None
     drawn = cohort.render(np.arange(12), 128)[..., 0]
