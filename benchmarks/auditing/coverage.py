@@ -214,7 +214,7 @@ def main(n_sets=500, n_boot=400, n_tests=1000):
         "# Coverage of intervals, size of tests",
         "",
         f"Made by `benchmarks/auditing/coverage.py`: {n_sets} simulated data sets of each kind, "
-        f"{PATIENTS} patients where nothing else is said, with 1 to 4 images each (about "
+        f"{PATIENTS} patients where nothing else is stated, with 1 to 4 images each (about "
         f"{PATIENTS * 5 // 2:,} images), two groups, labels and scores that hang together within "
         f"patients; {n_boot} resamples of the patients each. How often 95 % intervals held the "
         f"truth; 1.96 Monte Carlo standard errors are {error(0.95, n_sets):.1%} at 95 %, "

@@ -1,4 +1,4 @@
-"""Every loader run: on real files where they are at hand, and on small made files of its layout.
+"""Every loader run: on real files where they are at hand, and on small synthetic ones of its form.
 
     python benchmarks/datasets/loaders.py [--data FOLDER] [--write]
 
@@ -70,8 +70,8 @@ def row(name: str, files: str, cohort: Cohort) -> list[str]:
     ]
 
 
-def made(name: str, folder: Path) -> Cohort:
-    """The loader on made files; the drawn cohorts are drawn."""
+def synthetic(name: str, folder: Path) -> Cohort:
+    """The loader on synthetic files; the synthetic cohorts are drawn."""
     if not datasets.needs_root(name):
         return datasets.load(name, setting="clean", n_train=600, n_val=200, n_test=200)
     if name == "csv":
@@ -107,7 +107,7 @@ def rows(data: Path | None) -> Iterator[list[str]]:
             if data and name in TABLES and (data / TABLES[name][0]).is_file():
                 yield row(name, "real table, empty images", whole(name, data, home / f"{name}-all"))
             drawn = not datasets.needs_root(name)
-            yield row(name, "drawn" if drawn else "made", made(name, home / name))
+            yield row(name, "drawn" if drawn else "synthetic", synthetic(name, home / name))
 
 
 def markdown(data: Path | None) -> str:

@@ -259,28 +259,28 @@ def _corrected(gaps: dict[str, dict[str, Gap]]) -> dict[str, dict[str, Gap]]:
 
 
 def _warn_of_floor(
-    attribute: str, found: Mapping[str, Group], floor: int, compared: int, told: list[str]
+    attribute: str, found: Mapping[str, Group], floor: int, compared: int, messages: list[str]
 ) -> None:
     for name, group in found.items():
         if not group.above(floor):
-            told.append(
+            messages.append(
                 f"{attribute} = {name} has {group.n_positive} positive and {group.n_negative} "
                 f"negative cases, fewer than {floor} of each: shown, but left out of the gaps."
             )
     if compared < 2:
-        told.append(
+        messages.append(
             f"{attribute}: fewer than two groups have {floor} positive and {floor} negative "
             "cases, so no gap is given. No gap shown does not mean no gap."
         )
 
 
 def _warn_of_permutations(
-    gaps: Mapping[str, Mapping[str, Gap]], n_permutations: int, told: list[str]
+    gaps: Mapping[str, Mapping[str, Gap]], n_permutations: int, messages: list[str]
 ) -> None:
     tested = sum(math.isfinite(gap.p_value) for row in gaps.values() for gap in row.values())
     least = tested / (n_permutations + 1)  # p is never below 1 / (n + 1); Holm multiplies it
     if least > ALPHA:
-        told.append(
+        messages.append(
             f"With {n_permutations} permutations and {tested} gaps no corrected p value can be "
             f"below {min(least, 1):.2f}, so no gap can be told from chance, however large. Take "
             f"at least {math.ceil(tested / ALPHA)} permutations (--n-permutations)."

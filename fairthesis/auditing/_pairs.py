@@ -149,12 +149,12 @@ def _match(
     """Where each case is in both tables, in the order of the key."""
     found = []
     for what, frame in (("reference", reference), ("other", other)):
-        made = pd.DataFrame({name: key_column(frame, name, f"the {what} table") for name in key})
-        if made.isna().any(axis=None):
+        keys = pd.DataFrame({name: key_column(frame, name, f"the {what} table") for name in key})
+        if keys.isna().any(axis=None):
             raise InputError(f"A key ({', '.join(key)}) is empty in the {what} table.")
-        if made.duplicated(key).any():
+        if keys.duplicated(key).any():
             raise InputError(f"A key ({', '.join(key)}) appears twice in the {what} table.")
-        found.append(made.assign(**{f"{what} row": np.arange(len(frame))}))
+        found.append(keys.assign(**{f"{what} row": np.arange(len(frame))}))
     joined = found[0].merge(found[1], on=key, how="outer", indicator=True)
     alone = int((joined["_merge"] != "both").sum())
     if alone:

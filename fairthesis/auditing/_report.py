@@ -200,9 +200,9 @@ class FairnessReport:
             for attribute, members in self.disparities.items()
             for name, gap in members.items()
         ]
-        made = {"overall": overall, "groups": groups, "disparities": gaps}
+        rows = {"overall": overall, "groups": groups, "disparities": gaps}
         if self.additional:
-            made["further"] = [
+            rows["further"] = [
                 {"attribute": attribute, "group": group, "metric": m, **_row(e)}
                 for (attribute, group), estimates in {
                     ("", ""): self.additional["overall"],
@@ -214,7 +214,7 @@ class FairnessReport:
                 }.items()
                 for m, e in estimates.items()
             ]
-        return {name: pd.DataFrame(rows) for name, rows in made.items()}
+        return {name: pd.DataFrame(table) for name, table in rows.items()}
 
     def to_html(self, *, explorer: bool = True) -> str:
         """One self-contained page, with or without the threshold ``explorer``.

@@ -30,7 +30,7 @@ from fairthesis.inputs import (
 )
 from fairthesis.stats import patient_index
 
-FEW = 10  # patients in a group, below which it is said
+FEW = 10  # patients in a group, below which it is reported
 PATIENT_NAMES = ("patient_id", "patient", "patientid", "subject_id", "patient id")
 FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
 
@@ -169,11 +169,11 @@ def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> 
     kept = rows[~(no_label | no_score)]
     if kept.empty:
         raise InputError(f"No row in {PREDICTIONS_TABLE} has both {label} and {score}.")
-    made = {
+    columns = {
         label: label_column(kept, label, PREDICTIONS_TABLE),
         score: probability_column(kept, score, PREDICTIONS_TABLE),
     }
-    return kept.assign(**made)
+    return kept.assign(**columns)
 
 
 def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> NDArray[np.intp]:

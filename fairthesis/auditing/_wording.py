@@ -42,7 +42,7 @@ LABELS = {
     "ece_gap": "calibration error gap (debiased)",
     "brier_gap": "Brier score gap",
 }
-TOLD = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
+SUMMARISED = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
 ALPHA = 0.05
 
 
@@ -100,7 +100,8 @@ def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     told = [("", whole)]
     for attribute, gaps in found["disparities"].items():
         sentences = [
-            _gap_sentence(found, attribute, gaps[name], metric) for name, metric in TOLD.items()
+            _gap_sentence(found, attribute, gaps[name], metric)
+            for name, metric in SUMMARISED.items()
         ]
         told.append((attribute, sentences))
     return told

@@ -124,7 +124,7 @@ def test_the_model_card_says_what_was_measured_as_text():
     assert "<script>alert" not in page
 
 
-def test_every_metric_has_a_forest_and_further_metrics_a_table(found):
+def test_every_metric_has_a_forest_and_additional_metrics_a_table(found):
     text = found.to_html()
     words = " ".join(Page(text).words)
     for metric in found.overall:

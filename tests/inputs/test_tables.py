@@ -340,7 +340,7 @@ def test_one_notion_of_a_key(column, same):
     assert pd.factorize(found)[0].tolist() == same
 
 
-def test_keys_whose_digits_are_lost_are_told():
+def test_keys_whose_digits_are_lost_are_reported():
     lost = pd.DataFrame({"k": [20230000000000001, None, 20230000000000003]})
     assert lost["k"].dtype == np.float64
     with pytest.warns(KeyWarning, match="last digits were rounded away"):

@@ -192,7 +192,7 @@ def test_weights_make_attribute_and_target_independent():
 
 @pytest.mark.parametrize("case", ["two targets", "missing labels", "two attributes"])
 def test_the_prior_is_the_weighted_share_given_all_targets(case):
-    """Then a critic that reads nothing beyond y says the prior, and confusing it asks no more."""
+    """Then a critic that recovers nothing beyond y says the prior; confusing it asks no more."""
     g = torch.Generator().manual_seed(0)
     batch = make_batch(n=20_000, targets=2 if case == "two targets" else 1, seed=3)
     flip = torch.rand(20_000, generator=g) < 0.1
@@ -221,7 +221,7 @@ def test_the_prior_is_the_weighted_share_given_all_targets(case):
                 )
 
 
-def test_of_one_stated_target_the_shares_are_the_cells_to_the_digit():
+def test_of_one_stated_target_the_shares_are_the_subgroups_to_the_digit():
     batch = make_batch(n=500, groups=3, missing=True)
     method = make_method("adversarial", batch, groups=3)
     stated = ~torch.isnan(batch.targets[:, 0])
@@ -407,7 +407,7 @@ def fresh_probe(z, a, y, parts):
     return float(np.mean(values))
 
 
-def test_fresh_probe_reads_a_planted_attribute_from_erm_and_not_from_ours():
+def test_fresh_probe_recovers_a_planted_attribute_from_erm_and_not_from_ours():
     cohort = planted_cohort(8000, seed=1, spot=10.0)
     images = cohort.render(np.arange(len(cohort)), 16)
     table = make_table(cohort, images, np.ones(len(cohort), bool), ("disease",), ("site",))
@@ -437,7 +437,7 @@ def test_fresh_probe_reads_a_planted_attribute_from_erm_and_not_from_ours():
         parts = cohort.frame["split"].to_numpy()
         test = parts == "test"
         found[name] = (fresh_probe(z, a, y, parts), roc_auc_score(y[test], scores[test]))
-    assert found["erm"][0] > 0.65, found  # it is there to be read
+    assert found["erm"][0] > 0.65, found  # it is there to be recovered
     assert abs(found["adversarial"][0] - 0.5) < 0.05, found  # and is gone, to within the floor
     # With the default weights, chosen for 16,000 images and 30 epochs, the probe ended between 0.61
     # and 0.70 here, with the number of threads: 4,800 images and 14 epochs are few.

@@ -61,7 +61,7 @@ def skewed(n=2000, seed=3):
 # Sampling and weighting
 
 
-def test_cells_are_numbered_by_first_target_and_all_attributes():
+def test_subgroups_are_numbered_by_first_target_and_all_attributes():
     y = torch.tensor([[0.0, 1.0], [1.0, math.nan], [math.nan, 0.0], [1.0, 1.0]])
     a = torch.tensor([[1, 2], [0, 1], [0, 0], [1, -1]])
     expected = [0 * 6 + 1 * 3 + 2, 1 * 6 + 0 * 3 + 1, -1, -1]
@@ -93,7 +93,7 @@ def test_half_the_power_is_between_balance_and_the_data():
     assert spread[0] > 1.5 * spread[1] > 3 * spread[2]
 
 
-def test_reweighted_cells_have_equal_total_weight_and_the_unknown_weight_one():
+def test_reweighted_subgroups_have_equal_total_weight_and_the_unknown_weight_one():
     batch = skewed()
     method = make_method("reweighted", batch, 3)
     codes = subgroup_codes(batch.targets, batch.attributes, [3])
@@ -331,7 +331,7 @@ def test_alternating_weight_is_the_rate_of_the_third_step():
     assert moves[1] == pytest.approx(2 * moves[0], rel=0.05)
 
 
-def test_literal_scheme_logs_a_blind_adversary_while_a_fresh_one_reads():
+def test_literal_scheme_logs_a_blind_adversary_while_a_fresh_one_recovers_the_attribute():
     """The thesis's failure in small: the loss is raised far beyond that of an honest guess."""
     batch = make_batch(n=256)
     method = ready("alternating", batch)
@@ -390,7 +390,7 @@ def test_reversal_moves_adversary_down_and_encoder_up_in_one_step(name):
         assert method.adversary_loss(embed(method, batch), batch) > start + 1e-3
 
 
-def test_cdann_reads_within_the_class_alone():
+def test_cdann_looks_within_the_class_alone():
     batch = make_batch(n=40)
     method = ready("cdann", batch)
     z = embed(method, batch).detach()

@@ -1,4 +1,4 @@
-"""Methods on finished runs: nothing is fitted on test rows, and the result is a run like any."""
+"""Post-hoc methods: nothing is fitted on test rows, and the result is a run like any."""
 
 import dataclasses
 import json
@@ -92,7 +92,7 @@ def test_orthogonalised_has_one_mean_per_class_and_keeps_the_targets_own_directi
 
 @pytest.mark.parametrize("name", ["leace", "orthogonalised"])
 @pytest.mark.parametrize("seed", range(6))
-def test_of_an_embedding_erased_whole_no_head_reads_the_disease(name, seed):
+def test_of_an_embedding_erased_whole_no_head_recovers_the_disease(name, seed):
     """Five groups differ in as many directions as four numbers have; rounding is no signal."""
     rng = np.random.default_rng(seed)
     run = made(1500)
