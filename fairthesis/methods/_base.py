@@ -58,8 +58,7 @@ class Setting:
         epochs: how many the run has.
         seed: decides the order of the images and the start of an adversary.
         subgroups: for attribute k, ``subgroups[k][t, c, g]`` is P(attribute k is group g | target t
-        is c)
-            over the training images (``subgroup_probabilities``).
+            is c) over the training images (``subgroup_probabilities``).
         targets, attributes, patients: those of the training images, in the loop's order, coded as
             in a ``Batch``: for methods that draw, weigh or hold out images. Without ``patients``
             every image is one patient's.
@@ -261,7 +260,7 @@ class Method(nn.Module):
         return epoch / self.setting.epochs
 
     def at(self, epoch: float, rate: float) -> None:
-        """Where training is: epochs done so far, and the learning rate's factor (0 to 1)."""
+        """Where training is now, epochs done so far and the learning rate's factor (0 to 1)."""
         self.epoch = epoch
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:

@@ -18,7 +18,7 @@ class BalancedOptions(MethodOptions):
 
     Args:
         power: from 0 to 1. 1 draws every subgroup equally often, 0 is ERM, between them a
-        compromise.
+            compromise.
 
     Raises:
         InputError: for a power out of range.

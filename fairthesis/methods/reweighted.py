@@ -23,7 +23,7 @@ class ReweightedOptions(MethodOptions):
 
     Args:
         power: from 0 to 1. 1 makes every subgroup count the same, 0 is ERM, between them a
-        compromise.
+            compromise.
 
     Raises:
         InputError: for a power out of range.

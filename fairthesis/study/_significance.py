@@ -54,17 +54,17 @@ def significance_tests(found: Mapping[str, Results], base: str = "erm") -> pd.Da
     Returns:
         A row per cohort, method and gap: ``cohort, variant, number``; a column named as ``base``
         with its mean; ``change`` over seeds with its interval ``lo, hi``; ``AUROC change``;
-        ``p_holm``, NaN from a single seed; and the outcome in the column ``verdict``: ``beats``
+        ``p_holm``, NaN from a single seed; and the outcome in the column ``outcome``: ``beats``
         where the gap is smaller beyond chance (p below 0.05) and AUROC falls by 0.02 at most,
         ``paid for`` where it falls by more, ``larger``, ``not told apart``, or ``not known`` from a
         single seed.
 
     >>> from fairthesis.study import load_archived
     >>> table = significance_tests({"cxr": load_archived("synthetic-cxr")})
-    >>> table[["variant", "number", "verdict"]].values.tolist()[0]
+    >>> table[["variant", "number", "outcome"]].values.tolist()[0]
     ['adversarial', 'AUROC gap', 'beats']
     >>> two_seeds = load_archived("synthetic-cxr", "quick")
-    >>> significance_tests({"cxr": two_seeds})["verdict"].unique().tolist()
+    >>> significance_tests({"cxr": two_seeds})["outcome"].unique().tolist()
     ['not told apart']
     """
     parts = []
@@ -104,8 +104,8 @@ def tests_for_reading(table: pd.DataFrame) -> pd.DataFrame:
     >>> from fairthesis.study import load_archived
     >>> table = significance_tests({"cxr": load_archived("synthetic-cxr", "quick")})
     >>> shown = tests_for_reading(table)
-    >>> list(shown.columns), shown["verdict"].tolist()
-    (['verdict', 'change', 'AUROC', 'p'], ['·', '·'])
+    >>> list(shown.columns), shown["outcome"].tolist()
+    (['outcome', 'change', 'AUROC', 'p'], ['·', '·'])
     """
     base = table.columns[3]
     gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
