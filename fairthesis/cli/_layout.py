@@ -1,4 +1,9 @@
-"""Plain-text tables for the terminal."""
+"""Plain-text tables for the terminal.
+
+Numbers are not worded as in reports (``auditing``): a terminal may have no code for an en dash or a
+minus sign, columns are narrow, and what is unknown is NaN, as in the tables, where a report's JSON
+has null.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +22,14 @@ def table(head: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
     return [line(head), "-" * len(line(head)), *map(line, rows)]
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A number with fixed decimals; a dash where it is not known."""
-    return "-" if value != value else f"{value:.{digits}f}"
+def number(value: float) -> str:
+    """Three decimals; a dash where it is not known."""
+    return "-" if value != value else f"{value:.3f}"
 
 
-def interval(low: float, high: float, digits: int = 3) -> str:
+def interval(low: float, high: float) -> str:
     """``low to high``; a dash where it is not known."""
-    return "-" if low != low else f"{low:.{digits}f} to {high:.{digits}f}"
+    return "-" if low != low else f"{low:.3f} to {high:.3f}"
 
 
 def p_value(p: float) -> str:

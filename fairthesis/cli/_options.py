@@ -16,6 +16,32 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 WIDE = {"max_content_width": 100}
 
 
+def together(*options: Option) -> Option:
+    """Several options as one, in this order in the help."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+# Columns and rows of a table.
+
+
+def table(metavar: str | None = None, *, required: bool = True) -> Option:
+    """The argument ``file``, a table."""
+    kind = click.Path(path_type=Path)
+    return click.argument("file", metavar=metavar, required=required, type=kind)
+
+
+def labels(text: str, *, required: bool = False) -> Option:
+    """``--labels``, a second table, of what an embedding is compared with."""
+    kind = click.Path(path_type=Path)
+    return click.option("--labels", required=required, type=kind, help=text)
+
+
 def label(where: str = "") -> Option:
     """``--label``, a column of the table."""
     text = f"Column of 0/1 labels{where}."
@@ -28,15 +54,23 @@ def score() -> Option:
     return click.option("--score", default="y_score", show_default=True, help=text)
 
 
-def threshold(rows: str) -> Option:
-    """``--threshold``, a number or a rule for the validation ``rows``."""
-    text = f"A number, or a rule {rows} with split = val: youden, fpr=0.2, tnr=0.8."
-    return click.option("--threshold", default="0.5", show_default=True, help=text)
+def group(
+    text: str = "Column of the attribute; sex*age_group works.", *, required: bool = True
+) -> Option:
+    """``--group``, the attribute's column."""
+    return click.option("--group", required=required, help=text)
 
 
-def split(what: str) -> Option:
-    """``--split``, the part of the table."""
-    return click.option("--split", help=f"The part {what}.  [default: test]")
+def groups() -> Option:
+    """``--group`` for several attributes."""
+    text = "Column of an attribute; repeat for several. sex*age_group is an intersection."
+    return click.option("--group", "groups", multiple=True, required=True, help=text)
+
+
+def patient(more: str = "", default: str | None = None) -> Option:
+    """``--patient``, the column of keys."""
+    text = f"Column of patient keys{more}."
+    return click.option("--patient", default=default, show_default=True, help=text)
 
 
 def target(which: str = "The target, where the table has several.") -> Option:
@@ -44,9 +78,23 @@ def target(which: str = "The target, where the table has several.") -> Option:
     return click.option("--target", help=which)
 
 
+def split(what: str) -> Option:
+    """``--split``, the part of the table."""
+    return click.option("--split", help=f"The part {what}.  [default: test]")
+
+
 def prefix(what: str) -> Option:
     """``--prefix`` of an embedding's columns."""
     return click.option("--prefix", default="disease_", show_default=True, help=what)
+
+
+def threshold(rows: str) -> Option:
+    """``--threshold``, a number or a rule for the validation ``rows``."""
+    text = f"A number, or a rule {rows} with split = val: youden, fpr=0.2, tnr=0.8."
+    return click.option("--threshold", default="0.5", show_default=True, help=text)
+
+
+# How it is done.
 
 
 def n_boot() -> Option:
@@ -55,17 +103,41 @@ def n_boot() -> Option:
     return click.option("--n-boot", default=2000, show_default=True, help=text)
 
 
-def seed(text: str = "Same seed, same numbers.") -> Option:
-    """``--seed``, 0 where it is not given."""
-    return click.option("--seed", default=0, show_default=True, help=text)
+def seed(text: str = "Same seed, same numbers.", default: int | None = 0) -> Option:
+    """``--seed``; without a default it is None where it is not given."""
+    return click.option("--seed", type=int, default=default, show_default=True, help=text)
 
 
-def folder() -> Option:
-    """``--out``, a directory."""
+def data_root(text: str = "Folder of the data set's official release.") -> Option:
+    """``--data-root``, where images are read from."""
+    return click.option("--data-root", help=text)
+
+
+def pairs(*names: str, text: str = "Repeatable.") -> Option:
+    """``NAME=VALUE``, any number of times, for ``inputs.option_pairs``."""
+    return click.option(*names, multiple=True, metavar="NAME=VALUE", help=text)
+
+
+def overwrite(text: str) -> Option:
+    """``--overwrite`` of what was done before."""
+    return click.option("--overwrite", is_flag=True, help=text)
+
+
+# What is written.
+
+
+def folder(
+    text: str = "Directory to write.", *, required: bool = True, given: type[Path | str] = Path
+) -> Option:
+    """``--out``, a folder, as a path or as it is ``given`` (which may end in a slash)."""
+    kind = click.Path(path_type=given)
+    return click.option("--out", required=required, type=kind, callback=writable_folder, help=text)
+
+
+def file(name: str, text: str, *, required: bool = False) -> Option:
+    """An option for a file of output."""
     kind = click.Path(path_type=Path)
-    return click.option(
-        "--out", required=True, type=kind, callback=writable_folder, help="Directory to write."
-    )
+    return click.option(name, required=required, type=kind, callback=writable_file, help=text)
 
 
 Value = TypeVar("Value", Path, str, None)
@@ -89,9 +161,9 @@ def writable_file(ctx: click.Context, parameter: click.Parameter, value: Value) 
     return value
 
 
-def quiet() -> Option:
-    """``--quiet``, for commands that end with ``tell``."""
-    return click.option("--quiet", is_flag=True, help="Print the paths written only.")
+def quiet(text: str = "Print the paths written only.") -> Option:
+    """``--quiet``; as it is for commands that end with ``tell``."""
+    return click.option("--quiet", is_flag=True, help=text)
 
 
 def tell(summary: Callable[[], str], written: Iterable[Path], quiet: bool) -> None:

@@ -18,17 +18,11 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 
 
 @click.command(name="audit", context_settings=_options.WIDE)
-@click.argument("file", type=click.Path(path_type=Path))
+@_options.table()
 @_options.label()
 @_options.score()
-@click.option(
-    "--group",
-    "groups",
-    multiple=True,
-    required=True,
-    help="Column of an attribute; repeat for several. sex*age_group is an intersection.",
-)
-@click.option("--patient", help="Column of patient keys: patients are resampled, not rows.")
+@_options.groups()
+@_options.patient(": patients are resampled, not rows")
 @_options.folder()
 @_options.threshold("applied to the rows")
 @_options.n_boot()

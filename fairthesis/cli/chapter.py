@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
+from fairthesis.cli import _options
 from fairthesis.inputs import option_pairs
 
 
 @click.command()
 @click.argument("notebook")
-@click.option("-p", "--parameter", "given", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+@_options.pairs("-p", "--parameter", "given")
 @click.option("--out", type=click.Path(), help="The executed copy.  [default: NAME-executed.ipynb]")
 @click.option("--show-parameters", is_flag=True, help="List the notebook's parameters and stop.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@_options.quiet("No progress bar.")
 def command(
     notebook: str, given: tuple[str, ...], out: str | None, show_parameters: bool, quiet: bool
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairthesis.cli import _options
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ KEYS = {
 
 
 @click.command(name="check-leaks")
-@click.argument("file", type=click.Path(path_type=Path))
+@_options.table()
 @click.option("--split", default="split", show_default=True, help="Column of the parts.")
 @click.option(
     "--key",

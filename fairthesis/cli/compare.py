@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 
 @click.command(name="compare", context_settings=_options.WIDE)
 @click.argument("files", metavar="REFERENCE OTHER...", nargs=-1, required=True)
-@click.option(
-    "--group", required=True, help="Column of the attribute, or an intersection: sex*age_group."
-)
+@_options.group("Column of the attribute, or an intersection: sex*age_group.")
 @_options.folder()
-@click.option("--patient", default="patient_id", show_default=True, help="Column of patient keys.")
+@_options.patient(default="patient_id")
 @click.option(
     "--key", "keys", multiple=True, help="Column that names an image; repeatable. [image_id]"
 )

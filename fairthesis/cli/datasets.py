@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIGURES = (".png", ".svg", ".pdf")
 
 
-@click.group(name="datasets", context_settings={"max_content_width": 100})
+@click.group(name="datasets", context_settings=_options.WIDE)
 def command() -> None:
     """List, describe, check and prepare data sets.
 
@@ -31,21 +31,16 @@ def command() -> None:
     """
 
 
-def _chosen(function: click.decorators.FC) -> click.decorators.FC:
-    """The options that choose a cohort."""
-    for option in (
-        click.option("--seed", default=0, show_default=True, help="Decides the split."),
-        click.option(
-            *("--option", "--dataset-option", "options"),
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="An option of the data set; repeatable. A wrong name lists those accepted.",
-        ),
-        click.option("--data-root", help="Folder of the data set's official release."),
-        click.argument("name"),
-    ):
-        function = option(function)
-    return function
+# What chooses a cohort.
+_chosen = _options.together(
+    click.argument("name"),
+    _options.data_root(),
+    _options.pairs(
+        *("--option", "--dataset-option", "options"),
+        text="An option of the data set; repeatable. A wrong name lists those accepted.",
+    ),
+    _options.seed("Decides the split."),
+)
 
 
 def _load(name: str, data_root: str | None, options: tuple[str, ...], seed: int) -> Cohort:
@@ -68,12 +63,7 @@ def list_() -> None:
 
 @command.command()
 @_chosen
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    callback=_options.writable_file,
-    help="Figure of the counts to write.",
-)
+@_options.file("--plot", "Figure of the counts to write.")
 @click.option(
     "--attribute",
     "attributes",
@@ -191,7 +181,7 @@ def _markdown(table: pd.DataFrame) -> str:
 @click.option("--cache-dir", help="[default: $FAIRTHESIS_CACHE or ~/.cache/fairthesis]")
 @click.option("--workers", type=int, help="Images decoded at a time.  [default: the CPU's cores]")
 @click.option("--strict", is_flag=True, help="End with an error where an image cannot be read.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@_options.quiet("No progress bar.")
 def prepare(
     name: str,
     data_root: str | None,
@@ -226,14 +216,8 @@ def prepare(
 
 @command.command()
 @click.argument("name")
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    callback=_options.writable_folder,
-    help="Folder to fill.",
-)
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@_options.folder("Folder to fill.")
+@_options.quiet("No progress bar.")
 def fetch(name: str, out: Path, quiet: bool) -> None:
     """Download a data set that needs neither account nor application.
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from fairthesis.cli._options import writable_folder
+from fairthesis.cli import _options
 
 
 @click.group()
@@ -38,33 +36,20 @@ def list_() -> None:
             )
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--seed", type=int, help="First seed.  [default: as in `list`]"),
-        click.option("--data-root", help="Folder of the data set's official release."),
-        click.option("--profile", default="quick", help="One of `list`.", show_default=True),
-        click.option(
-            "--out",
-            required=True,
-            type=click.Path(),
-            callback=writable_folder,
-            help="Folder for the experiment.",
-        ),
-        click.argument("dataset"),
-    ):
-        function = option(function)
-    return function
-
-
-_overwrite = click.option(
-    "--overwrite", is_flag=True, help="Replace runs of another configuration, data or code."
+_chosen = _options.together(
+    click.argument("dataset"),
+    _options.folder("Folder for the experiment.", given=str),
+    click.option("--profile", default="quick", help="One of `list`.", show_default=True),
+    _options.data_root(),
+    _options.seed("First seed.  [default: as in `list`]", default=None),
 )
+_overwrite = _options.overwrite("Replace runs of another configuration, data or code.")
 
 
 @command.command()
-@_options
+@_chosen
 @_overwrite
-@click.option("--quiet", is_flag=True, help="No progress.")
+@_options.quiet("No progress.")
 def run(
     dataset: str,
     profile: str,
@@ -88,7 +73,7 @@ def run(
 
 
 @command.command()
-@_options
+@_chosen
 def data(dataset: str, profile: str, data_root: str | None, seed: int | None, out: str) -> None:
     """Load and decode the images of one seed's runs."""
     from fairthesis.study import data_run, plan
@@ -98,7 +83,7 @@ def data(dataset: str, profile: str, data_root: str | None, seed: int | None, ou
 
 
 @command.command()
-@_options
+@_chosen
 @_overwrite
 @click.argument("variant")
 def train(
@@ -118,7 +103,7 @@ def train(
 
 
 @command.command()
-@_options
+@_chosen
 @click.argument("variant")
 def audit(
     dataset: str, profile: str, data_root: str | None, seed: int | None, out: str, variant: str
@@ -131,7 +116,7 @@ def audit(
 
 
 @command.command()
-@_options
+@_chosen
 @click.option("--runs-of", type=click.Path(), help="Where the runs are.  [default: --out]")
 def collect(
     dataset: str,

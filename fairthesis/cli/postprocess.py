@@ -14,25 +14,15 @@ METHODS = ("equalized_odds", "demographic_parity", "level_up", "logistic", "isot
 
 
 @click.command(name="postprocess", context_settings=_options.WIDE)
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--group", required=True, help="Column of the attribute; sex*age_group works.")
+@_options.table()
+@_options.group()
 @click.option("--method", required=True, type=click.Choice(METHODS), help="What is done.")
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    callback=_options.writable_file,
-    help="A .csv or .parquet file.",
-)
+@_options.file("--out", "A .csv or .parquet file.", required=True)
 @_options.target()
 @click.option(
     "--threshold", default=0.5, show_default=True, help="level_up: the threshold it starts from."
 )
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    help="leace: the predictions table with the attribute, where FILE has no such column.",
-)
+@_options.labels("leace: the predictions table with the attribute, where FILE has no such column.")
 @_options.prefix("leace: columns of the embedding.")
 @_options.seed("Of decisions drawn at random.")
 def command(

@@ -11,14 +11,15 @@ from fairthesis.cli import _layout, _options
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
+    from fairthesis.auditing import GroupSizes
     from fairthesis.stats import Size
 
 
 @click.command(name="power", context_settings=_options.WIDE)
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--group", help="Column of the attribute in FILE; sex*age_group works.")
+@_options.table(required=False)
+@_options.group("Column of the attribute in FILE; sex*age_group works.", required=False)
 @_options.label(" in FILE")
-@click.option("--patient", help="Column of patient keys in FILE: gives the images per patient.")
+@_options.patient(" in FILE: gives the images per patient")
 @_options.split("of FILE that counts")
 @_options.target("The target, where FILE has several.")
 @click.option(
@@ -44,12 +45,7 @@ if TYPE_CHECKING:
 @click.option("--alpha", default=0.05, show_default=True, help="Two-sided level of the test.")
 @click.option("--power", "wanted", default=0.8, show_default=True, help="Chance to see the gap.")
 @click.option("--gap", type=float, help="Also give the patients that this gap would need.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    callback=_options.writable_file,
-    help="Write the table to this .csv file.",
-)
+@_options.file("--out", "Write the table to this .csv file.")
 def command(
     file: Path | None,
     group: str | None,
@@ -165,42 +161,22 @@ def _from_table(
     patient: str | None,
     split: str | None,
     target: str | None,
-) -> tuple[dict[str, Size], float, float]:
-    """Each group's cases, and the mean and the ``cluster_size`` of images per patient."""
+) -> GroupSizes:
+    """The sizes in a table, of which only the columns that are needed are read."""
     import pandas as pd
 
-    from fairthesis.inputs import (
-        attribute_parts,
-        filled,
-        group_values,
-        key_column,
-        label_column,
-        read_table,
-        require_columns,
-        rows_of_split,
-        rows_of_target,
-        table_columns,
-    )
-    from fairthesis.stats import Size, cluster_size
+    from fairthesis.auditing import group_sizes
+    from fairthesis.inputs import attribute_parts, read_table, require_columns, table_columns
 
-    names = table_columns(file)
-    header = pd.DataFrame(columns=names)
+    header = pd.DataFrame(columns=table_columns(file))
     needed = [label, *attribute_parts(header, group), *([patient] if patient else [])]
     require_columns(header, needed, str(file))
-    frame = read_table(file, {*needed, "target", "split"})
-    require_columns(frame, needed, str(file))
-    used = (label, patient)
-    rows, _ = rows_of_split(rows_of_target(frame, target, used)[0], split, used)
-    rows = rows.assign(**{label: label_column(rows, label, str(file))}).dropna(subset=[label])
-    rows = rows.assign(**{group: group_values(rows, group, str(file))}).dropna(subset=[group])
-    sizes = {
-        str(name): Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
-        for name, part in rows.groupby(group)
-    }
-    if len(sizes) < 2:
-        raise InputError(f"{group} has {len(sizes)} value in {file}: expected two groups or more.")
-    if patient is None:
-        return sizes, 1.0, 1.0
-    # As in an audit, a row without a key counts as a patient of its own.
-    counts = filled(key_column(rows, patient, str(file))).value_counts().to_list()
-    return sizes, len(rows) / len(counts), cluster_size(counts)
+    return group_sizes(
+        read_table(file, {*needed, "target", "split"}),
+        group=group,
+        label=label,
+        patient=patient,
+        split=split,
+        target=target,
+        what=str(file),
+    )

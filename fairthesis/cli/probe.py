@@ -17,12 +17,10 @@ NAMES = ("logistic", "mlp", "knn", "boosting")
 
 
 @click.command(name="probe", context_settings=_options.WIDE)
-@click.argument("file", metavar="EMBEDDINGS", type=click.Path(path_type=Path))
-@click.option(
-    "--labels",
+@_options.table("EMBEDDINGS")
+@_options.labels(
+    "Table with image_id, target, y_true and the attribute: predictions.parquet of the run.",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Table with image_id, target, y_true and the attribute: predictions.parquet of the run.",
 )
 @click.option("--attribute", required=True, help="Column to recover; sex*age_group works.")
 @_options.folder()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairthesis.cli import _options
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import fit_option, option_pairs, parameter_kinds
 
@@ -77,15 +78,15 @@ def _strength(method: str) -> str:
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
 @click.option("--config", "config_file", help="YAML or JSON file; the options below override it.")
 @click.option("--dataset", help="Name of a data set: see `fairthesis datasets list`.")
-@click.option("--data-root", help="Folder of the data set's official release.")
-@click.option("--dataset-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+@_options.data_root()
+@_options.pairs("--dataset-option")
 @click.option("--target", "targets", multiple=True, help="Disease to predict; repeatable.")
 @click.option(
     "--attribute", "attributes", multiple=True, help="Sensitive attribute, or a*b; repeatable."
 )
 @click.option("--method", help="erm, adversarial, dann, ...: see below.  [default: erm]")
 @click.option("--adversary-weight", type=float, help="The method's strength; 0 is ERM.")
-@click.option("--method-option", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+@_options.pairs("--method-option")
 @click.option("--backbone", help="resnet50, resnet18, small.  [default: resnet50]")
 @click.option("--weights", help="Pretrained weights: torchvision's name or a file.")
 @click.option("--size", type=int, help="Edge of the images in pixels.  [default: 224]")
@@ -103,11 +104,11 @@ def _strength(method: str) -> str:
 )
 @click.option("--reference-auroc", type=float, help="ERM's validation AUROC, for min_leakage.")
 @click.option("--averaging", help="Of weights: none, ema, swad.  [default: none]")
-@click.option("--seed", type=int, help="[default: 0]")
+@_options.seed("[default: 0]", default=None)
 @click.option("--device", help="auto, cpu, cuda.  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads; 0: torch's choice.")
-@click.option("--overwrite", is_flag=True, help="Replace another run in the folder.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@_options.overwrite("Replace another run in the folder.")
+@_options.quiet("No progress bar.")
 def command(
     out: str,
     config_file: str | None,

@@ -14,14 +14,9 @@ from fairthesis.cli import _options
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--results", type=click.Path(), help="The archive.  [default: results/ of the clone]")
-@click.option("--data-root", help="Folder of the data set, for an experiment on real images.")
-@click.option(
-    "--out",
-    type=click.Path(),
-    callback=_options.writable_folder,
-    help="Keep the new runs in this folder.",
-)
-@click.option("--quiet", is_flag=True, help="No progress.")
+@_options.data_root("Folder of the data set, for an experiment on real images.")
+@_options.folder("Keep the new runs in this folder.", required=False, given=str)
+@_options.quiet("No progress.")
 def command(
     names: tuple[str, ...], results: str | None, data_root: str | None, out: str | None, quiet: bool
 ) -> None:

@@ -14,15 +14,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from fairthesis.errors import unknown
 from fairthesis.inputs import as_text
 
 TABLES = Path(__file__).parent / "values"
-UNCERTAIN = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
 KEPT = "(set to unknown, image kept)"
 NAMED, SHOWN = 20, 80  # values reported by name, and letters of each
 
@@ -92,80 +88,6 @@ def name_most(found: Mapping[str, int], form: str, left_out: Counter[str]) -> No
     if len(ranked) > NAMED:
         others = f"one of {len(ranked) - NAMED} other values"
         left_out[form.replace("{}", others)] += sum(count for _, count in ranked[NAMED:])
-
-
-def count_unknown(
-    frame: pd.DataFrame, attribute: str, given: pd.Series, left_out: Counter[str]
-) -> None:
-    """Count why an attribute is null in images at hand: by the value that the source gives.
-
-    ``sex is 'unknown'``, ``skin_type is '-1'`` and ``skin_type is empty`` are reasons of their own.
-    """
-    lost = frame[attribute].isna() & frame["path"].notna()
-    count_values(given[lost], attribute, KEPT, left_out)
-
-
-def describe_by(
-    frame: pd.DataFrame,
-    attribute: str,
-    given: pd.Series,
-    dataset: str,
-    column: str,
-    left_out: Counter[str],
-) -> None:
-    """Write an attribute by its published values; what is not known is counted by its value."""
-    frame[attribute] = meaning(given, dataset, column)
-    count_unknown(frame, attribute, given, left_out)
-
-
-def diagnosis(
-    frame: pd.DataFrame, given: pd.Series, dataset: str, column: str, left_out: Counter[str]
-) -> pd.Series:
-    """The one diagnosis of each image; null, and counted by value, where it is not in the list."""
-    means = meaning(given, dataset, column)
-    lost = means.isna() & frame["path"].notna()
-    count_values(given[lost], column, "(labels set to not stated, image kept)", left_out)
-    return means
-
-
-def any_of(means: pd.Series, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """1 where a diagnosis is one of ``names``, 0 where it is another, NaN where it is null."""
-    return np.where(means.notna(), means.isin(names).astype(float), np.nan)
-
-
-def stated(
-    frame: pd.DataFrame,
-    target: str,
-    given: pd.Series,
-    dataset: str,
-    left_out: Counter[str],
-    *,
-    column: str = "label",
-    uncertain: str = "ignore",
-) -> NDArray[np.float64]:
-    """A label of its own column: 1, 0, and -1 (uncertain, by policy); else NaN.
-
-    Empty is not stated, never 0. What is not in the list of ``column`` (``2``, ``yes``) is not
-    stated either, and counted by value.
-    """
-    if uncertain not in UNCERTAIN:
-        raise unknown("policy for uncertain labels", uncertain, UNCERTAIN)
-    strange = spelled(given).notna() & ~listed(given, dataset, column) & frame["path"].notna()
-    count_values(given[strange], target, "(set to not stated, image kept)", left_out)
-    numbers = {"1": 1.0, "0": 0.0, "uncertain": UNCERTAIN[uncertain]}
-    values = meaning(given, dataset, column).map(numbers)
-    return np.asarray(values, dtype=np.float64)
-
-
-def frontal(given: pd.Series, dataset: str, column: str, left_out: Counter[str]) -> pd.Series:
-    """Which rows the list calls a frontal view; the others are counted, the unlisted by name."""
-    means = meaning(given, dataset, column)
-    side = means.eq("not frontal").fillna(False).astype(bool)
-    if side.any():
-        left_out["not a frontal view"] += int(side.sum())
-    strange = means.isna()
-    count_values(given[strange], "view", "(not known to be frontal, image left out)", left_out)
-    return ~side & ~strange
 
 
 def most_frequent(stays: pd.DataFrame, key: str, column: str) -> pd.Series:

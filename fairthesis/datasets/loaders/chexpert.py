@@ -19,26 +19,17 @@ expert comparison. AAAI 2019, 590-597.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import chosen, finish, present
-from fairthesis.datasets.loaders._reading import AGE_CUTS, describe, drop, folder, table, usable
-from fairthesis.datasets.loaders._values import (
-    count_unknown,
-    describe_by,
-    frontal,
-    meaning,
-    most_frequent,
-    spelled,
-    stated,
-)
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
+from fairthesis.datasets.loaders._values import spelled
 from fairthesis.errors import unknown
-from fairthesis.inputs import as_text
 
 FINDINGS = (
     *("No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion"),
@@ -46,7 +37,7 @@ FINDINGS = (
     *("Pleural Other", "Fracture", "Support Devices"),
 )
 TARGETS = {name.lower().replace(" ", "_"): name for name in FINDINGS}
-COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA")
+COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS)
 PEOPLE = ("CHEXPERT DEMO.xlsx", "CHEXPERT DEMO.csv")  # the first that is there
 EMPTY = ("ignore", "zeros")
 
@@ -66,58 +57,38 @@ def load(
     ``uncertain`` is ``ignore`` (not stated), ``zeros`` or ``ones``; ``not_mentioned`` is
     ``ignore`` or ``zeros``. ``root`` is the folder that holds ``train.csv`` and ``train/``.
     """
-    home = folder(root, "chexpert", "train.csv and train/")
-    targets = chosen("chexpert", target, tuple(TARGETS))
+    release = Release(
+        "chexpert",
+        root,
+        holds="train.csv and train/",
+        images="the folders train/patientNNNNN/... beside train.csv",
+    )
+    targets = release.targets(target, TARGETS)
     if not_mentioned not in EMPTY:
         raise unknown("policy for labels not mentioned", not_mentioned, EMPTY)
-    columns = [*COLUMNS, *FINDINGS]
-    source = table(home, ["train.csv"], columns, "chexpert")
-    if (home / "valid.csv").is_file():
-        source = pd.concat([source, table(home, ["valid.csv"], columns, "chexpert")])
-    source = source.reset_index(drop=True)
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "Path")
-    side = "Frontal/Lateral"
-    source = source[frontal(source[side], "chexpert", side, left_out)].reset_index(drop=True)
-    patient = source["Path"].str.extract(r"(?:^|/)(patient\d+)/", expand=False)
-    source = drop(source.assign(patient=patient), patient.isna(), "row without a patient", left_out)
-    patient = source["patient"]
+    source = release.table(["train.csv"], COLUMNS)
+    if release.has("valid.csv"):
+        source = pd.concat([source, release.table(["valid.csv"], COLUMNS)], ignore_index=True)
+    source = release.frontal(release.usable(source, "Path"), "Frontal/Lateral")
+    source["patient"] = source["Path"].str.extract(r"(?:^|/)(patient\d+)/", expand=False)
+    source = release.drop(source, source["patient"].isna(), "row without a patient")
     # CheXpert-v1.0-small/train/patient00001/...: the first folder is the root itself
     path = source["Path"].str.replace(r"^CheXpert-v1\.0[^/]*/", "", regex=True)
-    frame = pd.DataFrame({"image_id": path, "patient_id": patient, "path": present(home, path)})
+    images = Images(
+        release, image_id=path, patient_id=source["patient"], path=release.existing(path)
+    )
     for name, column in TARGETS.items():
-        frame[name] = stated(frame, name, source[column], "chexpert", left_out, uncertain=uncertain)
+        images.label(name, source[column], "label", uncertain=uncertain)
         if not_mentioned == "zeros":
-            frame[name] = frame[name].mask(spelled(source[column]).isna(), 0.0)
-    sex = ("chexpert", "Sex")
-    describe(frame, source["Sex"], source["Age"], left_out, age_cuts, published=sex)
-    describe_by(frame, "view", source["AP/PA"], "chexpert", "AP/PA", left_out)
-    attributes: tuple[str, ...] = ("sex", "age_group", "view")
-    if any((home / name).is_file() for name in PEOPLE):
-        people = table(home, PEOPLE, ["PATIENT", "PRIMARY_RACE"], "chexpert")
+            empty = spelled(source[column]).isna()
+            images.frame[name] = images.frame[name].mask(empty, 0.0)
+    images.sex_and_age(source["Sex"], source["Age"], age_cuts)
+    images.group("view", source["AP/PA"])
+    attributes = ["sex", "age_group", "view"]
+    if release.has(*PEOPLE):
+        people = release.table(PEOPLE, ["PATIENT", "PRIMARY_RACE"])
         for name, column in (("race", "PRIMARY_RACE"), ("ethnicity", "ETHNICITY")):
             if column in people.columns and spelled(people[column]).notna().any():
-                _join(frame, name, people, column, left_out)
-                attributes = (*attributes, name)
-    return finish(
-        "chexpert",
-        home,
-        frame,
-        targets=targets,
-        attributes=attributes,
-        channels=1,
-        left_out=left_out,
-        expected="the folders train/patientNNNNN/... beside train.csv",
-        seed=seed,
-        fractions=fractions,
-    )
-
-
-def _join(
-    frame: pd.DataFrame, name: str, people: pd.DataFrame, column: str, left_out: Counter[str]
-) -> None:
-    """Write an attribute of the patients, by the published values of the workbook's ``column``."""
-    group = people[["PATIENT"]].assign(group=meaning(people[column], "chexpert", column))
-    frame[name] = as_text(frame["patient_id"].map(most_frequent(group, "PATIENT", "group")))
-    given = people.drop_duplicates("PATIENT").set_index("PATIENT")[column]
-    count_unknown(frame, name, frame["patient_id"].map(given), left_out)
+                images.group_of_patients(name, people, "PATIENT", column)
+                attributes.append(name)
+    return images.cohort(targets, attributes, channels=1, seed=seed, fractions=fractions)

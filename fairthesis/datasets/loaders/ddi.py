@@ -16,13 +16,11 @@ clinical image set. Science Advances 8, eabq6147 (2022). doi:10.1126/sciadv.abq6
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import finish
-from fairthesis.datasets.loaders._reading import folder, images_in, table, usable
-from fairthesis.datasets.loaders._values import describe_by, stated
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
 
 
 def load(
@@ -32,26 +30,17 @@ def load(
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Cohort:
     """The images at hand. ``fractions=(0, 0, 1)`` makes all of them the test part."""
-    home = folder(root, "ddi", "ddi_metadata.csv and the images")
-    source = table(home, ["ddi_metadata.csv"], ["DDI_file", "skin_tone", "malignant"], "ddi")
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "DDI_file")
-    frame = source[["DDI_file"]].rename(columns={"DDI_file": "image_id"})
-    frame["patient_id"] = source["DDI_file"]
-    frame["path"] = source["DDI_file"].map(images_in(home, ("images", "."), [".png", ".jpg"]))
-    frame["malignant"] = stated(
-        frame, "malignant", source["malignant"], "ddi", left_out, column="malignant"
-    )
-    describe_by(frame, "skin_type", source["skin_tone"], "ddi", "skin_tone", left_out)
-    return finish(
+    release = Release(
         "ddi",
-        home,
-        frame,
-        targets=("malignant",),
-        attributes=("skin_type",),
-        channels=3,
-        left_out=left_out,
-        expected="PNG files beside the table or in images/",
-        seed=seed,
-        fractions=fractions,
+        root,
+        holds="ddi_metadata.csv and the images",
+        images="PNG files beside the table or in images/",
     )
+    source = release.table(["ddi_metadata.csv"], ["DDI_file", "skin_tone", "malignant"])
+    source = release.usable(source, "DDI_file")
+    image = source["DDI_file"]
+    path = release.paths(image, ("images", "."), [".png", ".jpg"])
+    images = Images(release, image_id=image, patient_id=image, path=path)
+    images.label("malignant", source["malignant"])
+    images.group("skin_type", source["skin_tone"])
+    return images.cohort(["malignant"], ["skin_type"], channels=3, seed=seed, fractions=fractions)

@@ -18,13 +18,12 @@ with the Fitzpatrick 17k dataset. CVPR Workshops 2021, 1820-1828.
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import chosen, finish, skin_type
-from fairthesis.datasets.loaders._reading import by_stem, folder, images_in, table, usable
-from fairthesis.datasets.loaders._values import any_of, count_unknown, diagnosis, meaning, published
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
+from fairthesis.datasets.loaders._values import published
 from fairthesis.errors import unknown
 
 CLASSES = tuple(published("fitzpatrick17k", "three_partition_label").values())
@@ -43,35 +42,22 @@ def load(
 
     ``skin_types`` is ``grouped`` (I-II, III-IV, V-VI) or ``single`` (I to VI).
     """
-    home = folder(root, "fitzpatrick17k", "fitzpatrick17k.csv and images/")
-    targets = chosen("fitzpatrick17k", target, CLASSES)
+    release = Release(
+        "fitzpatrick17k",
+        root,
+        holds="fitzpatrick17k.csv and images/",
+        images="files <md5hash>.jpg in images/",
+    )
+    targets = release.targets(target, CLASSES)
     columns = ("md5hash", "label", "three_partition_label")
-    source = table(home, ["fitzpatrick17k.csv"], columns, "fitzpatrick17k")
+    source = release.table(["fitzpatrick17k.csv"], columns)
     scales = [name for name in ("fitzpatrick_scale", "fitzpatrick") if name in source.columns]
     if not scales:
         raise unknown("column in fitzpatrick17k.csv", "fitzpatrick_scale", source.columns)
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "md5hash")
-    found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
-    frame = source[["md5hash", "label"]].rename(columns={"md5hash": "image_id"})
-    frame["patient_id"] = source["md5hash"]
-    frame["path"] = source["md5hash"].map(by_stem(found))
-    column = "three_partition_label"
-    means = diagnosis(frame, source[column], "fitzpatrick17k", column, left_out)
-    for name in CLASSES:
-        frame[name] = any_of(means, (name,))
-    types = meaning(source[scales[0]], "fitzpatrick17k", "fitzpatrick_scale")
-    frame["skin_type"] = skin_type(types, skin_types)
-    count_unknown(frame, "skin_type", source[scales[0]], left_out)
-    return finish(
-        "fitzpatrick17k",
-        home,
-        frame,
-        targets=targets,
-        attributes=("skin_type",),
-        channels=3,
-        left_out=left_out,
-        expected="files <md5hash>.jpg in images/",
-        seed=seed,
-        fractions=fractions,
-    )
+    source = release.usable(source, "md5hash")
+    image = source["md5hash"]
+    path = release.paths(image, FOLDERS, [".jpg", ".jpeg", ".png"], stems=True)
+    images = Images(release, image_id=image, label=source["label"], patient_id=image, path=path)
+    images.diagnoses(source["three_partition_label"], {name: (name,) for name in CLASSES})
+    images.skin_type(source[scales[0]], skin_types, "fitzpatrick_scale")
+    return images.cohort(targets, ["skin_type"], channels=3, seed=seed, fractions=fractions)

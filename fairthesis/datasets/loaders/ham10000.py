@@ -20,27 +20,18 @@ multi-source dermatoscopic images of common pigmented skin lesions. Scientific D
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairthesis.data import FRACTIONS, Cohort, split_by_patient
-from fairthesis.datasets.loaders._links import count_links_out
-from fairthesis.datasets.loaders._reading import (
-    AGE_CUTS,
-    by_stem,
-    describe,
-    drop,
-    folder,
-    images_in,
-    keep_present,
-    table,
-)
-from fairthesis.datasets.loaders._values import any_of, diagnosis, published
-from fairthesis.errors import InputError, unknown
+from fairthesis.data import FRACTIONS, Cohort
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
+from fairthesis.datasets.loaders._values import published
 
-DIAGNOSES = tuple(published("ham10000", "dx"))
-MALIGNANT = ("akiec", "bcc", "mel")
+DIAGNOSES = published("ham10000", "dx")
+TARGETS = {"malignant": ("akiec", "bcc", "mel"), **{name: (name,) for name in DIAGNOSES}}
+TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 FOLDERS = ("HAM10000_images_part_1", "HAM10000_images_part_2", "HAM10000_images", "images", ".")
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 
@@ -58,42 +49,38 @@ def load(
     The seven diagnoses are each a target against all others. Lesions are dealt out in
     ``fractions``, stratified by target and sex.
     """
-    home = folder(root, "ham10000", "HAM10000_metadata.csv and HAM10000_images_part_1 and _2")
-    targets = ("malignant", *DIAGNOSES)
-    if target not in targets:
-        raise unknown("target of ham10000", target, targets)
-    names = ["HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab"]
-    source = table(home, names, COLUMNS, "ham10000")
-
-    left_out: Counter[str] = Counter()
-    source = drop(source, source["image_id"].isna(), "row without an image name", left_out)
-    source = drop(source, source["lesion_id"].isna(), "row without a lesion", left_out)
-    source = drop(source, source["image_id"].duplicated(), "image listed twice", left_out)
-    found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
-    source = keep_present(source, source["image_id"], by_stem(found), left_out)
-    frame = source[["image_id", "path", "lesion_id", "dx", "dx_type", "localization"]].copy()
-    frame.insert(1, "patient_id", source["lesion_id"])
-    if len(frame) == 0:
-        raise InputError(
-            f"None of the {left_out.total()} images of the table is in {str(home)!r}: expected "
-            "JPEG files in HAM10000_images_part_1 and HAM10000_images_part_2."
-        )
-    count_links_out(home, frame["path"], left_out)
-    means = diagnosis(frame, source["dx"], "ham10000", "dx", left_out)
-    frame["malignant"] = any_of(means, MALIGNANT)
-    for name in DIAGNOSES:
-        frame[name] = any_of(means, (name,))
-    sex = ("ham10000", "sex")
-    describe(frame, source["sex"], source["age"], left_out, age_cuts, published=sex)
-    frame["split"] = split_by_patient(
-        frame, ("lesion_id",), (target, "sex"), seed=seed, fractions=fractions
+    release = Release(
+        "ham10000",
+        root,
+        holds="HAM10000_metadata.csv and HAM10000_images_part_1 and _2",
+        images="JPEG files in HAM10000_images_part_1 and HAM10000_images_part_2",
     )
-    return Cohort(
-        name="ham10000",
-        frame=frame,
-        targets=(target, *(name for name in targets if name != target)),
-        attributes=("sex", "age_group"),
+    targets = release.targets(target, TARGETS)
+    source = release.table(TABLES, COLUMNS)
+    # not ``usable``, which is about patients' numbers: these keys are words and lose no digits
+    source = release.drop(source, source["image_id"].isna(), "row without an image name")
+    source = release.drop(source, source["lesion_id"].isna(), "row without a lesion")
+    source = release.drop(source, source["image_id"].duplicated(), "image listed twice")
+    path = release.paths(source["image_id"], FOLDERS, [".jpg", ".jpeg", ".png"], stems=True)
+    source = release.at_hand(source, path)
+    images = Images(
+        release,
+        image_id=source["image_id"],
+        patient_id=source["lesion_id"],
+        path=source["path"],
+        lesion_id=source["lesion_id"],
+        dx=source["dx"],
+        dx_type=source["dx_type"],
+        localization=source["localization"],
+    )
+    images.count_links()  # before the labels: reasons are listed in the order of counting
+    images.diagnoses(source["dx"], TARGETS)
+    images.sex_and_age(source["sex"], source["age"], age_cuts)
+    return images.cohort(
+        targets,
+        ["sex", "age_group"],
         channels=3,
-        root=home,
-        left_out=dict(left_out),
+        seed=seed,
+        fractions=fractions,
+        keys=("lesion_id",),
     )

@@ -18,28 +18,18 @@ citation of HAM10000.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import chosen, finish
-from fairthesis.datasets.loaders._reading import (
-    AGE_CUTS,
-    by_stem,
-    describe,
-    folder,
-    images_in,
-    table,
-    usable,
-)
-from fairthesis.datasets.loaders._values import published, stated
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
+from fairthesis.datasets.loaders._values import published
 
 NAMES = {code: name for code, name in published("isic2019", "diagnosis").items() if name}
-DIAGNOSES = tuple(NAMES)
 MALIGNANT = ["mel", "bcc", "scc"]
 INPUT = "ISIC_2019_Training_Input"
 FOLDERS = (INPUT, f"{INPUT}/{INPUT}", "images", ".")
@@ -54,54 +44,45 @@ def load(
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Cohort:
     """The images of the training part that are at hand, ``target`` first."""
-    home = folder(root, "isic2019", "ISIC_2019_Training_GroundTruth.csv and ..._Metadata.csv")
-    targets = chosen("isic2019", target, ("malignant", *NAMES.values()))
-    truth = table(home, ["ISIC_2019_Training_GroundTruth.csv"], ["image", *DIAGNOSES], "isic2019")
-    about = table(
-        home,
-        ["ISIC_2019_Training_Metadata.csv"],
-        ["image", "age_approx", "lesion_id", "sex"],
+    release = Release(
         "isic2019",
+        root,
+        holds="ISIC_2019_Training_GroundTruth.csv and ..._Metadata.csv",
+        images="JPEG files in ISIC_2019_Training_Input/",
     )
-    left_out: Counter[str] = Counter()
-    truth = usable(truth, left_out, "image")
+    targets = release.targets(target, ("malignant", *NAMES.values()))
+    truth = release.table(["ISIC_2019_Training_GroundTruth.csv"], ["image", *NAMES])
+    columns = ("image", "age_approx", "lesion_id", "sex")
+    about = release.table(["ISIC_2019_Training_Metadata.csv"], columns)
+    truth = release.usable(truth, "image")
     source = truth.merge(about.drop_duplicates("image"), on="image", how="left")
-    found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
-    frame = source[["image"]].rename(columns={"image": "image_id"})
-    frame["lesion_id"] = source["lesion_id"]
-    frame["patient_id"] = source["lesion_id"].fillna(source["image"])
-    frame["path"] = source["image"].map(by_stem(found))
-    for code, name in NAMES.items():
-        frame[name] = stated(frame, name, source[code], "isic2019", left_out)
-    _one_each(frame, left_out)
-    # one diagnosis for each image: malignant is the sum of three, NaN where one is not stated
-    frame["malignant"] = frame[MALIGNANT].sum(axis=1, skipna=False)
-    sex = ("isic2019", "sex")
-    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts, published=sex)
-    return finish(
-        "isic2019",
-        home,
-        frame,
-        targets=targets,
-        attributes=("sex", "age_group"),
-        channels=3,
-        left_out=left_out,
-        expected="JPEG files in ISIC_2019_Training_Input/",
-        seed=seed,
-        fractions=fractions,
+    images = Images(
+        release,
+        image_id=source["image"],
+        lesion_id=source["lesion_id"],
+        patient_id=source["lesion_id"].fillna(source["image"]),
+        path=release.paths(source["image"], FOLDERS, [".jpg", ".jpeg", ".png"], stems=True),
     )
+    for code, name in NAMES.items():
+        images.label(name, source[code], "label")
+    _one_each(images)
+    # one diagnosis for each image: malignant is the sum of three, NaN where one is not stated
+    images.frame["malignant"] = images.frame[MALIGNANT].sum(axis=1, skipna=False)
+    images.sex_and_age(source["sex"], source["age_approx"], age_cuts)
+    return images.cohort(targets, ["sex", "age_group"], channels=3, seed=seed, fractions=fractions)
 
 
-def _one_each(frame: pd.DataFrame, left_out: Counter[str]) -> None:
+def _one_each(images: Images) -> None:
     """Labels of images with no diagnosis (``UNK``, the ninth column) or with several are NaN."""
     names = list(NAMES.values())
-    marked = frame[names].sum(axis=1)
-    whole = frame[names].notna().all(axis=1)
+    marked = images.frame[names].sum(axis=1)
+    whole = images.frame[names].notna().all(axis=1)
     for bad, reason in (
         (whole & (marked == 0), "no diagnosis is marked"),
         (marked > 1, "several diagnoses are marked"),
     ):
         if bad.any():
-            frame.loc[bad, names] = np.nan
-            count = int((bad & frame["path"].notna()).sum())
-            left_out[f"{reason} (labels set to not stated, image kept)"] += count
+            images.frame.loc[bad, names] = np.nan
+            count = int((bad & images.here).sum())
+            reason += " (labels set to not stated, image kept)"
+            images.release.left_out[reason] += count

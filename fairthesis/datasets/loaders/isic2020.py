@@ -16,22 +16,13 @@ melanomas using clinical context. Scientific Data 8, 34 (2021). doi:10.1038/s415
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import finish
-from fairthesis.datasets.loaders._reading import (
-    AGE_CUTS,
-    by_stem,
-    describe,
-    folder,
-    images_in,
-    table,
-    usable,
-)
-from fairthesis.datasets.loaders._values import stated
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
 
 TABLES = (
     "train.csv",
@@ -50,28 +41,13 @@ def load(
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Cohort:
     """The images of the training part that are at hand (the official test part has no labels)."""
-    home = folder(root, "isic2020", "train.csv and train/")
-    source = table(home, TABLES, COLUMNS, "isic2020")
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "image_name", "patient_id")
-    found = images_in(home, FOLDERS, [".jpg", ".jpeg", ".png"])
-    frame = source[["patient_id"]].copy()
-    frame.insert(0, "image_id", source["image_name"])
-    frame["path"] = source["image_name"].map(by_stem(found))
-    frame["malignant"] = stated(
-        frame, "malignant", source["target"], "isic2020", left_out, column="target"
-    )
-    sex = ("isic2020", "sex")
-    describe(frame, source["sex"], source["age_approx"], left_out, age_cuts, published=sex)
-    return finish(
-        "isic2020",
-        home,
-        frame,
-        targets=("malignant",),
-        attributes=("sex", "age_group"),
-        channels=3,
-        left_out=left_out,
-        expected="JPEG files in train/",
-        seed=seed,
-        fractions=fractions,
+    release = Release("isic2020", root, holds="train.csv and train/", images="JPEG files in train/")
+    source = release.usable(release.table(TABLES, COLUMNS), "image_name", "patient_id")
+    image = source["image_name"]
+    path = release.paths(image, FOLDERS, [".jpg", ".jpeg", ".png"], stems=True)
+    images = Images(release, image_id=image, patient_id=source["patient_id"], path=path)
+    images.label("malignant", source["target"])
+    images.sex_and_age(source["sex"], source["age_approx"], age_cuts)
+    return images.cohort(
+        ["malignant"], ["sex", "age_group"], channels=3, seed=seed, fractions=fractions
     )

@@ -19,29 +19,20 @@ chest radiographs. arXiv:1901.07042 (2019).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import chosen, finish, present
-from fairthesis.datasets.loaders._reading import AGE_CUTS, describe, folder, table, usable
-from fairthesis.datasets.loaders._values import (
-    count_unknown,
-    describe_by,
-    frontal,
-    meaning,
-    most_frequent,
-    stated,
-)
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
 from fairthesis.datasets.loaders.chexpert import TARGETS
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import as_text
 
 LABELLERS = ("chexpert", "negbio")
 TOP_AGE = 90  # MIMIC-IV writes every age over 89 as 91: older groups cannot be told apart
+KEYS = ["subject_id", "study_id"]
 
 
 def load(
@@ -55,8 +46,13 @@ def load(
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Cohort:
     """The frontal (AP, PA) images at hand, ``target`` first."""
-    home = folder(root, "mimic-cxr-jpg", "mimic-cxr-2.0.0-metadata.csv and files/")
-    targets = chosen("mimic-cxr-jpg", target, tuple(TARGETS))
+    release = Release(
+        "mimic-cxr-jpg",
+        root,
+        holds="mimic-cxr-2.0.0-metadata.csv and files/",
+        images="files/pNN/pNNNNNNNN/sNNNNNNNN/<dicom_id>.jpg",
+    )
+    targets = release.targets(target, TARGETS)
     if labeller not in LABELLERS:
         raise unknown("labeller of mimic-cxr-jpg", labeller, LABELLERS)
     if any(cut > TOP_AGE for cut in age_cuts):
@@ -64,80 +60,35 @@ def load(
             f"Expected age_cuts of mimic-cxr-jpg up to {TOP_AGE}, but got {tuple(age_cuts)!r}: "
             "MIMIC-IV writes every age over 89 as 91."
         )
-    keys = ["subject_id", "study_id"]
-    source = table(
-        home,
-        ["mimic-cxr-2.0.0-metadata.csv"],
-        ["dicom_id", *keys, "ViewPosition"],
-        "mimic-cxr-jpg",
-    )
-    labels = table(
-        home, [f"mimic-cxr-2.0.0-{labeller}.csv"], [*keys, *TARGETS.values()], "mimic-cxr-jpg"
-    )
-    people = table(home, ["patients.csv"], ["subject_id", "gender", "anchor_age"], "mimic-cxr-jpg")
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "dicom_id", "subject_id")
-    view = "ViewPosition"
-    source = source[frontal(source[view], "mimic-cxr-jpg", view, left_out)]
-    source = source[["dicom_id", *keys, "ViewPosition"]].merge(
-        labels.drop_duplicates(keys), on=keys, how="left"
-    )
+    columns = ["dicom_id", *KEYS, "ViewPosition"]
+    source = release.table(["mimic-cxr-2.0.0-metadata.csv"], columns)
+    labels = release.table([f"mimic-cxr-2.0.0-{labeller}.csv"], [*KEYS, *TARGETS.values()])
+    people = release.table(["patients.csv"], ["subject_id", "gender", "anchor_age"])
+    source = release.usable(source, "dicom_id", "subject_id")
+    source = release.frontal(source, "ViewPosition")[columns]
+    source = source.merge(labels.drop_duplicates(KEYS), on=KEYS, how="left")
     if not source["subject_id"].isin(people["subject_id"]).any():
         raise InputError(
-            f"patients.csv in {str(home)!r} shares no subject_id with the metadata table: expected "
-            "MIMIC-IV's patients.csv."
+            f"patients.csv in {str(release.home)!r} shares no subject_id with the metadata table: "
+            "expected MIMIC-IV's patients.csv."
         )
     subject, study = as_text(source["subject_id"]), as_text(source["study_id"])
     path = "files/p" + subject.str[:2] + "/p" + subject + "/s" + study
-    path = path + "/" + source["dicom_id"] + ".jpg"
-    frame = pd.DataFrame(
-        {"image_id": source["dicom_id"], "patient_id": subject, "path": present(home, path)}
-    )
+    path = release.existing(path + "/" + source["dicom_id"] + ".jpg")
+    images = Images(release, image_id=source["dicom_id"], patient_id=subject, path=path)
     for name, column in TARGETS.items():
-        frame[name] = stated(
-            frame, name, source[column], "mimic-cxr-jpg", left_out, uncertain=uncertain
-        )
+        images.label(name, source[column], "label", uncertain=uncertain)
     about = people.drop_duplicates("subject_id").set_index("subject_id")
-    describe(
-        frame,
-        subject.map(about["gender"]),
-        subject.map(about["anchor_age"]),
-        left_out,
-        age_cuts,
-        published=("mimic-cxr-jpg", "gender"),
-    )
-    describe_by(frame, "view", source[view], "mimic-cxr-jpg", view, left_out)
-    attributes: tuple[str, ...] = ("sex", "age_group", "view")
-    if any((home / name).is_file() for name in ("admissions.csv", "admissions.csv.gz")):
-        stays = table(home, ["admissions.csv"], ["subject_id", "insurance"], "mimic-cxr-jpg")
-        column = "race" if "race" in stays.columns else "ethnicity"
-        if column not in stays.columns:
+    sex, age = subject.map(about["gender"]), subject.map(about["anchor_age"])
+    images.sex_and_age(sex, age, age_cuts, column="gender")
+    images.group("view", source["ViewPosition"])
+    attributes = ["sex", "age_group", "view"]
+    if release.has("admissions.csv", "admissions.csv.gz"):
+        stays = release.table(["admissions.csv"], ["subject_id", "insurance"])
+        race = "race" if "race" in stays.columns else "ethnicity"
+        if race not in stays.columns:
             raise unknown("column in admissions.csv", "race", stays.columns)
-        for name, source_column in (("race", column), ("insurance", "insurance")):
-            _join(frame, name, stays, source_column, left_out)
-        attributes = (*attributes, "race", "insurance")
-    return finish(
-        "mimic-cxr-jpg",
-        home,
-        frame,
-        targets=targets,
-        attributes=attributes,
-        channels=1,
-        left_out=left_out,
-        expected="files/pNN/pNNNNNNNN/sNNNNNNNN/<dicom_id>.jpg",
-        seed=seed,
-        fractions=fractions,
-    )
-
-
-def _join(
-    frame: pd.DataFrame, name: str, stays: pd.DataFrame, column: str, left_out: Counter[str]
-) -> None:
-    """Write an attribute by the most frequent known value among a patient's admissions.
-
-    Images whose patient has none are counted by the value of the first admission.
-    """
-    group = stays[["subject_id"]].assign(group=meaning(stays[column], "mimic-cxr-jpg", name))
-    frame[name] = as_text(frame["patient_id"].map(most_frequent(group, "subject_id", "group")))
-    first = stays.drop_duplicates("subject_id").set_index("subject_id")[column]
-    count_unknown(frame, name, frame["patient_id"].map(first), left_out)
+        images.group_of_patients("race", stays, "subject_id", race, "race")
+        images.group_of_patients("insurance", stays, "subject_id", "insurance")
+        attributes += ["race", "insurance"]
+    return images.cohort(targets, attributes, channels=1, seed=seed, fractions=fractions)

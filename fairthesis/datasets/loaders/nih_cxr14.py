@@ -28,17 +28,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.data import FRACTIONS, Cohort, split_by_patient
-from fairthesis.datasets.loaders._links import count_links_out
-from fairthesis.datasets.loaders._reading import (
-    AGE_CUTS,
-    describe,
-    folder,
-    images_in,
-    keep_present,
-    table,
-    usable,
-)
-from fairthesis.datasets.loaders._values import describe_by, meaning, name_most, published, spelled
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
+from fairthesis.datasets.loaders._values import meaning, name_most, published, spelled
 from fairthesis.errors import InputError, unknown
 
 TABLES = {"2017": "Data_Entry_2017.csv", "2020": "Data_Entry_2017_v2020.csv"}
@@ -49,7 +42,10 @@ FINDINGS = {
     if means != NO_FINDING
 }
 FOLDERS = ("images", *(f"images_{i:03d}/images" for i in range(1, 13)))
-COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender")
+COLUMNS = (
+    *("Image Index", "Finding Labels", "Patient ID"),
+    *("Patient Age", "Patient Gender", "View Position"),
+)
 
 
 def load(
@@ -69,61 +65,40 @@ def load(
     the official test part is kept and a validation part is drawn from the rest by patient;
     otherwise patients are dealt out in ``fractions``, stratified by target and sex.
     """
-    home = folder(root, "nih-cxr14", f"{TABLES['2020']} or {TABLES['2017']} and images/")
+    release = Release(
+        "nih-cxr14",
+        root,
+        holds=f"{TABLES['2020']} or {TABLES['2017']} and images/",
+        images="PNG files in images/ or images_001/images to images_012/images",
+    )
     if edition is not None and str(edition) not in TABLES:
         raise unknown("edition of nih-cxr14", edition, TABLES)
-    targets = [*FINDINGS, NO_FINDING]
-    if target not in targets:
-        raise unknown("target of nih-cxr14", target, targets)
+    targets = release.targets(target, [*FINDINGS, NO_FINDING])
     names = [TABLES[str(edition)]] if edition else [TABLES["2020"], TABLES["2017"]]
-    source = table(home, names, [*COLUMNS, "View Position"], "nih-cxr14")
-
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "Image Index", "Patient ID")
-    source = keep_present(
-        source, source["Image Index"], images_in(home, FOLDERS, [".png"]), left_out
+    source = release.usable(release.table(names, COLUMNS), "Image Index", "Patient ID")
+    source = release.at_hand(source, release.paths(source["Image Index"], FOLDERS, [".png"]))
+    images = Images(
+        release,
+        image_id=source["Image Index"],
+        # 2017 writes 00000061, 2020 writes 61
+        patient_id=source["Patient ID"].str.lstrip("0"),
+        path=source["path"],
     )
-    frame = pd.DataFrame(
-        {
-            "image_id": source["Image Index"],
-            # 2017 writes 00000061, 2020 writes 61
-            "patient_id": source["Patient ID"].str.lstrip("0"),
-            "path": source["path"],
-        }
-    )
-    for name, values in _labels(source["Finding Labels"], targets, left_out).items():
-        frame[name] = values
-    describe(
-        frame,
-        source["Patient Gender"],
-        source["Patient Age"],
-        left_out,
-        age_cuts,
-        published=("nih-cxr14", "Patient Gender"),
-    )
-    view = "View Position"
-    describe_by(frame, "view", source[view], "nih-cxr14", view, left_out)
-    if len(frame) == 0:
-        raise InputError(
-            f"None of the {left_out.total()} images of the table is in {str(home)!r}: expected PNG "
-            "files in images/ or images_001/images to images_012/images."
-        )
-    count_links_out(home, frame["path"], left_out)
-    frame["split"] = _split(home, frame, target, seed, official_split, fractions)
-    return Cohort(
-        name="nih-cxr14",
-        frame=frame,
-        targets=(target, *(name for name in targets if name != target)),
-        attributes=("sex", "age_group", "view"),
+    for name, values in _labels(source["Finding Labels"], release.left_out).items():
+        images.frame[name] = values
+    images.sex_and_age(source["Patient Gender"], source["Patient Age"], age_cuts)
+    images.group("view", source["View Position"])
+    return images.cohort(
+        targets,
+        ["sex", "age_group", "view"],
         channels=1,
-        root=home,
-        left_out=dict(left_out),
+        seed=seed,
+        fractions=fractions,
+        split=_official(release.home, images.frame, [target, "sex"], seed, official_split),
     )
 
 
-def _labels(
-    given: pd.Series, targets: Sequence[str], left_out: Counter[str]
-) -> dict[str, NDArray[np.float64]]:
+def _labels(given: pd.Series, left_out: Counter[str]) -> dict[str, NDArray[np.float64]]:
     """Findings joined by ``|`` as 1 and 0; NaN where no word of the list is a published one.
 
     Words that are not published are counted by name and passed over. ``No Finding`` beside a
@@ -137,10 +112,10 @@ def _labels(
     known = means.dropna()
     stated = given.index.isin(known.index)
     values = {}
-    for name in targets:
+    for name in (*FINDINGS, NO_FINDING):
         here = given.index.isin(known.index[known == name])
         values[name] = np.where(stated, here.astype(float), np.nan)
-    findings = np.any([values[name] == 1 for name in targets if name != NO_FINDING], axis=0)
+    findings = np.any([values[name] == 1 for name in FINDINGS], axis=0)
     both = findings & (values[NO_FINDING] == 1)
     if both.any():
         reason = "'No Finding' stands beside a finding (no_finding set to not stated, image kept)"
@@ -149,24 +124,19 @@ def _labels(
     return values
 
 
-def _split(
-    home: Path,
-    frame: pd.DataFrame,
-    target: str,
-    seed: int,
-    official: bool | None,
-    fractions: tuple[float, float, float],
-) -> NDArray[np.str_]:
+def _official(
+    home: Path, frame: pd.DataFrame, strata: Sequence[str], seed: int, wanted: bool | None
+) -> NDArray[np.str_] | None:
+    """The official test part, and a validation part drawn from the rest; None without the lists."""
     lists = [home / "train_val_list.txt", home / "test_list.txt"]
     there = all(path.is_file() for path in lists)
-    if official and not there:
+    if wanted and not there:
         raise InputError(
             f"No {lists[0].name} and {lists[1].name} in {str(home)!r}: expected both for the "
             "official split; leave out official_split to split by patient."
         )
-    strata = [target, "sex"]
-    if not there or official is False:
-        return split_by_patient(frame, strata=strata, seed=seed, fractions=fractions)
+    if not there or wanted is False:
+        return None
     held = set(lists[1].read_text(encoding="utf-8").split())
     test = frame["image_id"].isin(held).to_numpy()
     split = np.full(len(frame), "test", dtype="<U5")

@@ -16,7 +16,6 @@ The options may stand in a YAML file instead: ``--option config=mine.yml``.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import inputs
-from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders import _reading
-from fairthesis.datasets.loaders._finish import finish, present
-from fairthesis.datasets.loaders._reading import folder, usable
+from fairthesis.data import FRACTIONS, Cohort, split_by_patient
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
     SPLITS,
@@ -70,12 +68,12 @@ def load(
     out in ``fractions``. ``patient`` may be the column of ``image`` where every image is another
     patient. ``config`` is a YAML file in ``root`` with these options by name.
     """
-    home = folder(root, "csv", "your table (.csv)")
+    release = Release("csv", root, holds="your table (.csv)")
     given: dict[str, Any] = {"table": table, "image": image, "patient": patient, "lesion": lesion}
     given |= {"targets": targets, "attributes": attributes, "split": split, "channels": channels}
     given["fractions"] = fractions
     if config is not None:
-        given |= _read_config(home / config)
+        given |= _read_config(release.home / config)
     labels, groups = _names(given["targets"]), _names(given["attributes"])
     for option, value, what in (
         ("targets", labels, "columns of labels"),
@@ -88,48 +86,35 @@ def load(
     if given["channels"] not in (1, 3):
         raise InputError(f"Expected channels to be 1 or 3, but got {given['channels']!r}.")
     keys = [given[key] for key in ("image", "patient", "lesion", "split") if given[key]]
-    source = _table(home, str(given["table"]), [*keys, *labels])
+    source = release.table([str(given["table"])], [*keys, *labels])
     columns = [part for name in groups for part in attribute_parts(source, name)]
-    require_columns(source, columns, str(home / str(given["table"])))
+    require_columns(source, columns, str(release.home / str(given["table"])))
 
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, given["image"], given["patient"])
+    source = release.usable(source, given["image"], given["patient"])
     path = source[given["image"]]
-    frame = pd.DataFrame({"image_id": path, "patient_id": source[given["patient"]]})
-    frame["path"] = present(home, path)
+    release.images = f"files at the paths in the column {given['image']!r}, relative to the folder"
+    patients = source[given["patient"]]
+    images = Images(release, image_id=path, patient_id=patients, path=release.existing(path))
     for name in labels:
-        frame[name] = _label(source[name])
+        images.frame[name] = _label(source[name])
     for name in columns:
-        frame[name] = source[name].str.strip()
+        images.frame[name] = source[name].str.strip()
     disjoint = ["patient_id"]
     if given["lesion"]:
-        frame["lesion_id"] = source[given["lesion"]]
+        images.frame["lesion_id"] = source[given["lesion"]]
         disjoint.append("lesion_id")
     own = _own_split(source[given["split"]]) if given["split"] else None
-    frame["own_split"] = own if own is not None else ""
-    cohort = finish(
-        "csv",
-        home,
-        frame,
-        targets=tuple(labels),
-        attributes=tuple(groups),
+    if own is not None:  # not used then, but refused all the same where they are no shares
+        split_by_patient(images.frame.head(1), fractions=given["fractions"])
+    return images.cohort(
+        labels,
+        groups,
         channels=int(given["channels"]),
-        left_out=left_out,
-        expected=f"files at the paths in the column {given['image']!r}, relative to the folder",
         seed=seed,
         fractions=given["fractions"],
         keys=disjoint,
+        split=own,
     )
-    final = cohort.frame.drop(columns="own_split")
-    if own is not None:
-        final["split"] = cohort.frame["own_split"].to_numpy()
-    return Cohort(
-        "csv", final, cohort.targets, cohort.attributes, cohort.channels, home, None, left_out
-    )
-
-
-def _table(home: Path, name: str, columns: list[str]) -> pd.DataFrame:
-    return _reading.table(home, [name], columns, "csv")
 
 
 def _names(value: str | Sequence[str]) -> list[str]:

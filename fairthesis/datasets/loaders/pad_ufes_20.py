@@ -17,25 +17,17 @@ doi:10.1016/j.dib.2020.106221
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import chosen, finish, skin_type
-from fairthesis.datasets.loaders._reading import (
-    AGE_CUTS,
-    describe,
-    folder,
-    images_in,
-    table,
-    usable,
-)
-from fairthesis.datasets.loaders._values import any_of, count_unknown, diagnosis, meaning, published
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
+from fairthesis.datasets.loaders._release import Release
+from fairthesis.datasets.loaders._values import published
 
-DIAGNOSES = tuple(published("pad-ufes-20", "diagnostic").values())
-MALIGNANT = ("bcc", "scc", "mel")
-TARGETS = ("malignant", *DIAGNOSES)
+DIAGNOSES = published("pad-ufes-20", "diagnostic").values()
+TARGETS = {"malignant": ("bcc", "scc", "mel"), **{name: (name,) for name in DIAGNOSES}}
 PARTS = ("imgs_part_1", "imgs_part_2", "imgs_part_3")
 FOLDERS = ("images", *PARTS, *(f"images/{name}" for name in PARTS), ".")
 COLUMNS = ("patient_id", "lesion_id", "img_id", "diagnostic", "gender", "age", "fitspatrick")
@@ -54,32 +46,28 @@ def load(
 
     ``skin_types`` is ``grouped`` (I-II, III-IV, V-VI) or ``single`` (I to VI).
     """
-    home = folder(root, "pad-ufes-20", "metadata.csv and images/")
-    targets = chosen("pad-ufes-20", target, TARGETS)
-    source = table(home, ["metadata.csv"], COLUMNS, "pad-ufes-20")
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "img_id", "patient_id")
-    frame = source[["patient_id", "lesion_id"]].copy()
-    frame.insert(0, "image_id", source["img_id"])
-    frame["path"] = source["img_id"].map(images_in(home, FOLDERS, [".png"]))
-    means = diagnosis(frame, source["diagnostic"], "pad-ufes-20", "diagnostic", left_out)
-    frame["malignant"] = any_of(means, MALIGNANT)
-    for name in DIAGNOSES:
-        frame[name] = any_of(means, (name,))
-    types = meaning(source["fitspatrick"], "pad-ufes-20", "fitspatrick")
-    frame["skin_type"] = skin_type(types, skin_types)
-    count_unknown(frame, "skin_type", source["fitspatrick"], left_out)
-    sex = ("pad-ufes-20", "gender")
-    describe(frame, source["gender"], source["age"], left_out, age_cuts, published=sex)
-    return finish(
+    release = Release(
         "pad-ufes-20",
-        home,
-        frame,
-        targets=targets,
-        attributes=("skin_type", "sex", "age_group"),
+        root,
+        holds="metadata.csv and images/",
+        images="PNG files in images/ or imgs_part_1 to imgs_part_3",
+    )
+    targets = release.targets(target, TARGETS)
+    source = release.usable(release.table(["metadata.csv"], COLUMNS), "img_id", "patient_id")
+    images = Images(
+        release,
+        image_id=source["img_id"],
+        patient_id=source["patient_id"],
+        lesion_id=source["lesion_id"],
+        path=release.paths(source["img_id"], FOLDERS, [".png"]),
+    )
+    images.diagnoses(source["diagnostic"], TARGETS)
+    images.skin_type(source["fitspatrick"], skin_types)
+    images.sex_and_age(source["gender"], source["age"], age_cuts)
+    return images.cohort(
+        targets,
+        ["skin_type", "sex", "age_group"],
         channels=3,
-        left_out=left_out,
-        expected="PNG files in images/ or imgs_part_1 to imgs_part_3",
         seed=seed,
         fractions=fractions,
         keys=("patient_id", "lesion_id"),

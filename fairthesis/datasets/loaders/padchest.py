@@ -27,17 +27,11 @@ from pathlib import Path
 import pandas as pd
 
 from fairthesis.data import FRACTIONS, Cohort
-from fairthesis.datasets.loaders._finish import chosen, finish
+from fairthesis.datasets.loaders._groups import AGE_CUTS
+from fairthesis.datasets.loaders._images import Images
 from fairthesis.datasets.loaders._padchest_tree import read_labels
-from fairthesis.datasets.loaders._reading import (
-    AGE_CUTS,
-    describe,
-    folder,
-    images_in,
-    table,
-    usable,
-)
-from fairthesis.datasets.loaders._values import count_values, frontal, meaning, spelled
+from fairthesis.datasets.loaders._release import Release
+from fairthesis.datasets.loaders._values import count_values, spelled
 
 TABLES = (
     "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
@@ -49,7 +43,10 @@ FINDINGS = (
 )
 TARGETS = {name.replace(" ", "_"): name for name in FINDINGS}
 FOLDERS = ("images", *(str(i) for i in range(55)), *(f"images/{i}" for i in range(55)), ".")
-COLUMNS = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "Projection")
+COLUMNS = (
+    *("ImageID", "StudyID", "PatientID", "PatientBirth"),
+    *("PatientSex_DICOM", "Projection", "Labels"),
+)
 
 
 def load(
@@ -61,39 +58,29 @@ def load(
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Cohort:
     """The frontal images at hand, with the findings of ``TARGETS``, ``target`` first."""
-    home = folder(root, "padchest", TABLES[0])
-    targets = chosen("padchest", target, tuple(TARGETS))
-    source = table(home, TABLES, [*COLUMNS, "Labels"], "padchest")
-    left_out: Counter[str] = Counter()
-    source = usable(source, left_out, "ImageID", "PatientID")
-    seen = frontal(source["Projection"], "padchest", "Projection", left_out)
-    source = source[seen].reset_index(drop=True)
-    frame = pd.DataFrame({"image_id": source["ImageID"], "patient_id": source["PatientID"]})
-    frame["path"] = source["ImageID"].map(images_in(home, FOLDERS, [".png"]))
-    here = frame["path"].notna()
-    for name, values in read_labels(source["Labels"], TARGETS, here, left_out).items():
-        frame[name] = values
-    describe(
-        frame,
-        source["PatientSex_DICOM"],
-        _age(source, here, left_out),
-        left_out,
-        age_cuts,
-        published=("padchest", "PatientSex_DICOM"),
-    )
-    frame["view"] = meaning(source["Projection"], "padchest", "Projection")
-    return finish(
+    release = Release(
         "padchest",
-        home,
-        frame,
-        targets=targets,
-        attributes=("sex", "age_group", "view"),
-        channels=1,
-        left_out=left_out,
-        expected="PNG files in images/ or the release's folders 0 to 54",
-        seed=seed,
-        fractions=fractions,
+        root,
+        holds=TABLES[0],
+        images="PNG files in images/ or the release's folders 0 to 54",
     )
+    targets = release.targets(target, TARGETS)
+    source = release.usable(release.table(TABLES, COLUMNS), "ImageID", "PatientID")
+    source = release.frontal(source, "Projection")
+    images = Images(
+        release,
+        image_id=source["ImageID"],
+        patient_id=source["PatientID"],
+        path=release.paths(source["ImageID"], FOLDERS, [".png"]),
+    )
+    labels = read_labels(source["Labels"], TARGETS, images.here, release.left_out)
+    for name, values in labels.items():
+        images.frame[name] = values
+    age = _age(source, images.here, release.left_out)
+    images.sex_and_age(source["PatientSex_DICOM"], age, age_cuts)
+    images.group("view", source["Projection"])
+    attributes = ["sex", "age_group", "view"]
+    return images.cohort(targets, attributes, channels=1, seed=seed, fractions=fractions)
 
 
 def _age(source: pd.DataFrame, here: pd.Series, left_out: Counter[str]) -> pd.Series:
