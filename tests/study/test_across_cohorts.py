@@ -12,7 +12,6 @@ from support.results import gap, real, renamed
 
 from fairthesis import plots
 from fairthesis.errors import InputError
-from fairthesis.plots._archive import MARKS
 from fairthesis.study import _across_cohorts
 from fairthesis.study._archive import LEAKAGE
 from fairthesis.study._summaries import ablation_table, adversaries_and_probes, changed_settings
@@ -188,7 +187,7 @@ def test_a_crowd_is_drawn_without_its_seeds(quick):
     rows = crowd.disparities["variant"].str.startswith("copy")
     crowd.disparities.loc[rows, "value"] += 0.1  # none of them is on the line
     axes = plots.pareto({"a": crowd}).axes[0]
-    marks = [line for line in axes.lines if line.get_marker() in MARKS]
+    marks = [line for line in axes.lines if line.get_marker() in "Ds^vPX*"]
     assert len(marks) == 11
     assert len([line for line in axes.lines if line.get_markersize() == 3]) == 2
 
