@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import re
 import sys
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
-from support.layouts import picture
+from support.contributing import examples, run
 from support.predictions import scored
 
-from fairthesis import data, metrics, stats
-
-
-def examples() -> dict[str, str]:
-    """The code below each **bold** paragraph, by what it adds."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    found = re.findall(r"^\*\*(A \w+(?: \w+)?)\*\*.*?```python\n(.*?)```", text, re.M | re.S)
-    return dict(found)
-
-
-def run(code: str) -> dict[str, Any]:
-    module = ModuleType("example")
-    exec(compile(code, "CONTRIBUTING.md", "exec"), vars(module))
-    return vars(module)
+from fairthesis import metrics, stats
 
 
 def test_there_is_one_of_each_kind():
@@ -64,18 +47,6 @@ def test_the_metric_is_resampled_as_the_built_in_ones():
         rows = np.repeat(np.arange(len(y)), row[patient].astype(int))
         cells = metrics.counts(y[rows], s[rows] >= 0.5)
         assert drawn[k] == pytest.approx(float(found["youden"](*cells)))
-
-
-def test_the_data_set_is_loaded(tmp_path):
-    found = run(examples()["A data set"])
-    rows = []
-    for k in range(40):
-        picture(tmp_path / "images" / f"e{k}.png", seed=k)
-        rows.append({"image": f"e{k}", "patient": k // 2, "glaucoma": k % 2, "sex": "FM"[k % 2]})
-    pd.DataFrame(rows).to_csv(tmp_path / "eyes.csv", index=False)
-    cohort = found["load"](tmp_path, seed=1)
-    assert len(cohort) == 40 and cohort.attributes == ("sex",)
-    assert len(data.shared_values(cohort.frame, ["patient_id"])) == 0
 
 
 def test_the_figure_is_drawn():

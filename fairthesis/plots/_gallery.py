@@ -63,7 +63,7 @@ def image_sheet(
     names = [name.strip() for name in dataset.split(",") if name.strip()]
     for name in names:
         if name not in TITLES:
-            raise unknown("made cohort", name, TITLES)
+            raise unknown("synthetic cohort", name, TITLES)
     if not names:
         raise InputError(f"Expected dataset to name one of {', '.join(TITLES)}: got {dataset!r}.")
     n = SIZES[profile]
@@ -87,7 +87,7 @@ def bands(cohorts: list[Cohort]) -> Figure:
     for cohort in cohorts:
         if not isinstance(cohort.render, Drawing):
             raise InputError(
-                f"The pictures of {cohort.name} may show patients: expected a made cohort."
+                f"The pictures of {cohort.name} may show patients: expected a synthetic cohort."
             )
     tall = [0.34, 0.52, EDGE, EDGE, EDGE, 0.12]  # title, shares, three rows of pictures, space
     left, across = 0.86, 8 * EDGE + 3 * 0.14

@@ -291,12 +291,12 @@ def share_of_oracle_distance(found: Mapping[str, Results]) -> pd.DataFrame:
 
     Returns:
         Indexed by ``cohort``, ``number`` and ``variant``: the means ``erm``, ``method`` and
-        ``oracle``, and ``share closed``.
+        ``oracle``, and ``share of ERM–oracle distance``.
 
     >>> table = share_of_oracle_distance({"cxr": load_archived("synthetic-cxr")})
     >>> row = table.loc[("cxr", "AUROC gap", "adversarial")]
     >>> share = (row["erm"] - row["method"]) / (row["erm"] - row["oracle"])
-    >>> bool(share == row["share closed"])
+    >>> bool(share == row["share of ERM–oracle distance"])
     True
     """
     rows = []
@@ -311,7 +311,8 @@ def share_of_oracle_distance(found: Mapping[str, Results]) -> pd.DataFrame:
                 went = (values["erm"] - values[variant]) / whole
                 ends = [values["erm"], values[variant], values["oracle"]]
                 rows.append([cohort, number, variant, *ends, went])
-    columns = ["cohort", "number", "variant", "erm", "method", "oracle", "share closed"]
+    share = "share of ERM–oracle distance"
+    columns = ["cohort", "number", "variant", "erm", "method", "oracle", share]
     return pd.DataFrame(rows, columns=columns).set_index(["cohort", "number", "variant"])
 
 

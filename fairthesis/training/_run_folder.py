@@ -55,7 +55,7 @@ class RunFolder:
         self.config = config
         self.origin = origin
         self.finished = False
-        self.standing = "none"
+        self.state = "none"
         self.damage = ""
         self._held = contextlib.ExitStack()
         self._folder: os.stat_result | None = None
@@ -65,17 +65,17 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{str(self.path)!r} is a file: expected a folder for the run.")
         if self.path.is_dir():
-            self.standing = self._standing(overwrite)
-            if self.standing != "finished":
+            self.state = self._state(overwrite)
+            if self.state != "finished":
                 self._hold()
-                self.standing = self._standing(overwrite)
-        self.finished = self.standing == "finished"
+                self.state = self._state(overwrite)
+        self.finished = self.state == "finished"
         if self.finished:
             self._clear_finished()
             self._tell_threads()
         else:
             check_writable(self.path)
-        if self.standing == "damaged":
+        if self.state == "damaged":
             warnings.warn(
                 f"The finished run in {str(self.path)!r} is damaged: {self.damage}. It is made "
                 "again.",
@@ -85,14 +85,14 @@ class RunFolder:
     def begin(self) -> None:
         """Make the folder ready: empty, or with the state of this very run; and say whose it is."""
         with errors_in_words(self.path):
-            if self.standing == "replace":
+            if self.state == "replace":
                 self._move_aside()
             if self._folder is None:
                 make_folders(self.path)
                 self._hold()
-                if self._standing(False) != "none":
+                if self._state(False) != "none":
                     raise BusyError(f"Another command began a run in {str(self.path)!r} just now.")
-            if self.standing == "damaged":
+            if self.state == "damaged":
                 for name in (DONE, *(n for n in (*RUN, WEIGHTS, STATE) if n != "config.json")):
                     (self.path / name).unlink(missing_ok=True)
                     sync_folder(self.path)
@@ -141,7 +141,7 @@ class RunFolder:
         self._held.enter_context(hold_folder(self.path))
         self._folder = self.path.stat()
 
-    def _standing(self, overwrite: bool) -> str:
+    def _state(self, overwrite: bool) -> str:
         """``none``, ``finished``, ``damaged``, ``resume`` or ``replace``; else it is refused."""
         names = [file.name for file in self.path.iterdir()]
         if all(is_partial(name) or _OLDER.fullmatch(name) for name in names):

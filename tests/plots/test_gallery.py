@@ -94,9 +94,9 @@ def test_a_group_and_label_without_images_is_an_empty_place() -> None:
 
 def test_what_is_not_synthetic_is_not_shown(tmp_path: Path) -> None:
     cohort = datasets.load("pad-ufes-20", pad_ufes_20(tmp_path))
-    with pytest.raises(InputError, match="expected a made cohort"):
+    with pytest.raises(InputError, match="expected a synthetic cohort"):
         bands([cohort])
-    with pytest.raises(InputError, match="Unknown made cohort 'pad-ufes-20'"):
+    with pytest.raises(InputError, match="Unknown synthetic cohort 'pad-ufes-20'"):
         image_sheet("pad-ufes-20", "clean")
     with pytest.raises(InputError, match="Unknown profile"):
         image_sheet("synthetic-cxr", "clean", profile="quik")

@@ -128,7 +128,7 @@ def test_the_share_is_of_the_distance_to_the_oracle(quick):
     for name in ("auroc_gap", "equalized_odds_difference"):
         middle = (gap(quick, "erm", name) + gap(quick, "adversarial", name)) / 2
         both.loc[rows & (both["name"] == name), "value"] = middle
-    share = _across_cohorts.share_of_oracle_distance({"a": made})["share closed"]
+    share = _across_cohorts.share_of_oracle_distance({"a": made})["share of ERM–oracle distance"]
     assert share.loc["a", "AUROC gap", "half"] == pytest.approx(0.5)
     assert share.loc["a", "AUROC gap", "adversarial"] == pytest.approx(1)
     assert _across_cohorts.share_of_oracle_distance({"a": quick}).empty  # no oracle

@@ -1,7 +1,7 @@
 """Killed at any change of a file, a command given again ends as if it had never been killed.
 
-The whole enumeration (every change of every scenario) is ``python tests/killing.py``; here some
-changes of each, evenly taken, since each costs two runs.
+The whole enumeration (every change of every scenario) is ``python tests/support/killing.py``;
+here some changes of each, evenly taken, since each costs two runs.
 """
 
 import os
@@ -28,10 +28,11 @@ MOST = {
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork: not on this system")
 def test_the_same_command_ends_with_the_same_bytes_and_nothing_is_left_over():
     words = [f"{name}:{most}" for name, most in MOST.items()]
+    path = [str(ROOT), str(ROOT / "tests")]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "tests/killing.py", *words],
+        [sys.executable, "-W", "ignore", "tests/support/killing.py", *words],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
