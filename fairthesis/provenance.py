@@ -35,7 +35,7 @@ TRAINING = (
 )
 AUDITING = (
     *("auditing/_additional.py", "auditing/_audit.py", "auditing/_estimates.py"),
-    *("auditing/_intake.py", "auditing/_report.py", "inputs/_arrays.py", "inputs/_columns.py"),
+    *("auditing/_rows.py", "auditing/_report.py", "inputs/_arrays.py", "inputs/_columns.py"),
     *("inputs/_rows.py", "metrics/_calibration.py", "metrics/_classification.py"),
     *("metrics/_disparities.py", "metrics/_operating_points.py", "metrics/_thresholds.py"),
     *("stats/_histograms.py", "stats/_inversion.py", "stats/_replicates.py"),
@@ -87,8 +87,12 @@ def code_fingerprint(modules: tuple[str, ...] = TRAINING) -> str:
         file
         for name in modules
         for file in ([_ROOT / name] if name.endswith(".py") else (_ROOT / name).rglob("*.py"))
-        if file.is_file()
     ]
+    gone = [name for name in modules if not (_ROOT / name).exists()]
+    if gone:  # a file that moved must not fall out of the fingerprint unseen
+        raise ValueError(
+            f"No {', '.join(gone)} in {_ROOT}: expected files or rooms of the package."
+        )
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.relative_to(_ROOT).as_posix().encode())

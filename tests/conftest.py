@@ -89,7 +89,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="module")
 def quick() -> Results:
-    """The archived quick experiment on made chest X-rays."""
+    """The archived quick experiment on synthetic chest X-rays."""
     from fairthesis.study import load_results
 
     return load_results(QUICK)

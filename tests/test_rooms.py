@@ -24,7 +24,7 @@ TORCH = ("methods", "models", "training")
 # What trains or reads a training run's configuration loads torch through `training`.
 TRAINS = {
     "study": {"Plan", "collect", "data_run", "experiments", "plan", "results", "run_experiment"}
-    | {"train_run", "ideal_distances", "contest", "tuned", "ranked", "board", "counted", "said"},
+    | {"train_run"},
 }
 
 

@@ -80,7 +80,7 @@ def main() -> int:
                 print(f"{elapsed}  {line.rstrip()}", file=sys.stderr, flush=True)
             cause = bool(re.match(r"\w+ in file .*:$", line))
     if process.returncode:
-        print(f"The build stopped; all that was said: {log.relative_to(ROOT)}", file=sys.stderr)
+        print(f"The build stopped; all of its output: {log.relative_to(ROOT)}", file=sys.stderr)
         return 1
     if not total:
         print("Nothing changed since the last build.")

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import GoogleDocstring
 
 _EXECUTED = re.compile(r"tree/(?:book/)?executed/")
 
@@ -35,15 +36,24 @@ def _mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctre
 
 
 def _link_short_names(app: Sphinx, env: Any, node: Any, text: Any) -> Any:
-    """Docstrings name the package's exceptions without their module: link them all the same."""
+    """Docstrings name the package's exceptions without their room: link them all the same."""
     if node.get("reftype") != "exc" or "." in node["reftarget"]:
         return None
-    target = f"fairthesis.errors.{node['reftarget']}"
     domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "exc", target, node, text)
+    for name, found in domain.objects.items():
+        if name.endswith(f".{node['reftarget']}") and found.objtype == "exception":
+            return domain.resolve_xref(env, node["refdoc"], app.builder, "exc", name, node, text)
+    return None
+
+
+def _returns_prose(self: GoogleDocstring, preprocess_types: bool = False) -> list[Any]:
+    """What is returned is said in prose here, in which a colon does not end a type."""
+    lines = self._dedent(self._consume_to_next_section())
+    return [("", "", lines)] if lines else []
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    GoogleDocstring._consume_returns_section = _returns_prose  # type: ignore[method-assign]
     app.connect("html-page-context", _mend, priority=900)
     app.connect("missing-reference", _link_short_names)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -19,6 +19,8 @@ from ._report import Estimate as Estimate
 from ._report import FairnessReport as FairnessReport
 from ._report import Gap as Gap
 from ._report import Group as Group
+from ._rows import AuditedRows as AuditedRows
+from ._rows import audited_rows as audited_rows
 from ._wording import LABELS as LABELS
 from ._wording import label_of as label_of
 from ._wording import limitation_sentences as limitation_sentences
@@ -30,6 +32,7 @@ __all__ = [
     "LABELS",
     "PERMUTED_METRICS",
     "RESAMPLED_METRICS",
+    "AuditedRows",
     "Comparison",
     "Estimate",
     "FairnessReport",
@@ -38,6 +41,7 @@ __all__ = [
     "GroupSizes",
     "Levelling",
     "audit",
+    "audited_rows",
     "bin_residuals",
     "compare",
     "group_sizes",

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairthesis import metrics
-from fairthesis.auditing._intake import Intake
 from fairthesis.auditing._report import Estimate
+from fairthesis.auditing._rows import AuditedRows
 
 # Each is a value per group, with an interval.
 ADDITIONAL = (
@@ -28,7 +28,7 @@ def additional_metrics(
     threshold: float,
     known: Mapping[str, Estimate],
 ) -> dict[str, Estimate]:
-    """All of ``FURTHER`` for one set of rows; only the first two have an interval yet.
+    """All of ``ADDITIONAL`` for one set of rows; only the first two have an interval yet.
 
     ``known`` holds the audit's metrics.
 
@@ -72,7 +72,7 @@ def net_benefit_of(
     return (selected - false) - false * threshold / (1 - threshold)
 
 
-def cross_aurocs(data: Intake, attribute: str) -> dict[str, dict[str, float]]:
+def cross_aurocs(data: AuditedRows, attribute: str) -> dict[str, dict[str, float]]:
     """xAUC of every pair: positives of the first group against negatives of the second."""
     column = data.groups[attribute]
     names = [str(name) for name in column.categories]

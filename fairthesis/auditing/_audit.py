@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
 from fairthesis.auditing._estimates import GroupEstimates, Replicates, interval_of
-from fairthesis.auditing._intake import Intake, take_in
 from fairthesis.auditing._metrics import PERMUTED_METRICS, Metric, checked, gap_of
 from fairthesis.auditing._report import FairnessReport, Gap, Group
+from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
 from fairthesis.stats import Interval, gap_interval
@@ -91,7 +91,16 @@ def audit(
             raise InputError(f"{name} is {number}: expected 0 or more.")
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
-    data = take_in(frame, label, score, groups, patient, split, target, threshold)
+    data = audited_rows(
+        frame,
+        groups=groups,
+        label=label,
+        score=score,
+        patient=patient,
+        split=split,
+        target=target,
+        threshold=threshold,
+    )
     extra = checked(extra_metrics, data.threshold)
     parts = GroupEstimates(data, n_boot, seed, interval, extra)
     overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
@@ -128,12 +137,12 @@ def audit(
             "interval": interval,
             "rows_fingerprint": _fingerprint(data),
         },
-        further=parts.further(overall, members),
+        additional=parts.additional(overall, members),
         data=data,
     )
 
 
-def _fingerprint(data: Intake) -> str:
+def _fingerprint(data: AuditedRows) -> str:
     """Of the audited labels, scores, patients and groups, in their order."""
     digest = hashlib.sha256()
     for column in (data.y, data.s, data.patient, *(c.codes for c in data.groups.values())):
@@ -142,7 +151,7 @@ def _fingerprint(data: Intake) -> str:
 
 
 def _null(
-    data: Intake,
+    data: AuditedRows,
     attribute: str,
     compared: list[int],
     extra: Mapping[str, Metric],
@@ -250,28 +259,28 @@ def _corrected(gaps: dict[str, dict[str, Gap]]) -> dict[str, dict[str, Gap]]:
 
 
 def _warn_of_floor(
-    attribute: str, found: Mapping[str, Group], floor: int, compared: int, told: list[str]
+    attribute: str, found: Mapping[str, Group], floor: int, compared: int, messages: list[str]
 ) -> None:
     for name, group in found.items():
         if not group.above(floor):
-            told.append(
+            messages.append(
                 f"{attribute} = {name} has {group.n_positive} positive and {group.n_negative} "
                 f"negative cases, fewer than {floor} of each: shown, but left out of the gaps."
             )
     if compared < 2:
-        told.append(
+        messages.append(
             f"{attribute}: fewer than two groups have {floor} positive and {floor} negative "
             "cases, so no gap is given. No gap shown does not mean no gap."
         )
 
 
 def _warn_of_permutations(
-    gaps: Mapping[str, Mapping[str, Gap]], n_permutations: int, told: list[str]
+    gaps: Mapping[str, Mapping[str, Gap]], n_permutations: int, messages: list[str]
 ) -> None:
     tested = sum(math.isfinite(gap.p_value) for row in gaps.values() for gap in row.values())
     least = tested / (n_permutations + 1)  # p is never below 1 / (n + 1); Holm multiplies it
     if least > ALPHA:
-        told.append(
+        messages.append(
             f"With {n_permutations} permutations and {tested} gaps no corrected p value can be "
             f"below {min(least, 1):.2f}, so no gap can be told from chance, however large. Take "
             f"at least {math.ceil(tested / ALPHA)} permutations (--n-permutations)."

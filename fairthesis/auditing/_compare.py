@@ -43,14 +43,23 @@ LEVELLED = ("auroc", "tpr", "tnr")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models against a reference on the same images.
+    """Models against a reference on the same images, as ``compare`` gives it.
 
     ``n_images`` and ``n_patients`` count what is compared: a label, the reference's score and
     that of at least one other model are known.
     ``changes`` has a row per model, group and metric: ``reference, other, change, ci_low,
     ci_high, p_value`` and, for the tested ones, ``p_holm`` and ``p_bh``. ``levelling`` has a row
-    per model and metric, as ``comparison.Levelling``, between the groups that are in the gaps;
-    it is empty where fewer than two of them have the metric.
+    per model and metric, as ``Levelling``, between the groups that are in the gaps; it is empty
+    where fewer than two of them have the metric. ``thresholds`` holds each model's.
+
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"image_id": range(400), "patient_id": range(400)})
+    >>> table["sex"], table["y_true"] = ["f", "m"] * 200, rng.integers(0, 2, 400)
+    >>> first = table.assign(y_score=rng.random(400))
+    >>> other = table.assign(y_score=rng.random(400) / 2 + table["y_true"] / 2)
+    >>> found = compare({"first": first, "other": other}, group="sex", n_boot=100)
+    >>> found.reference, found.n_images, sorted(found.thresholds)
+    ('first', 400, ['first', 'other'])
     """
 
     reference: str
@@ -106,7 +115,7 @@ def compare(
     seed: int = 0,
     floor: int = 30,
 ) -> Comparison:
-    """Compare all further ``models`` with the first one, on the same images.
+    """Compare all other ``models`` with the first one, on the same images.
 
     A threshold rule (``fpr=0.2``) is applied to each model's own rows with ``split == "val"``.
     p values of the ``tested`` metrics are corrected together, over models, groups and metrics,
@@ -143,7 +152,7 @@ def compare(
     first, cut = parts[reference]
     groups = _groups(group_values(first, group, "the predictions table"), group)
     stated = int((first[label].notna() & first[score].notna()).sum())
-    told = _not_stated(first, reference, (label, score))
+    warnings = _not_stated(first, reference, (label, score))
     tables, levels, compared = [], [], set[int]()
     for other in others:
         try:
@@ -163,12 +172,12 @@ def compare(
         tables.append(changes.assign(model=other)[["model", *changes.columns]])
         compared |= set(rows.index)
         if len(rows) < stated:
-            told.append(
+            warnings.append(
                 f"{stated - len(rows)} of {stated} cases have no {score} of {other} and are left "
                 "out of its comparison."
             )
         about = f"{other}: " if len(rows) < stated else ""
-        told += [about + text for text in _small(rows, groups, group, floor)]
+        warnings += [about + text for text in _small(rows, groups, group, floor)]
         # A group too small for the gaps has no say in how they changed.
         large = comparison.large_groups(rows, floor)
         levels += [_level(other, metric, changes, large) for metric in LEVELLED]
@@ -182,7 +191,7 @@ def compare(
         thresholds={name: cut for name, (_, cut) in parts.items()},
         changes=changes,
         levelling=levelling,
-        warnings=(*dict.fromkeys(told), *_unknown(levelling, group)),
+        warnings=(*dict.fromkeys(warnings), *_unknown(levelling, group)),
         settings={
             **{"label": label, "score": score, "patient": patient, "split": split},
             **{"target": target, "threshold": threshold, "tested": list(tested)},
@@ -251,18 +260,20 @@ def _not_stated(rows: pd.DataFrame, name: str, columns: Sequence[str]) -> list[s
 
 def _small(rows: pd.DataFrame, groups: list[str], group: str, floor: int) -> list[str]:
     """A warning for each group that is kept out of the gaps, or has no case to compare."""
-    told = []
+    warnings = []
     for name in groups:
         labels = rows.loc[rows["group"] == name, "label"]
         positive, negative = int((labels == 1).sum()), int((labels == 0).sum())
         if not len(labels):
-            told.append(f"{group} = {name} has no case with a label and both scores: not shown.")
+            warnings.append(
+                f"{group} = {name} has no case with a label and both scores: not shown."
+            )
         elif min(positive, negative) < floor:
-            told.append(
+            warnings.append(
                 f"{group} = {name} has {positive} positive and {negative} negative cases, fewer "
                 f"than {floor} of each: shown, but left out of the gaps."
             )
-    return told
+    return warnings
 
 
 def _level(
@@ -277,11 +288,11 @@ def _level(
 
 
 def _unknown(levelling: pd.DataFrame, group: str) -> list[str]:
-    """A warning for each model of which levelling down cannot be told."""
+    """A warning for each model of which it is not known whether it levelled down."""
     lacking = levelling[levelling["best"].isna()].groupby("model", sort=False)["metric"]
     return [
         f"{model}: fewer than two of the compared groups of {group} have a known "
-        f"{', '.join(names)}, so nothing is said of levelling there."
+        f"{', '.join(names)}, so levelling is not reported there."
         for model, names in lacking
     ]
 

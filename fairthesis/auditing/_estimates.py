@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
 from fairthesis.auditing._additional import additional_metrics, cross_aurocs, net_benefit_of
-from fairthesis.auditing._intake import Intake
 from fairthesis.auditing._metrics import (
     FIXED,
     RESAMPLED_METRICS,
@@ -21,6 +20,7 @@ from fairthesis.auditing._metrics import (
     first_values,
 )
 from fairthesis.auditing._report import Estimate, Group
+from fairthesis.auditing._rows import AuditedRows
 from fairthesis.metrics import N_BINS, NEEDED, bin_index, bin_sums, grid_cell
 from fairthesis.stats import Interval, calibration_intervals, smooth_interval
 
@@ -32,7 +32,7 @@ class GroupEstimates:
 
     def __init__(
         self,
-        data: Intake,
+        data: AuditedRows,
         n_boot: int,
         seed: int,
         interval: str,
@@ -154,10 +154,10 @@ class GroupEstimates:
         )
         return boot, jackknife
 
-    def further(
+    def additional(
         self, overall: Mapping[str, Estimate], members: Mapping[str, Mapping[str, Group]]
     ) -> dict[str, Any]:
-        """``further.FURTHER`` of all rows and every group, and xAUC of every pair of groups."""
+        """``ADDITIONAL`` of all rows and every group, and xAUC of every pair of groups."""
         crossed = {a: cross_aurocs(self.data, a) for a in members}
 
         def of(part: int, known: Mapping[str, Estimate]) -> dict[str, Estimate]:
@@ -192,7 +192,7 @@ class GroupEstimates:
     def _crossed(
         self, attribute: str, values: Mapping[str, Mapping[str, float]]
     ) -> dict[str, dict[str, Interval | None]]:
-        """Intervals of ``further.cross_aurocs``."""
+        """Intervals of ``cross_aurocs``."""
         data, column = self.data, self.data.groups[attribute]
         n, n_patients = len(column.categories), int(data.patient.max()) + 1
         drawn = left_out = np.empty((0, n, n))

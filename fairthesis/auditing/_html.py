@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from fairthesis import __version__
-from fairthesis.auditing._intake import FEW, Intake
+from fairthesis.auditing._rows import FEW, AuditedRows
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
@@ -52,21 +52,21 @@ def render(
     found: Mapping[str, Any],
     settings: Mapping[str, Any] | None = None,
     chance: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]] | None = None,
-    data: Intake | None = None,
+    data: AuditedRows | None = None,
     explorer: bool = True,
 ) -> str:
     """The page for an audit's dictionary (``FairnessReport.to_dict()``, or a read audit.json).
 
     ``chance`` holds the range of each group's metrics under permutation; ``data`` the rows.
     From the threshold ``explorer`` a row's group, label and score (to 0.01) can be read back: it
-    and the curves leave out groups of fewer than ``intake.FEW`` patients, and it can be left out.
+    and the curves leave out groups of fewer than ``FEW`` patients, and it can be left out.
     """
     settings = settings or {}
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     page = _template(environment, "report.html")
-    further = found.get("further")
+    additional = found.get("further")
     attributes = [
         _attribute(found, name, (chance or {}).get(name, {}), settings.get("floor", 0), data, k)
         for k, name in enumerate(found["groups"])
@@ -78,8 +78,10 @@ def render(
         summary=summary_sentences(found),
         limits=limitation_sentences(found),
         overall=[_cells(found["overall"], [*TABLE, *CALIBRATION, *_own(found)])],
-        further=list(further["overall"]) if further else [],
-        further_overall=_cells(further["overall"], list(further["overall"])) if further else {},
+        additional=list(additional["overall"]) if additional else [],
+        additional_overall=_cells(additional["overall"], list(additional["overall"]))
+        if additional
+        else {},
         card=Markup(
             _template(environment, "card.html").render(asked=CARD, measured=model_card(found))
         ),
@@ -124,7 +126,7 @@ def _attribute(
     attribute: str,
     chance: Mapping[str, Mapping[str, tuple[float, float]]],
     floor: int,
-    data: Intake | None,
+    data: AuditedRows | None,
     place: int,
 ) -> dict[str, Any]:
     groups = [
@@ -139,7 +141,7 @@ def _attribute(
         }
         for k, (name, group) in enumerate(found["groups"][attribute].items())
     ]
-    made: dict[str, Any] = {
+    page: dict[str, Any] = {
         "name": attribute,
         "id": f"a{place}",
         "groups": groups,
@@ -149,7 +151,7 @@ def _attribute(
             for metric in found["overall"]
             if metric not in FOREST
         ],
-        **_further(found.get("further"), attribute),
+        **_additional(found.get("further"), attribute),
         "gaps": _gaps(found["disparities"][attribute]),
         "roc": [],
         "reliability": [],
@@ -158,36 +160,38 @@ def _attribute(
     if data is not None and attribute in data.groups:
         for k, group in enumerate(groups):
             if group["few"]:
-                made["roc"].append("")
-                made["reliability"].append({"line": "", "dots": []})
-                made["counts"].append({name: [0] * len(THRESHOLDS) for name in ("tp", "fp")})
+                page["roc"].append("")
+                page["reliability"].append({"line": "", "dots": []})
+                page["counts"].append({name: [0] * len(THRESHOLDS) for name in ("tp", "fp")})
                 continue
             rows = data.groups[attribute].codes == k
             y, s = data.y[rows], data.s[rows]
             roc = roc_curve(y, s)
-            made["roc"].append("" if roc.isna().any(axis=None) else _points(roc["fpr"], roc["tpr"]))
+            page["roc"].append("" if roc.isna().any(axis=None) else _points(roc["fpr"], roc["tpr"]))
             reliability = reliability_curve(y, s)
             reliability = reliability[reliability["n"] >= FEW]
-            made["reliability"].append(
+            page["reliability"].append(
                 {
                     "line": _points(reliability["score"], reliability["rate"]),
                     "dots": reliability.round(4).to_dict("records"),
                 }
             )
             table = threshold_counts(y, s)
-            made["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
-    return made
+            page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
+    return page
 
 
-def _further(further: Mapping[str, Any] | None, attribute: str) -> dict[str, Any]:
+def _additional(additional: Mapping[str, Any] | None, attribute: str) -> dict[str, Any]:
     """The metrics beyond the fixed list by group, and xAUC of every pair of groups."""
-    if not further:
-        return {"further": [], "crossed": []}
-    rows = further["groups"][attribute]
-    crossed = further["cross_auroc"][attribute]
-    ends = further.get("cross_auroc_ci", {}).get(attribute, {})  # older files have none
+    if not additional:
+        return {"additional": [], "crossed": []}
+    rows = additional["groups"][attribute]
+    crossed = additional["cross_auroc"][attribute]
+    ends = additional.get("cross_auroc_ci", {}).get(attribute, {})  # older files have none
     return {
-        "further": [{"name": name, "cells": _cells(own, list(own))} for name, own in rows.items()],
+        "additional": [
+            {"name": name, "cells": _cells(own, list(own))} for name, own in rows.items()
+        ],
         "crossed": [
             {
                 "name": name,

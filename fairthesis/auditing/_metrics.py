@@ -21,7 +21,7 @@ from fairthesis.stats import Resampled, Summary
 Array = NDArray[np.float64]
 Metric = Callable[..., float]  # of y_true (0 or 1), y_score and, where it is asked for, threshold
 
-# Rates at a fixed other rate, beyond ``metrics.METRICS``.
+#: Rates at a fixed other rate, beyond ``metrics.METRICS``.
 FIXED = ("tpr_at_fpr_0.2", "fpr_at_tpr_0.8")
 
 
@@ -51,8 +51,9 @@ _RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
     "tpr_at_fpr_0.2": lambda found: found.tpr_at_fpr(metrics.RATE),
     "fpr_at_tpr_0.8": lambda found: found.fpr_at_tpr(1 - metrics.RATE),
 }
-# What every resample is asked for, in the order of its columns.
+#: What every resample is asked for, in the order of its columns: functions of ``stats.Resampled``.
 RESAMPLED_METRICS = {name: _RESAMPLED[name] for name in (*metrics.METRICS, *FIXED)}
+#: What every permutation is asked for: the metrics that gaps are made of, of ``stats.Summary``.
 PERMUTED_METRICS = {name: SUMMARISED[name] for name in metrics.NEEDED}
 
 
@@ -60,6 +61,11 @@ def bin_residuals(found: Resampled) -> Array:
     """Cases and sum of label - score of each calibration bin, shape (c, 2 * bins).
 
     Bins count upwards, as everywhere but in ``Resampled.bins``.
+
+    >>> from fairthesis.stats import prepare
+    >>> group = prepare(np.array([0.0, 1.0]), np.array([0.1, 0.9]), np.arange(2), threshold=0.5)
+    >>> bin_residuals(group.resampled(np.ones((1, 2), np.float32))).shape
+    (1, 30)
     """
     n, scores, labels = found.bins
     both = np.stack([n, labels - scores], axis=1)[:, :, ::-1]

@@ -149,12 +149,12 @@ def _match(
     """Where each case is in both tables, in the order of the key."""
     found = []
     for what, frame in (("reference", reference), ("other", other)):
-        made = pd.DataFrame({name: key_column(frame, name, f"the {what} table") for name in key})
-        if made.isna().any(axis=None):
+        keys = pd.DataFrame({name: key_column(frame, name, f"the {what} table") for name in key})
+        if keys.isna().any(axis=None):
             raise InputError(f"A key ({', '.join(key)}) is empty in the {what} table.")
-        if made.duplicated(key).any():
+        if keys.duplicated(key).any():
             raise InputError(f"A key ({', '.join(key)}) appears twice in the {what} table.")
-        found.append(made.assign(**{f"{what} row": np.arange(len(frame))}))
+        found.append(keys.assign(**{f"{what} row": np.arange(len(frame))}))
     joined = found[0].merge(found[1], on=key, how="outer", indicator=True)
     alone = int((joined["_merge"] != "both").sum())
     if alone:
@@ -184,7 +184,12 @@ class Levelling:
     """How a gap changed: through the group that was best, or the one that was worst.
 
     ``levelled_down`` is set where the gap shrank and the better group lost more than the worse
-    one gained.
+    one gained. ``best`` and ``worst`` are the groups with the reference's highest and lowest
+    value; the changes are the other model less the reference.
+
+    >>> down = Levelling("m", "f", -0.05, best_change=-0.06, worst_change=-0.01, levelled_down=True)
+    >>> down.best
+    'm'
     """
 
     best: str

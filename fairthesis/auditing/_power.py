@@ -111,8 +111,8 @@ def power(
         wanted: the chance to see the gap.
 
     Returns:
-        A row for each metric and pair of groups: ``metric, first, second, reference, gap``
-        (``stats.smallest_gaps``). ``gap`` is NaN where none could be seen.
+        A table with a row for each metric and pair of groups, and the columns ``metric, first,
+        second, reference, gap`` (``stats.smallest_gaps``). ``gap`` is NaN where none could be seen.
 
     Raises:
         InputError: where a column is missing or cannot be read, for fewer than two groups, and
@@ -120,7 +120,7 @@ def power(
 
     >>> table = pd.DataFrame({"y_true": [0, 1] * 400, "sex": ["f", "f", "m", "m"] * 200})
     >>> power(table, group="sex").round(3)[["metric", "gap"]].to_dict("records")
-    [{'metric': 'auroc', 'gap': 0.081}, {'metric': 'tpr', 'gap': 0.12}]
+    [{'metric': 'auroc', 'gap': 0.086}, {'metric': 'tpr', 'gap': 0.123}]
     """
     found = group_sizes(
         frame, group=group, label=label, patient=patient, split=split, target=target

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairthesis.auditing._intake import PATIENT_NAMES
+from fairthesis.auditing._rows import PATIENT_NAMES
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
     attribute_parts,
@@ -34,11 +34,31 @@ def read_predictions(
     groups: Sequence[str],
     patient: str | None = None,
 ) -> pd.DataFrame:
-    """The columns of a table (see ``tables.read_table``) that an audit of it needs.
+    r"""The columns of a table (see ``inputs.read_table``) that an audit of it needs.
 
-    Label and score are numbers where all of them can be, scores of 32 bits at their shortest
-    decimals (``values.shortest``); everything else is as the file has it.
-    Raises ``InputError`` where the file cannot be read, or lacks a column that was named.
+    Args:
+        path: CSV of any dialect, Parquet, a workbook's first sheet, or a folder of parts.
+        label: the column of 0/1 labels.
+        score: the column of probabilities.
+        groups: attribute columns; ``"sex*age_group"`` needs both.
+        patient: the column of patient keys.
+
+    Returns:
+        The columns that were named, and ``split``, ``target`` and ``image_id`` where they are
+        there. Label and score are numbers where all of them can be, scores of 32 bits at their
+        shortest decimals (``inputs.shortest``); everything else is as the file has it.
+
+    Raises:
+        InputError: where the file cannot be read, or lacks a column that was named.
+
+    >>> import tempfile
+    >>> text = "y_true,y_score,sex,report\n1,0.7,F,long\n0,0.2,M,long\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "predictions.csv")
+    ...     _ = file.write_text(text, encoding="utf-8")
+    ...     table = read_predictions(file, label="y_true", score="y_score", groups=["sex"])
+    >>> sorted(table), table["y_score"].tolist()
+    (['sex', 'y_score', 'y_true'], [0.7, 0.2])
     """
     names = table_columns(path)
     header = pd.DataFrame(columns=names)  # a name that stands twice does so here

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fairthesis.auditing._html import render
-from fairthesis.auditing._intake import Intake
+from fairthesis.auditing._rows import AuditedRows
 from fairthesis.storage import (
     check_writable,
     table_writer,
@@ -26,7 +26,14 @@ SCHEMA = "fairthesis.audit/1"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval; NaN and None where they cannot be given."""
+    """A value and its 95 % interval.
+
+    ``value`` is NaN where it is not defined (an AUROC of one class), ``ci`` None where no interval
+    can be given: without resamples, or where over 5 % of them leave the value undefined.
+
+    >>> Estimate(0.8, (0.75, 0.84)).ci
+    (0.75, 0.84)
+    """
 
     value: float
     ci: tuple[float, float] | None = None
@@ -38,6 +45,13 @@ class Gap(Estimate):
 
     ``null_q95`` is the 95 % point of the permuted values, towards the worse side: for
     ``worst_group_auroc``, where smaller is worse, 95 % of the permuted values lie above it.
+    ``null_mean`` is their mean, ``p_value`` the share of them that are at least as extreme
+    (``stats.permutation_p_value``), ``p_value_holm`` the same after Holm's correction over all
+    attributes and gaps of the audit. All are NaN without permutations.
+
+    >>> gap = Gap(0.09, (0.02, 0.16), null_mean=0.03, null_q95=0.07, p_value=0.01)
+    >>> gap.value > gap.null_q95
+    True
     """
 
     null_mean: float = math.nan
@@ -51,7 +65,11 @@ class Group:
     """One group's counts and metrics.
 
     ``chance`` holds, for metrics that gaps are made of, the range in which 95 % of the values lie
-    when the group is permuted over patients.
+    when the group is permuted over patients. ``metrics`` are the estimates by name.
+
+    >>> group = Group(n=90, n_patients=60, n_positive=20, n_negative=70, metrics={})
+    >>> group.above(floor=30)
+    False
     """
 
     n: int
@@ -70,9 +88,22 @@ class Group:
 class FairnessReport:
     """An audit's results; ``write`` puts them in a directory.
 
-    ``further`` holds ``overall`` and ``groups`` (attribute, group) estimates of what
-    ``further.FURTHER`` names, and ``cross_auroc`` and its intervals ``cross_auroc_ci`` (attribute,
-    group of the positives, group of the negatives).
+    ``overall`` and ``groups`` (attribute, group) hold the estimates, ``disparities`` (attribute,
+    name) the gaps, ``warnings`` what a reader has to know of the table. ``additional`` is the key
+    ``further`` of ``audit.json``: ``overall`` and ``groups`` estimates of the rates, net benefit
+    and smECE beyond ``metrics.METRICS``, and ``cross_auroc`` and its intervals ``cross_auroc_ci``
+    (attribute, group of the positives, group of the negatives).
+
+    >>> from fairthesis.auditing import audit
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"y_true": [0, 1] * 100, "sex": ["f", "f", "m", "m"] * 50})
+    >>> table["y_score"] = rng.random(200) / 2 + table["y_true"] / 4
+    >>> report = audit(table, groups=["sex"], n_boot=50, n_permutations=50)
+    >>> report.threshold, list(report.tables())
+    (0.5, ['overall', 'groups', 'disparities', 'further'])
+    >>> report.disparities["sex"]["auroc_gap"].p_value > 0
+    True
     """
 
     n_rows: int
@@ -84,8 +115,8 @@ class FairnessReport:
     disparities: Mapping[str, Mapping[str, Gap]]
     warnings: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    further: Mapping[str, Any] = field(default_factory=dict)
-    data: Intake | None = field(default=None, repr=False, compare=False)
+    additional: Mapping[str, Any] = field(default_factory=dict)
+    data: AuditedRows | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as ``audit.json`` holds it; numbers that are not known are None."""
@@ -113,11 +144,11 @@ class FairnessReport:
                 for attribute, gaps in self.disparities.items()
             },
             "warnings": list(self.warnings),
-            **({"further": self._further()} if self.further else {}),
+            **({"further": self._additional()} if self.additional else {}),
         }
 
-    def _further(self) -> dict[str, Any]:
-        found = self.further
+    def _additional(self) -> dict[str, Any]:
+        found = self.additional
         return {
             "overall": {name: _plain(e) for name, e in found["overall"].items()},
             "groups": {
@@ -169,19 +200,21 @@ class FairnessReport:
             for attribute, members in self.disparities.items()
             for name, gap in members.items()
         ]
-        made = {"overall": overall, "groups": groups, "disparities": gaps}
-        if self.further:
-            made["further"] = [
+        rows = {"overall": overall, "groups": groups, "disparities": gaps}
+        if self.additional:
+            rows["further"] = [
                 {"attribute": attribute, "group": group, "metric": m, **_row(e)}
                 for (attribute, group), estimates in {
-                    ("", ""): self.further["overall"],
+                    ("", ""): self.additional["overall"],
                     **{
-                        (a, g): e for a, gs in self.further["groups"].items() for g, e in gs.items()
+                        (a, g): e
+                        for a, gs in self.additional["groups"].items()
+                        for g, e in gs.items()
                     },
                 }.items()
                 for m, e in estimates.items()
             ]
-        return {name: pd.DataFrame(rows) for name, rows in made.items()}
+        return {name: pd.DataFrame(table) for name, table in rows.items()}
 
     def to_html(self, *, explorer: bool = True) -> str:
         """One self-contained page, with or without the threshold ``explorer``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+#: Metrics and gaps in the words of figures and reports.
 LABELS = {
     "auroc": "AUROC",
     "average_precision": "average precision",
@@ -41,12 +42,16 @@ LABELS = {
     "ece_gap": "calibration error gap (debiased)",
     "brier_gap": "Brier score gap",
 }
-TOLD = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
+SUMMARISED = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
 ALPHA = 0.05
 
 
 def label_of(metric: str) -> str:
-    """A metric or gap in words, as in figures and reports; what is a user's own as it is called."""
+    """A metric or gap in words, as in figures and reports; what is a user's own as it is called.
+
+    >>> label_of("ece_gap"), label_of("my_f1")
+    ('calibration error gap (debiased)', 'my f1')
+    """
     return LABELS.get(metric, metric.replace("_", " "))
 
 
@@ -65,12 +70,24 @@ def interval_text(ci: list[float] | None) -> str:
 
 
 def p_value_text(p: float | None) -> str:
-    """A p value for reading; below 0.001 as such."""
+    """A p value for reading; below 0.001 as such, a dash where it is not known.
+
+    >>> p_value_text(0.0321), p_value_text(0.0002), p_value_text(None)
+    ('0.032', '< 0.001', '–')
+    """
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Sentences on the whole (title "") and on each attribute's main gaps."""
+    """What an audit found, in sentences: on the whole (title "") and on each attribute's main gaps.
+
+    ``found`` is the dictionary of ``audit.json`` (``FairnessReport.to_dict``).
+
+    >>> one = {"value": 0.8, "ci": [0.7, 0.9]}
+    >>> overall = {"auroc": one, "ece_debiased": {"value": None, "ci": None}}
+    >>> summary_sentences({"n_rows": 90, "overall": overall, "disparities": {}})[0][1][0]
+    'Over all 90 rows the AUROC is 0.800 (95 % interval 0.700 to 0.900).'
+    """
     auroc, error = found["overall"]["auroc"], found["overall"]["ece_debiased"]
     whole = [
         f"Over all {found['n_rows']} rows the AUROC is {number_text(auroc['value'])}"
@@ -83,7 +100,8 @@ def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     told = [("", whole)]
     for attribute, gaps in found["disparities"].items():
         sentences = [
-            _gap_sentence(found, attribute, gaps[name], metric) for name, metric in TOLD.items()
+            _gap_sentence(found, attribute, gaps[name], metric)
+            for name, metric in SUMMARISED.items()
         ]
         told.append((attribute, sentences))
     return told
@@ -133,7 +151,14 @@ def _gap_sentence(
 
 
 def limitation_sentences(found: Mapping[str, Any]) -> list[str]:
-    """What these numbers do not show."""
+    """What these numbers do not show, in sentences.
+
+    ``found`` is the dictionary of ``audit.json`` (``FairnessReport.to_dict``).
+
+    >>> found = {"n_patients": None, "threshold": {"rule": "fixed"}, "groups": {}}
+    >>> limitation_sentences(found)[0][:40]
+    'A gap says that the model works differen'
+    """
     told = [
         "A gap says that the model works differently between these groups in these data. It does "
         "not say why: prevalence, disease severity, image acquisition and label quality can differ "

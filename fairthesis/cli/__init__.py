@@ -20,7 +20,7 @@ COMMANDS = {
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
     "postprocess": ("postprocess", "Thresholds or recalibration by group, from table to table."),
     "power": ("power", "The smallest gap that a study of this size could see."),
-    "probe": ("probe", "Measure how well an attribute can be read from embeddings."),
+    "probe": ("probe", "Measure how well an attribute can be recovered from embeddings."),
     "train": ("train", "Train an encoder and write a run directory."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
 }

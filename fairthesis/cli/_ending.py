@@ -119,8 +119,8 @@ def in_words(path: list[str]) -> Iterator[None]:
 def _of_the_system(error: OSError) -> str:
     """The file, what the system says, and what to do."""
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    told = (error.strerror or str(error) or type(error).__name__).rstrip(".")
-    what = f"{' -> '.join(map(repr, names))}: {told}." if names else f"{told}."
+    reason = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    what = f"{' -> '.join(map(repr, names))}: {reason}." if names else f"{reason}."
     if error.errno in _FULL:
         return f"{what} Make room there, or choose another place; then give the command again."
     if error.errno in _FORBIDDEN:

@@ -7,10 +7,10 @@ def table(head: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
     """Lines of a table: the first ``left`` columns to the left, the others to the right."""
     widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
 
-    def line(cells: list[str]) -> str:
+    def line(row: list[str]) -> str:
         padded = (
-            cell.ljust(width) if k < left else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            text.ljust(width) if k < left else text.rjust(width)
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
         )
         return "  ".join(padded).rstrip()
 

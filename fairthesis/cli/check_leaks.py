@@ -1,4 +1,4 @@
-"""``fairthesis datasets check-leaks``: what the parts of a split share."""
+"""``fairthesis datasets check-leaks``: the overlap between the parts of a split."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KEYS = {
     show_default=True,
     help="Largest distance, of 256 bits.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Table of all leaks to write.")
+@click.option("--out", type=click.Path(path_type=Path), help="Table of the whole overlap to write.")
 def check_leaks(
     file: Path,
     split: str,
@@ -50,11 +50,11 @@ def check_leaks(
     distance: int,
     out: Path | None,
 ) -> None:
-    """Patients, lesions and near-duplicate images that the parts of a split share.
+    """Overlap between the parts of a split: patients, lesions and near-duplicate images.
 
     FILE is a table with one row per image (CSV, Parquet, .xlsx), of this package or any other.
     Patients are looked for by the usual names of their column; --key names another. Ends with
-    exit code 1 where something is shared, and with 2 where nothing could be checked.
+    exit code 1 where the parts overlap, and with 2 where nothing could be checked.
 
     \b
     fairthesis datasets check-leaks predictions.parquet
@@ -88,20 +88,20 @@ def check_leaks(
     if without:
         click.echo(f"{without} rows have no {split} and were not checked")
     for kind, number in found["kind"].str.replace(r" \(.*", "", regex=True).value_counts().items():
-        click.echo(f"{number} shared: {kind}")
+        click.echo(f"overlap: {number} {kind}")
     for row in found.head(20).itertuples():
         click.echo(f"  {row.kind}: {row.value} in {row.splits}")
     if len(found) > 20:
         click.echo(f"  and {len(found) - 20} more" + ("" if out else "; --out writes all of them"))
     if len(found):
         raise click.exceptions.Exit(1)
-    click.echo("nothing is shared between the parts")
+    click.echo("no overlap between the parts")
 
 
 def known_keys(columns: list[str], only_images: bool = False) -> list[str]:
     """The columns of patients, lesions and images by their usual names.
 
-    Refused is a table without a column of patients: that no image is shared says nothing of them.
+    Refused is a table without a column of patients: that no images overlap says nothing of them.
 
     >>> known_keys(["Image Index", "Patient ID", "split"])
     ['Patient ID', 'Image Index']

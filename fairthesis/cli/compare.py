@@ -50,7 +50,7 @@ def command(
     seed: int,
     quiet: bool,
 ) -> None:
-    """Compare the predictions of further models with those of the first, on the same images.
+    """Compare the predictions of other models with those of the first, on the same images.
 
     Differences are paired: both models see the same resampled patients. Writes comparison.json,
     changes.csv and levelling.csv into --out. Levelling down: a gap that shrank because the better
@@ -111,7 +111,7 @@ def summary(found: Comparison) -> str:
     rows = found.changes[found.changes["metric"].isin(found.settings["tested"])]
     lines = [f"{found.n_images} images of {found.n_patients} patients; reference {found.reference}"]
     for model, part in rows.groupby("model", sort=False):
-        cells = [
+        body = [
             [
                 str(row["group"]),
                 str(row["metric"]),
@@ -124,7 +124,7 @@ def summary(found: Comparison) -> str:
             for row in part.to_dict("records")
         ]
         head = [found.group, "metric", found.reference, str(model), "change", "95 % interval"]
-        lines += ["", *_layout.table([*head, "p", "Holm", "BH"], cells, left=2)]
+        lines += ["", *_layout.table([*head, "p", "Holm", "BH"], body, left=2)]
     lines += ["", "Levelling:"]
     for level in found.levelling.to_dict("records"):
         lines.append(f"  {level['model']}, {level['metric']}: {_levelled(level)}")
@@ -134,9 +134,9 @@ def summary(found: Comparison) -> str:
 def _levelled(level: dict[Hashable, Any]) -> str:
     if level["levelled_down"] is None:
         return "not known in two groups"
-    said = "LEVELLED DOWN: " if level["levelled_down"] else ""
+    mark = "LEVELLED DOWN: " if level["levelled_down"] else ""
     return (
-        f"{said}gap {level['gap_change']:+.3f}; "
+        f"{mark}gap {level['gap_change']:+.3f}; "
         f"best group {level['best']} {level['best_change']:+.3f}, "
         f"worst group {level['worst']} {level['worst_change']:+.3f}"
     )

@@ -212,7 +212,7 @@ def prepare(
 
     cohort = _load(name, data_root, options, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", data.UnreadableImageWarning)  # said below, in full
+        warnings.simplefilter("ignore", data.UnreadableImageWarning)  # reported below, in full
         _, ok = data.prepared_images(
             cohort, size, cache_dir, workers=workers, progress=not quiet, strict=strict
         )

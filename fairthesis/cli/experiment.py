@@ -90,7 +90,7 @@ def run(
 @command.command()
 @_options
 def data(dataset: str, profile: str, data_root: str | None, seed: int | None, out: str) -> None:
-    """Load and decode what the runs of one seed read."""
+    """Load and decode the images of one seed's runs."""
     from fairthesis.study import data_run, plan
 
     chosen = plan(dataset, profile, data_root, seed)

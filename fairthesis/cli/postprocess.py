@@ -52,7 +52,7 @@ def command(
     thresholds of groups whose true positive rate lags, and raises none. These write a column
     y_pred. logistic and isotonic recalibrate y_score in each group. The group must be known
     wherever the result is used. leace takes an embeddings table and writes it with what a linear
-    probe reads of the attribute taken out, fitted on the rows outside test.
+    probe recovers of the attribute taken out, fitted on the rows outside test.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``fairthesis probe``: how well an attribute can be read from embeddings."""
+"""``fairthesis probe``: how well an attribute can be recovered from embeddings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = ("logistic", "mlp", "knn", "boosting")
     type=click.Path(path_type=Path),
     help="Table with image_id, target, y_true and the attribute: predictions.parquet of the run.",
 )
-@click.option("--attribute", required=True, help="Column to read; sex*age_group works.")
+@click.option("--attribute", required=True, help="Column to recover; sex*age_group works.")
 @_options.folder()
 @_options.target("The target for 'given the target', where the table has several.")
 @_options.prefix("Columns of the embedding to probe.")
@@ -58,7 +58,7 @@ def command(
     seed: int,
     quiet: bool,
 ) -> None:
-    """Measure how well an attribute can be read from the table EMBEDDINGS by fresh probes.
+    """Measure how well fresh probes recover an attribute from the table EMBEDDINGS.
 
     Probes are fitted on the val part and judged on the test part: on patients that the encoder
     was not trained on. Writes leakage.json and leakage.csv into --out. Beside each AUROC stand
@@ -94,7 +94,7 @@ def command(
 
 
 def summary(found: Leakage) -> str:
-    """The readings as plain text."""
+    """The probes' AUROCs as plain text."""
     rows = [
         [
             reading.source,

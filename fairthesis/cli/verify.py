@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Re-run archived quick experiments and say whether the numbers agree.
 
-    Without NAMES, every archived quick experiment on made-up images is run again. Numbers agree
+    Without NAMES, every archived quick experiment on synthetic images is run again. Numbers agree
     when they lie within the tolerance that the archive states; exit code 1 where one does not.
 
     \b
@@ -53,7 +53,7 @@ def command(
     chosen_names = names or tuple(name for name in found if name.startswith("synthetic"))
     if not chosen_names:
         raise InputError(
-            f"No archived quick experiment on drawn images in {root}/: nothing was verified. "
+            f"No archived quick experiment on synthetic images in {root}/: nothing was verified. "
             "Expected folders synthetic-NAME-quick with a provenance.json; name the archive with "
             f"--results, or an experiment on real images ({', '.join(found) or 'there is none'})."
         )

@@ -1,4 +1,4 @@
-"""LEACE: the least change to an embedding after which no linear probe reads the attribute."""
+"""LEACE: the least change to an embedding after which no linear probe recovers the attribute."""
 
 from __future__ import annotations
 
@@ -14,13 +14,27 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Eraser:
-    """x -> x - P (x - mean): an affine map, fitted once and applied to any rows."""
+    """x -> x - P (x - mean): an affine map, fitted once and applied to any rows.
 
-    mean: Array  # (d,)
-    projection: Array  # (d, d), of rank at most the number of groups less one
+    Args:
+        mean: of the fitting rows, shape (d,).
+        projection: P, shape (d, d); from ``fit_leace`` of rank at most the number of groups less
+            one.
+
+    >>> eraser = Eraser(mean=np.array([1.0, 0.0]), projection=np.diag([1.0, 0.0]))
+    >>> eraser([[3.0, 4.0], [5.0, 6.0]]).tolist()  # rows that it has not seen
+    [[1.0, 4.0], [1.0, 6.0]]
+    """
+
+    mean: Array
+    projection: Array
 
     def __call__(self, embedding: ArrayLike) -> Array:
-        """The erased embedding, shape (n, d)."""
+        """The erased embedding, shape (n, d); NaN stays NaN.
+
+        Raises:
+            InputError: for another shape than (n, d).
+        """
         x = np.asarray(embedding, np.float64)
         if x.ndim != 2 or x.shape[1] != len(self.mean):
             raise InputError(
@@ -36,9 +50,14 @@ def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> Eraser:
     projection onto the columns of W Cov(X, Z), Z the one-hot attribute. On the fitting data the
     groups then have one mean, so no linear probe does better than a constant one; and no other
     affine map with that property moves the embedding less in squares. Curved probes may still
-    read the attribute.
+    recover the attribute.
 
-    ``embedding`` has shape (n, d), ``attribute`` (n,).
+    Args:
+        embedding: finite numbers, shape (n, d).
+        attribute: the group of each row, shape (n,): numbers or text.
+
+    Raises:
+        InputError: for shapes that do not fit, or an attribute with one value.
 
     >>> x = np.array([[0.0, 1.0], [1.0, 0.0], [4.0, 1.0], [5.0, 0.0]])
     >>> erased = fit_leace(x, [0, 0, 1, 1])(x)

@@ -1,4 +1,4 @@
-"""Leakage: how well an attribute can be read from embeddings, next to what chance would give.
+"""Leakage: how well probes recover an attribute from embeddings, next to what chance would give.
 
 Probes are fitted on the ``val`` part and judged on ``test``: on patients that the encoder was not
 trained on, and of whom the probe has seen none.
@@ -38,7 +38,7 @@ FLOOR = 10  # of each group in a target class of the fitting part, for a probe g
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """How well one probe reads the attribute from one source.
+    """How well one probe recovers the attribute from one source.
 
     ``source`` is ``encoder``, ``random encoder`` or ``target alone``; ``shuffled_mean`` and
     ``shuffled_q95`` are the mean and 95 % point over refits with the attribute shuffled.
@@ -56,7 +56,35 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class Leakage:
-    """All readings of one attribute, the online code, and how they were made."""
+    """What ``probe`` found about one attribute, and how.
+
+    Args:
+        attribute: the probed column.
+        target: the target that "given the target" means, None where the table names none.
+        groups: names of the attribute's groups.
+        n_fit: images of the ``val`` part, on which the probes are fitted.
+        n_test: images of the ``test`` part, on which they are judged.
+        n_test_patients: patients of the ``test`` part, which are resampled for the intervals.
+        left_out: images that are not used, by reason.
+        readings: the probe AUROCs, one for each source, probe and scope, with 95 % intervals and
+            the mean and 95 % point over refits with the attribute shuffled.
+        code: the online code of the attribute given the embedding, in bits.
+        warnings: what a reader must know, in words: a group or a class that is left out.
+        settings: ``prefix``, ``n_boot``, ``n_shuffles`` and ``seed`` of the call.
+
+    >>> from fairthesis.embeddings import probe
+    >>> table = pd.DataFrame({"image_id": range(80), "patient_id": range(80)})
+    >>> table["split"] = np.where(table["image_id"] < 40, "val", "test")
+    >>> labels = table.assign(y_true=table["image_id"] % 2, sex=["F", "F", "M", "M"] * 20)
+    >>> found = probe(
+    ...     table.assign(disease_0=(labels["sex"] == "M") * 1.0), labels,
+    ...     attribute="sex", names=["logistic"], n_boot=0, n_shuffles=0,
+    ... )
+    >>> found.n_fit, found.n_test, found.groups
+    (40, 40, ('F', 'M'))
+    >>> found.table()[["source", "scope", "auroc"]].values.tolist()[0]
+    ['encoder', 'marginal', 1.0]
+    """
 
     attribute: str
     target: str | None
@@ -71,7 +99,7 @@ class Leakage:
     settings: dict[str, Any]
 
     def table(self) -> pd.DataFrame:
-        """The readings as a tidy table, one row each."""
+        """``readings`` as a tidy table, one row each."""
         return pd.DataFrame([asdict(reading) for reading in self.readings])
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,31 +135,36 @@ def probe(
     n_shuffles: int = 20,
     seed: int = 0,
 ) -> Leakage:
-    """Measure how well ``attribute`` can be read from ``embeddings``.
+    """Measure how well fresh probes recover ``attribute`` from ``embeddings``.
 
     Args:
         embeddings: ``image_id, patient_id, split`` and numbered columns that begin with prefix.
         predictions: ``image_id, target, y_true`` and the attribute; joined by ``image_id``.
-        attribute: the column to read; images where it is empty are left out and counted.
+        attribute: the column to recover; images where it is empty are left out and counted.
         target: the target for "given the target", where the table has several.
         prefix: ``disease_`` or ``sensitive_``: which embedding is probed.
         random: embeddings of the same images by a randomly initialised encoder.
-        names: probes of ``probes.PROBES``.
+        names: keys of ``PROBES``.
         n_boot: resamples of test patients for the intervals; 0 for none.
         n_shuffles: refits with the attribute shuffled over patients; 0 for none.
         seed: the same seed gives the same result.
 
-    Given the target, probes are fitted and judged within each target class, so that what the
-    target tells about the attribute does not count; AUROCs are weighted by the number of pairs
-    (``probes.macro_auroc``).
+    Probes are fitted on ``val`` and judged on ``test``. Given the target, that is done within each
+    target class, so that what the target explains of the attribute does not count; AUROCs are
+    weighted by the number of pairs (``macro_auroc``). A class with fewer than 10 fitting cases in
+    its smallest group is left out of this, with a warning in the result. ``target alone`` is what
+    the target recovers without an embedding.
+
+    Raises:
+        InputError: for an unknown probe, a negative number, and whatever ``join_labels`` refuses.
 
     >>> rng = np.random.default_rng(0)
     >>> sex = rng.choice(["f", "m"], 400)
     >>> table = pd.DataFrame({"image_id": np.arange(400), "patient_id": np.arange(400)})
     >>> table["split"] = np.where(table["image_id"] < 200, "val", "test")
     >>> labels = table.assign(target="t", y_true=rng.integers(0, 2, 400), sex=sex)
-    >>> read = table.assign(disease_000=rng.normal(size=400) + 5 * (sex == "m"))
-    >>> found = probe(read, labels, attribute="sex", names=["logistic"], n_boot=50, n_shuffles=2)
+    >>> z = table.assign(disease_000=rng.normal(size=400) + 5 * (sex == "m"))
+    >>> found = probe(z, labels, attribute="sex", names=["logistic"], n_boot=50, n_shuffles=2)
     >>> bool(found.table()["auroc"][0] > 0.95)
     True
     """
@@ -194,7 +227,7 @@ def _in_both(
     for group in lacking:
         warnings.append(
             f"{attribute} = {group} is missing in the val or in the test part, and is left out: "
-            "it can be read by no probe, or judged for none."
+            "no probe can recover it, or be judged on it."
         )
     left_out[f"{attribute} of a group that val or test lacks"] = int((~inside).sum())
     return rows[inside], kept
@@ -260,7 +293,7 @@ def _scores(
     scores = np.zeros((len(test.group), judge.n_groups))
     for c in judge.classes:
         inside, rows = fit.target == c, test.target == c
-        if len(np.unique(fit.group[inside])) < 2:  # possible after shuffling: nothing to read
+        if len(np.unique(fit.group[inside])) < 2:  # possible after shuffling: nothing to recover
             continue
         probe = fit_probe(name, fit.x[inside], fit.group[inside], seed)
         scores[rows] = probabilities(probe, test.x[rows], judge.n_groups)

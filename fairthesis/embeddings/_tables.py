@@ -9,15 +9,17 @@ import pandas as pd
 
 from fairthesis import inputs, stats
 from fairthesis.embeddings._probes import Array, Codes
-from fairthesis.errors import InputError, unknown
+from fairthesis.errors import InputError
 from fairthesis.inputs import (
     EMBEDDING_KEYS,
+    PREDICTIONS_TABLE,
     as_frame,
     embedding_columns,
     embedding_values,
     group_values,
     numbered_columns,
     require_columns,
+    rows_of_target,
     text_column,
 )
 
@@ -39,40 +41,53 @@ def join_labels(
     target: str | None,
     prefix: str,
 ) -> tuple[pd.DataFrame, list[str], list[str], dict[str, int], str | None]:
-    """Rows with embedding, target and attribute; embedding columns; groups; what is left out."""
+    """Join the embeddings table with a target and an attribute of the predictions table.
+
+    Args:
+        embeddings: ``image_id, patient_id, split`` and numbered columns that begin with ``prefix``.
+        predictions: ``image_id, y_true``, the attribute, and ``target`` if there are several.
+        attribute: the column to be probed.
+        target: which target; None where the table has one.
+        prefix: of the embedding's columns.
+
+    Returns:
+        The rows of ``val`` and ``test`` with embedding, target and attribute, by image; the names
+        of the embedding's columns; the groups; how many rows are left out, by reason; the target.
+
+    Raises:
+        InputError: where a column lacks or does not hold what it must, an image appears twice, a
+            patient is in two splits, no row is left, or there is one group only.
+
+    >>> ids = [1, 2, 3]
+    >>> table = pd.DataFrame({"image_id": ids, "patient_id": ids, "split": "test"})
+    >>> found = join_labels(
+    ...     table.assign(disease_0=[0.1, 0.2, 0.3]),
+    ...     table.assign(y_true=[0, 1, None], sex=["F", "M", "M"]),
+    ...     attribute="sex", target=None, prefix="disease_",
+    ... )
+    >>> rows, columns, groups, left_out, _ = found
+    >>> len(rows), columns, groups, left_out["target not stated"]
+    (2, ['disease_0'], ['F', 'M'], 1)
+    """
     what = "the embeddings table"
     embeddings = as_frame(embeddings, what)
-    predictions = as_frame(predictions, "the predictions table")
+    predictions = as_frame(predictions, PREDICTIONS_TABLE)
     require_columns(embeddings, EMBEDDING_KEYS, what)
-    require_columns(predictions, ["image_id", "y_true"], "the predictions table")
+    require_columns(predictions, ["image_id", "y_true"], PREDICTIONS_TABLE)
     columns = embedding_columns(embeddings, prefix, what)
     if attribute in (*EMBEDDING_KEYS, *columns):
         raise InputError(
             f"{attribute!r} is a column of {what} with a meaning of its own: expected an attribute "
             "of the predictions table, such as sex. Rename it there to probe it."
         )
-    if "target" in predictions.columns:
-        require_columns(predictions, ["target"], "the predictions table")
-        names = text_column(predictions["target"])
-        targets = sorted(names.dropna().unique())
-        if target is None and len(targets) > 1:
-            raise InputError(
-                f"The predictions table holds {len(targets)} targets: {', '.join(targets[:30])}. "
-                "Choose one (--target, target=...)."
-            )
-        target = targets[0] if target is None and targets else target
-        if target not in targets:
-            raise unknown("target", target, targets)
-        predictions = predictions[(names == target).fillna(False).to_numpy(bool)]
-    elif target is not None:
-        raise InputError(f"No column target in the predictions table: cannot take {target!r}.")
+    predictions, target = rows_of_target(predictions, target)
     labels = predictions[["image_id"]].copy()
-    labels["y_true"] = inputs.label_column(predictions, "y_true", "the predictions table")
-    labels[attribute] = group_values(predictions, attribute, "the predictions table")
+    labels["y_true"] = inputs.label_column(predictions, "y_true", PREDICTIONS_TABLE)
+    labels[attribute] = group_values(predictions, attribute, PREDICTIONS_TABLE)
     rows = embeddings[[*EMBEDDING_KEYS, *columns]].copy()
     rows["patient_id"] = inputs.filled(inputs.key_column(rows, "patient_id", what))
     rows["split"] = text_column(rows["split"])
-    for frame, name in ((rows, what), (labels, "the predictions table")):
+    for frame, name in ((rows, what), (labels, PREDICTIONS_TABLE)):
         frame["image_id"] = inputs.key_column(frame, "image_id", name)
         if frame["image_id"].dropna().duplicated().any():
             raise InputError(f"An image_id appears twice in {name}: expected one row per image.")

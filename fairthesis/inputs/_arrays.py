@@ -35,10 +35,19 @@ def _numbers(values: ArrayLike, name: str, expected: str) -> Array:
 def check_binary(values: ArrayLike, name: str = "y_true") -> NDArray[np.bool_]:
     """Labels or decisions as booleans, shape (n,).
 
-    Raises ``InputError`` for anything but 0 and 1 (or booleans): leave out what is not stated.
+    Args:
+        values: 0 and 1 of any numeric type, or booleans, shape (n,).
+        name: What the values are called in a message.
+
+    Raises:
+        InputError: Anything else is there, NaN for instance: leave out what is not stated.
 
     >>> check_binary([0, 1.0]).tolist()
     [False, True]
+    >>> check_binary([1, 2])
+    Traceback (most recent call last):
+    ...
+    fairthesis.errors.InputError: y_true holds 2: expected 0 and 1; map other codes to these first.
     """
     expected = "0 and 1"
     found = np.asarray(values)
@@ -58,7 +67,16 @@ def check_binary(values: ArrayLike, name: str = "y_true") -> NDArray[np.bool_]:
 def check_scores(values: ArrayLike, name: str = "y_score") -> Array:
     """Scores as float64, shape (n,); any number but NaN.
 
-    Those of 32 bits are taken at their shortest decimal digits (``values.shortest``).
+    Args:
+        values: Numbers, shape (n,). Those of 32 or 16 bits are taken at their shortest decimal
+            digits; see ``shortest``.
+        name: What the values are called in a message.
+
+    Raises:
+        InputError: A score is NaN, or cannot be read as a number.
+
+    >>> check_scores(np.array([0.7, -3], np.float32)).tolist()
+    [0.7, -3.0]
     """
     found = _numbers(values, name, "scores")
     if np.isnan(found).any():
@@ -70,7 +88,15 @@ def check_scores(values: ArrayLike, name: str = "y_score") -> Array:
 
 
 def check_probabilities(values: ArrayLike, name: str = "y_score") -> Array:
-    """Scores from 0 to 1, as float64 of shape (n,); what rounding adds is cut off.
+    """Scores from 0 to 1, as float64 of shape (n,).
+
+    Args:
+        values: Numbers, shape (n,); what lies outside by less than a millionth is rounding, and is
+            cut off.
+        name: What the values are called in a message.
+
+    Raises:
+        InputError: A score is NaN, no number, or further outside; logits are.
 
     >>> check_probabilities([0.5, 1 + 1e-9]).tolist()
     [0.5, 1.0]
@@ -86,7 +112,22 @@ def check_probabilities(values: ArrayLike, name: str = "y_score") -> Array:
 
 
 def check_weights(values: ArrayLike | None, n: int, name: str = "weight") -> NDArray[Any]:
-    """Weights of ``n`` cases, shape (..., n), of 0 or more; ones where none are given."""
+    """Weights of ``n`` cases as floats.
+
+    Args:
+        values: Finite numbers of 0 or more, shape (..., n), or None.
+        n: Number of cases.
+        name: What the values are called in a message.
+
+    Returns:
+        Shape (..., n), float32 where they are given so; n ones if None.
+
+    Raises:
+        InputError: The last axis is not of n, or a weight is negative, infinite or NaN.
+
+    >>> check_weights(None, 3).tolist(), check_weights([[1, 0, 2]], 3).shape
+    ([1.0, 1.0, 1.0], (1, 3))
+    """
     if values is None:
         return np.ones(n)
     found = np.asarray(values)
@@ -107,6 +148,14 @@ def check_cases(
 ) -> tuple[NDArray[np.bool_], Array]:
     """Labels and scores of the same cases, both of shape (n,).
 
+    Args:
+        y_true: Labels; see ``check_binary``.
+        y_score: Scores; see ``check_scores``.
+        probability: Whether scores must be from 0 to 1; see ``check_probabilities``.
+
+    Raises:
+        InputError: Labels or scores cannot be used, or differ in length.
+
     >>> y, s = check_cases([0, 1], [0.2, 0.7])
     >>> y.tolist(), s.tolist()
     ([False, True], [0.2, 0.7])
@@ -118,7 +167,21 @@ def check_cases(
 
 
 def check_same_length(first: NDArray[Any], second: NDArray[Any], name: str = "y_score") -> None:
-    """Refuse two arrays that cannot be of the same cases."""
+    """Refuse two arrays that cannot be of the same cases.
+
+    Args:
+        first: Values of the cases.
+        second: Other values, which ``name`` calls in a message.
+        name: What the second ones are called.
+
+    Raises:
+        InputError: Their lengths differ.
+
+    >>> check_same_length(np.zeros(3), np.zeros(2))
+    Traceback (most recent call last):
+    ...
+    fairthesis.errors.InputError: y_score has 2 values for 3 cases: expected one for each.
+    """
     if len(first) != len(second):
         raise InputError(
             f"{name} has {len(second)} values for {len(first)} cases: expected one for each."

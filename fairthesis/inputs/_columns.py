@@ -31,7 +31,21 @@ _NESTED = (list, tuple, dict, set, np.ndarray, pd.Series)
 
 
 class KeyWarning(UserWarning):
-    """Keys whose digits were lost before the table was read."""
+    """Keys lost digits before the table was read, so that different ones may have become the same.
+
+    Meet it by writing keys as text where they are made. Silence it where the keys are known to be
+    whole, or hand ``key_column`` a list to collect it in.
+
+    >>> table = pd.DataFrame({"patient": ["2.02E+16", "7"]})
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = key_column(table, "patient", "the table")
+    >>> caught[0].category.__name__
+    'KeyWarning'
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", KeyWarning)
+    ...     _ = key_column(table, "patient", "the table")
+    """
 
 
 def plain_column(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
@@ -69,6 +83,15 @@ def _kind(value: object) -> str:
 
 def text_column(column: pd.Series) -> pd.Series:
     """Values as text, ``string`` type: stripped, whole numbers without ``.0``, empty as null.
+
+    The text is that of a CSV table, whatever type the column has: dates at midnight are dates,
+    ``TRUE`` and ``true`` are ``True`` where a column holds nothing else.
+
+    Args:
+        column: Values of any type.
+
+    Returns:
+        Same index; ``pd.NA`` where there is no value.
 
     >>> text_column(pd.Series([100, 7.0, None, " a "], dtype=object)).tolist()
     ['100', '7', <NA>, 'a']
@@ -122,9 +145,19 @@ def _folded(column: pd.Series) -> pd.Series:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """``text`` in pandas' ordinary type of text, whose nulls compare as False.
+    """``text_column`` in pandas' ordinary type of text, whose nulls compare as False.
 
     Before pandas 3 that is ``object``, where ``astype(str)`` would write the word "nan".
+
+    Args:
+        column: Values of any type.
+
+    Returns:
+        Same index; NaN where there is no value.
+
+    >>> found = as_text(pd.Series([1.0, None, 2.0]))
+    >>> (found == "1").tolist(), found.isna().tolist()
+    ([True, False, False], [False, True, False])
     """
     found = text_column(column)
     if OLD_PANDAS:
@@ -134,6 +167,12 @@ def as_text(column: pd.Series) -> pd.Series:
 
 def is_empty(column: pd.Series) -> NDArray[np.bool_]:
     """Where there is no value: a null, or text of blanks only.
+
+    Args:
+        column: Values of any type.
+
+    Returns:
+        Booleans, shape (n,).
 
     >>> is_empty(pd.Series(["a", " ", None])).tolist()
     [False, True, True]
@@ -146,15 +185,30 @@ def is_empty(column: pd.Series) -> NDArray[np.bool_]:
 def key_column(
     frame: pd.DataFrame, column: str, what: str, told: list[str] | None = None
 ) -> pd.Series:
-    """Keys of patients, lesions, studies or images: as ``text``, and never a guessed number.
+    """Keys of patients, lesions, studies or images, as text and never as a guessed number.
 
-    Two keys are the same where their text is: ``100`` and ``100.0`` are, ``7`` and ``007`` are
-    not. Where digits were lost before the table was read, that is appended to ``told``, or a
-    ``KeyWarning`` without it: floating-point numbers beyond their precision, or ``2.02E+16`` from a
-    spreadsheet.
+    Two keys are the same where their text is: ``100`` and ``100.0`` are, ``7`` and ``007`` are not
+    (see ``text_column``). A ``KeyWarning`` is given where digits were lost before the table was
+    read: floating-point numbers beyond their precision, or ``2.02E+16`` from a spreadsheet.
+
+    Args:
+        frame: The table.
+        column: The column of keys.
+        what: What the table is called in a message.
+        told: A list to which that warning is appended instead of being given.
+
+    Returns:
+        ``string`` type; ``pd.NA`` where there is no key.
+
+    Raises:
+        InputError: The table has the column twice, or it holds lists or structures.
 
     >>> key_column(pd.DataFrame({"patient": ["P1 ", "P1", None]}), "patient", "the table").tolist()
     ['P1', 'P1', <NA>]
+    >>> reported = []
+    >>> _ = key_column(pd.DataFrame({"id": ["2.02E+16"]}), "id", "the table", reported)
+    >>> len(reported)
+    1
     """
     values = plain_column(frame, column, what)
     found = text_column(values)
@@ -180,6 +234,12 @@ def key_column(
 def filled(keys: pd.Series) -> pd.Series:
     """Keys without nulls: each null becomes a key of its own, shared with no other row.
 
+    Args:
+        keys: Keys as from ``key_column``.
+
+    Returns:
+        ``string`` type, same index.
+
     >>> filled(pd.Series(["a", None, None], dtype="string")).nunique()
     3
     """
@@ -194,7 +254,15 @@ def number_column(frame: pd.DataFrame, column: str, what: str, expected: str = "
     that a CSV table has. Decimal commas are understood where no value has a point, and ``true`` and
     ``false`` are 1 and 0.
 
-    Raises ``InputError`` for anything else, naming the first such value.
+    Args:
+        frame: The table.
+        column: The column of numbers.
+        what: What the table is called in a message.
+        expected: What the values should be, for a message.
+
+    Raises:
+        InputError: A value is anything else; the message names the first. Or the table has the
+            column twice.
 
     >>> number_column(pd.DataFrame({"s": ["1", "0,25", None]}), "s", "the table").tolist()
     [1.0, 0.25, nan]
@@ -250,6 +318,12 @@ def shortest(values: NDArray[Any]) -> NDArray[np.float64]:
 
     float32 has no 0.7: the nearest, read as float64, is 0.699999988 and below a threshold of 0.7.
 
+    Args:
+        values: Numbers of any shape.
+
+    Returns:
+        Same shape.
+
     >>> shortest(np.array([0.7], np.float32)).tolist()
     [0.7]
     """
@@ -259,7 +333,15 @@ def shortest(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def label_column(frame: pd.DataFrame, column: str, what: str) -> NDArray[np.float64]:
-    """Labels as 0 and 1, NaN where not stated; ``true`` and ``false`` count as 1 and 0.
+    """Labels as 0 and 1 in float64, shape (n,); NaN where not stated.
+
+    Args:
+        frame: The table.
+        column: The column of labels; ``true`` and ``false`` count as 1 and 0.
+        what: What the table is called in a message.
+
+    Raises:
+        InputError: A value is none of these; the message names the first.
 
     >>> label_column(pd.DataFrame({"y": ["1", "0.0", "", "TRUE"]}), "y", "the table").tolist()
     [1.0, 0.0, nan, 1.0]
@@ -274,9 +356,17 @@ def label_column(frame: pd.DataFrame, column: str, what: str) -> NDArray[np.floa
 
 
 def probability_column(frame: pd.DataFrame, column: str, what: str) -> NDArray[np.float64]:
-    """Probabilities as numbers from 0 to 1, NaN where empty.
+    """Probabilities as numbers from 0 to 1, shape (n,); NaN where empty.
 
-    What lies outside by less than a millionth is rounding, and counts as 0 or 1.
+    Args:
+        frame: The table.
+        column: The column of probabilities; what lies outside [0, 1] by less than a millionth is
+            rounding, and counts as 0 or 1.
+        what: What the table is called in a message.
+
+    Raises:
+        InputError: A value lies further outside, or is no number; the message says whether the
+            values look like percentages or logits.
 
     >>> table = pd.DataFrame({"s": [1.0000000000000002, 0.5]})
     >>> probability_column(table, "s", "the table").tolist()

@@ -1,9 +1,9 @@
 """Files of names and values: JSON with its types, YAML as text that the parameter types.
 
 YAML types a scalar by its looks, and so wrongly: ``1e-3`` is text to it, ``no`` is false, ``007``
-is 7, ``12:30`` is 750. `read` therefore leaves every scalar the text it is; `fairthesis.options`
-reads it as the parameter says. A name that stands there twice is refused in both, where their
-readers silently take the last.
+is 7, ``12:30`` is 750. ``read_document`` therefore leaves every scalar the text it is, and
+``typed_option`` reads it as the parameter says. A name that stands there twice is refused in both,
+where their readers silently take the last.
 """
 
 from __future__ import annotations
@@ -73,7 +73,25 @@ def _json(text: str) -> Any:
 
 
 def parse_document(text: str, what: str, *, typed: bool = False) -> Any:
-    """The YAML ``text``: scalars as text, or with YAML's types where ``typed``."""
+    """The content of a YAML text: its scalars as text, or with YAML's types.
+
+    Args:
+        text: YAML.
+        what: What the text is called in a message.
+        typed: Whether scalars have YAML's types (with 1.2's ``1e-3`` a number). If not they stay
+            text, but for an empty one and ``~``, which are None.
+
+    Returns:
+        Dicts, lists and scalars.
+
+    Raises:
+        InputError: It is not YAML, or a name stands there twice.
+
+    >>> parse_document("rate: 1e-3\\ncode: 007\\nflag: no", "the file")
+    {'rate': '1e-3', 'code': '007', 'flag': 'no'}
+    >>> parse_document("rate: 1e-3\\ncode: 007\\nflag: no", "the file", typed=True)
+    {'rate': 0.001, 'code': 7, 'flag': False}
+    """
     try:
         return yaml.load(text, _Typed if typed else _Text)
     except (yaml.YAMLError, *_BROKEN) as error:
@@ -83,8 +101,23 @@ def parse_document(text: str, what: str, *, typed: bool = False) -> Any:
 def read_document(path: Path, what: str = "parameters") -> tuple[dict[str, Any], bool]:
     """The names and values in a file, and whether the values are text still.
 
-    A ``.json`` file has typed values, any other is YAML. Raises ``InputError`` for a file that is
-    missing, unreadable or anything but names and values.
+    Args:
+        path: A ``.json`` file, whose values have types; any other is YAML, whose scalars stay text.
+        what: What the file holds, for a message.
+
+    Returns:
+        The names and values, and True where they come from text: the ``text`` of ``typed_option``.
+
+    Raises:
+        InputError: The file is missing, unreadable or anything but names and values, or a name
+            stands there twice.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "run.yml"
+    ...     _ = file.write_text("seed: 1\\nrate: 1e-3\\n")
+    ...     read_document(file)
+    ({'seed': '1', 'rate': '1e-3'}, True)
     """
     is_json = path.suffix.lower() == ".json"
     kind = "JSON" if is_json else "YAML"

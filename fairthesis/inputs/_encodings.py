@@ -16,7 +16,7 @@ from fairthesis.errors import InputError
 
 T = TypeVar("T")
 
-HEAD = 1_000_000  # bytes from which encoding and dialect are told
+HEAD = 1_000_000  # bytes from which encoding and dialect are found
 LATIN_1 = "cp1252"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

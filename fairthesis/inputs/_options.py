@@ -42,6 +42,13 @@ class _UnfitError(Exception):
 def option_pairs(given: Iterable[str], option: str) -> dict[str, str]:
     """``NAME=VALUE`` texts as a dict of text.
 
+    Args:
+        given: The texts; hyphens in a name become underscores, a value stays as it is.
+        option: The option that they were given with, for a message.
+
+    Raises:
+        InputError: A text is no such pair, or a name is given twice.
+
     >>> option_pairs(["data-root=/data/Study #2", "rate=1e-3"], "--option")
     {'data_root': '/data/Study #2', 'rate': '1e-3'}
     """
@@ -65,8 +72,18 @@ def typed_option(
 ) -> dict[str, Any]:
     """The values ``given``, each as its annotation in ``known`` says.
 
-    ``text`` says that they come from text. Raises ``InputError`` for a name that is not known and
-    for a value that does not fit; ``what`` is what an unknown name is called.
+    Args:
+        known: Name to annotation, as from ``parameter_kinds``.
+        given: Name to value.
+        what: What an unknown name is called in a message.
+        text: Whether the values come from text, which is read as the annotation says; values of
+            Python or JSON are held to their type.
+
+    Returns:
+        Name to value, for the names that are given.
+
+    Raises:
+        InputError: A name is not known, or a value does not fit.
 
     >>> accepted = {"rate": float, "cuts": Sequence[int]}
     >>> typed_option(accepted, {"rate": "1e-3", "cuts": "40,60"}, "option", text=True)
@@ -81,8 +98,20 @@ def typed_option(
 
 
 def fit_option(name: str, kind: Any, value: Any, *, text: bool = False) -> Any:
-    """``value`` as the annotation ``kind`` says, or an ``InputError`` that names it.
+    """``value`` as the annotation ``kind`` says.
 
+    Args:
+        name: What the value is called in a message.
+        kind: ``int``, ``float``, ``str``, ``bool``, ``Any``, a ``Literal``, a union, a sequence or
+            mapping of these, or one of them ``Annotated`` with a ``Range``.
+        value: What was given.
+        text: Whether it comes from text; see ``typed_option``.
+
+    Raises:
+        InputError: It does not fit; the message names it and what was expected.
+
+    >>> fit_option("code", str, "007", text=True), fit_option("rate", float, "1e-3", text=True)
+    ('007', 0.001)
     >>> fit_option("size", Annotated[int, Range(least=16)], 8)
     Traceback (most recent call last):
     ...
@@ -100,7 +129,11 @@ def fit_option(name: str, kind: Any, value: Any, *, text: bool = False) -> Any:
 
 
 def shown_value(value: Any) -> str:
-    """A value as a message names it: at most a line of it, however large or deep it is."""
+    """A value as a message names it: at most a line of it, however large or deep it is.
+
+    >>> shown_value("007"), len(shown_value("x" * 10_000)), shown_value(list(range(1000)))
+    ("'007'", 80, '[0, 1, 2, 3, 4, 5, ...]')
+    """
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = 80
     return short.repr(str(value) if isinstance(value, str) else value)

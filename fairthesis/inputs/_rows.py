@@ -12,6 +12,7 @@ from fairthesis.errors import InputError, unknown
 from fairthesis.inputs._columns import key_column, label_column, probability_column, text_column
 from fairthesis.inputs._schema import group_values, require_columns
 
+#: What a predictions table is called in a message where it has no other name.
 PREDICTIONS_TABLE = "the predictions table"
 MAX_GROUPS = 50
 
@@ -21,7 +22,22 @@ def rows_of_target(
 ) -> tuple[pd.DataFrame, str | None]:
     """The rows of one target, and its name; refuses to choose among several.
 
-    A column ``target`` that is among those ``used`` (as label, say) names no targets.
+    Args:
+        frame: A predictions table, with or without a column ``target``.
+        target: The target; None takes the only one there is.
+        used: Columns with another use (as label, say): a column ``target`` among them names no
+            targets.
+
+    Returns:
+        The rows with their index, and the target's name, None where the table names none.
+
+    Raises:
+        InputError: There is no such target or no such column, or several and none is asked for.
+
+    >>> table = pd.DataFrame({"target": ["edema", "effusion", "edema"], "y_true": [1, 0, 0]})
+    >>> rows, name = rows_of_target(table, "edema")
+    >>> rows["y_true"].tolist(), name
+    ([1, 0], 'edema')
     """
     if "target" in used:
         if target is not None:
@@ -39,7 +55,7 @@ def rows_of_target(
         if len(found) > 1:
             raise InputError(
                 f"The column target holds {len(found)} targets: {', '.join(found[:30])}. "
-                "Choose one (--target, target=...): each is audited by itself."
+                "Choose one (--target, target=...): each is taken by itself."
             )
         return frame, (found[0] if found else None)
     require_columns(frame, ["target"], PREDICTIONS_TABLE)
@@ -52,9 +68,24 @@ def rows_of_target(
 def rows_of_split(
     frame: pd.DataFrame, split: str | None, used: Collection[str | None] = ()
 ) -> tuple[pd.DataFrame, str | None]:
-    """The rows of one part and its name: ``test`` where the table has a ``split`` column.
+    """The rows of one split, and its name: of ``test`` where none is asked for.
 
-    A column ``split`` that is among those ``used`` (as label, say) names no parts.
+    Args:
+        frame: A predictions table, with or without a column ``split``.
+        split: The split; None takes ``test``, or all rows of a table without that column.
+        used: Columns with another use (as label, say): a column ``split`` among them names no
+            splits.
+
+    Returns:
+        The rows with their index, and the split's name, None where the table names none.
+
+    Raises:
+        InputError: There is no such split, or no such column and a split is asked for.
+
+    >>> table = pd.DataFrame({"split": ["val", "test", "test"], "y_true": [1, 0, 1]})
+    >>> rows, name = rows_of_split(table, None)
+    >>> rows["y_true"].tolist(), name
+    ([0, 1], 'test')
     """
     if "split" not in frame.columns or "split" in used:
         if split is not None:
@@ -72,7 +103,14 @@ def rows_of_split(
 
 
 def rows_of_part(frame: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The rows of one part; none where there is no ``split`` column, or no such part.
+    """The rows of one split; none where there is no ``split`` column, or no such split.
+
+    Args:
+        frame: A predictions table.
+        split: Name of the split.
+
+    Returns:
+        The rows with their index.
 
     >>> rows_of_part(pd.DataFrame({"split": ["val ", "test"], "x": [1, 2]}), "val")["x"].tolist()
     [1]
@@ -89,7 +127,21 @@ def with_keys(
     what: str = PREDICTIONS_TABLE,
     told: list[str] | None = None,
 ) -> pd.DataFrame:
-    """The frame with those of ``columns`` that it has as keys (``values.keys``)."""
+    """The table with those of ``columns`` that it has as keys; see ``key_column``.
+
+    Args:
+        frame: The table, which stays as it is.
+        columns: Columns of keys; those that it lacks are passed over.
+        what: What the table is called in a message.
+        told: A list to which warnings are appended instead of being given.
+
+    Raises:
+        InputError: A column stands there twice, or holds lists or structures.
+
+    >>> table = pd.DataFrame({"patient_id": [7.0, 8.0], "age": [40, 50]})
+    >>> with_keys(table, ["patient_id", "study_id"]).values.tolist()
+    [['7', 40], ['8', 50]]
+    """
     own = [column for column in dict.fromkeys(columns) if column in frame.columns]
     return frame.assign(**{column: key_column(frame, column, what, told) for column in own})
 
@@ -97,10 +149,26 @@ def with_keys(
 def row_labels(
     rows: pd.DataFrame, label: str, both: bool = True, what: str = PREDICTIONS_TABLE
 ) -> NDArray[np.float64]:
-    """Labels of 0 and 1 as numbers; ``both`` asks for both of them."""
+    """Labels of 0 and 1 as float64, shape (n,); none may be empty.
+
+    Args:
+        rows: The rows.
+        label: The column of labels.
+        both: Whether both of them must be there.
+        what: What the table is called in a message.
+
+    Raises:
+        InputError: A label is empty or anything else; or, with ``both``, all are the same or there
+            is no row.
+
+    >>> row_labels(pd.DataFrame({"y_true": ["1", "0"]}), "y_true").tolist()
+    [1.0, 0.0]
+    """
     values = label_column(rows, label, what)
     if np.isnan(values).any():
         raise InputError(f"{label} is empty in {what}: expected 0 (absent) or 1 (present).")
+    if both and not len(values):
+        raise InputError(f"No rows in {what}: expected positive and negative cases.")
     if both and values.min() == values.max():
         raise InputError(
             f"All {len(values)} labels in {label} are {values[0]:g} in {what}: expected positive "
@@ -112,7 +180,19 @@ def row_labels(
 def row_scores(
     rows: pd.DataFrame, score: str, what: str = PREDICTIONS_TABLE
 ) -> NDArray[np.float64]:
-    """Probabilities as numbers."""
+    """Probabilities as float64, shape (n,); none may be empty.
+
+    Args:
+        rows: The rows.
+        score: The column of probabilities.
+        what: What the table is called in a message.
+
+    Raises:
+        InputError: A score is empty, no number or outside [0, 1].
+
+    >>> row_scores(pd.DataFrame({"y_score": ["0,5", "1"]}), "y_score").tolist()
+    [0.5, 1.0]
+    """
     values = probability_column(rows, score, what)
     if np.isnan(values).any():
         raise InputError(f"{score} is empty in {what}: expected a probability from 0 to 1.")
@@ -120,7 +200,23 @@ def row_scores(
 
 
 def row_groups(rows: pd.DataFrame, name: str) -> pd.Categorical:
-    """The groups of one attribute, or of an intersection such as ``sex*age_group``."""
+    """The groups of one attribute, or of an intersection such as ``sex*age_group``.
+
+    Args:
+        rows: The rows.
+        name: A column, or several joined by ``*``; see ``group_values``.
+
+    Returns:
+        Shape (n,), categories in the order of their text; null where the group is not known.
+
+    Raises:
+        InputError: A column is missing, or there are more than 50 groups.
+
+    >>> table = pd.DataFrame({"sex": ["F", "M", None], "side": ["l", "r", "r"]})
+    >>> found = row_groups(table, "sex*side")
+    >>> found.categories.tolist(), found.codes.tolist()
+    (['F * l', 'M * r'], [0, 1, -1])
+    """
     text = group_values(rows, name, PREDICTIONS_TABLE)
     values = pd.Categorical(text, categories=sorted(text.dropna().unique()))
     if len(values.categories) > MAX_GROUPS:

@@ -1,7 +1,8 @@
-"""The one reader of tables: CSV and its dialects, Parquet, spreadsheets, and folders of parts.
+"""The one reader of tables: CSV and its dialects, Parquet, spreadsheets, and folders of files.
 
-Text files give text, every value as it stands; Parquet gives its own types. What a column means is
-said where it is used (``fairthesis.values``), so a table gives the same numbers from any of them.
+Text files give text, every value as it stands; Parquet gives its own types. What a column means
+is decided where it is used (``key_column``, ``label_column`` and their like), so a table gives the
+same numbers from any of them.
 """
 
 from __future__ import annotations
@@ -52,21 +53,44 @@ _INTEGERS = {
 
 
 class SpreadsheetWarning(UserWarning):
-    """A spreadsheet holds numbers with more digits than it can keep."""
+    """A spreadsheet holds numbers of more than 15 digits, which it rounds.
+
+    Meet it by keeping keys as text in the sheet; silence it where such a column is not used.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "t.xlsx"
+    ...     pd.DataFrame({"patient": [10**16], "age": [40]}).to_excel(file, index=False)
+    ...     with warnings.catch_warnings(record=True) as caught:
+    ...         warnings.simplefilter("always")
+    ...         table = read_table(file)
+    >>> [warning.category.__name__ for warning in caught]
+    ['SpreadsheetWarning']
+    """
 
 
 def read_table(
     path: str | Path, columns: Collection[str] | None = None, *, numeric: str | None = None
 ) -> pd.DataFrame:
-    """The table in a file, or in a folder of parts of one kind (as Spark writes it).
+    """The table in a file, or in a folder of files of one kind (as Spark writes it).
 
-    ``columns`` are those to keep, where they are there; all by default. Columns whose name matches
-    the expression ``numeric`` are read as numbers where they can be: text of a wide embedding would
-    fill the memory. What a file is is told by its content, not by its name. Values of text files
-    are text, ``fairthesis.values`` says what they mean; integers of Parquet stay integers where
-    some are null.
+    What a file is is decided by its content, not by its name: CSV with commas, semicolons, tabs or
+    bars in UTF-8, UTF-16 or Latin-1, gzipped or not; Parquet; the first sheet of an .xlsx workbook.
+    Values of text files and workbooks are stripped text, null where empty; integers of Parquet stay
+    integers where some are null.
 
-    Raises ``InputError`` where the file is missing, empty or cannot be read as a table.
+    Args:
+        path: The file or folder. In a folder, ``name=value`` folders between give a column.
+        columns: Those to keep, where they are there; all by default.
+        numeric: An expression; columns whose whole name matches it are read as numbers where they
+            can be: text of a wide embedding would fill the memory.
+
+    Raises:
+        InputError: The file is missing, empty or cannot be read as a table.
+
+    Warns:
+        Latin1Warning: Text is not UTF-8.
+        SpreadsheetWarning: Numbers have more digits than a spreadsheet keeps.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +104,22 @@ def read_table(
 
 
 def table_columns(path: str | Path) -> list[str]:
-    """The names of a table's columns, without reading its rows."""
+    """The names of a table's columns, without reading its rows (of a workbook, with them).
+
+    Args:
+        path: A file or folder, as for ``read_table``.
+
+    Raises:
+        InputError: The file is missing, empty or cannot be read as a table.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "sex=F" / "t.csv"
+    ...     file.parent.mkdir()
+    ...     _ = file.write_text("patient,score\\n007,0.5\\n")
+    ...     table_columns(folder)
+    ['patient', 'score', 'sex']
+    """
     path = Path(path)
     if path.is_dir():
         parts = _parts(path)
@@ -121,9 +160,9 @@ def _kind(path: Path) -> str:
         return "parquet"
     if head.startswith(b"PK\x03\x04"):
         return _zipped(path)
-    for mark, said in _OTHERS.items():
+    for mark, found in _OTHERS.items():
         if head.lstrip().startswith(mark):
-            raise InputError(f"{str(path)!r} is {said}. Expected {EXPECTED}.")
+            raise InputError(f"{str(path)!r} is {found}. Expected {EXPECTED}.")
     if path.suffix.lower() == ".parquet":
         raise InputError(f"Cannot read {str(path)!r} as a table: it is not a Parquet file.")
     return "text"

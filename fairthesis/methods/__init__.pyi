@@ -1,9 +1,8 @@
 from ._base import Method as Method
 from ._base import MethodOptions as MethodOptions
 from ._base import Setting as Setting
-from ._base import cell_probabilities as cell_probabilities
+from ._base import subgroup_probabilities as subgroup_probabilities
 from ._batch import Batch as Batch
-from ._cells import cell_codes as cell_codes
 from ._critics import confusion_loss as confusion_loss
 from ._dependence import conditional_hsic as conditional_hsic
 from ._dependence import cross_covariance as cross_covariance
@@ -11,8 +10,12 @@ from ._dependence import normalised_hsic as normalised_hsic
 from ._dependence import unbiased_hsic as unbiased_hsic
 from ._discrepancy import conditional_mmd as conditional_mmd
 from ._discrepancy import squared_mmd as squared_mmd
+from ._opposed import OpposedOptions as OpposedOptions
+from ._opposed import SteppedOptions as SteppedOptions
+from ._penalised import Penalised as Penalised
 from ._penalised import PenaltyOptions as PenaltyOptions
 from ._registry import METHODS as METHODS
+from ._subgroups import subgroup_codes as subgroup_codes
 from .adversarial import Adversarial as Adversarial
 from .adversarial import AdversarialOptions as AdversarialOptions
 from .alternating import Alternating as Alternating
@@ -72,16 +75,17 @@ __all__ = [
     "LastLayerOptions",
     "Method",
     "MethodOptions",
+    "OpposedOptions",
     "Orthogonal",
     "OrthogonalOptions",
+    "Penalised",
     "PenaltyOptions",
     "Projection",
     "ProjectionOptions",
     "Reweighted",
     "ReweightedOptions",
     "Setting",
-    "cell_codes",
-    "cell_probabilities",
+    "SteppedOptions",
     "column_loss",
     "conditional_hsic",
     "conditional_mmd",
@@ -93,5 +97,7 @@ __all__ = [
     "projected",
     "reverse_gradient",
     "squared_mmd",
+    "subgroup_codes",
+    "subgroup_probabilities",
     "unbiased_hsic",
 ]

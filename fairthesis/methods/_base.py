@@ -21,7 +21,20 @@ from fairthesis.models import FairEncoder
 
 @dataclass(frozen=True)
 class MethodOptions:
-    """A method's own settings; plain training has none."""
+    """A method's own settings; plain training has none.
+
+    A method names its class of options as ``Options``. All are frozen dataclasses whose values are
+    held to their range when they are made.
+
+    Raises:
+        InputError: (the subclasses) for a value that is not finite or out of its range.
+
+    >>> from fairthesis.methods import METHODS
+    >>> METHODS["erm"].Options()
+    MethodOptions()
+    >>> METHODS["hsic"].Options(weight=0.5)
+    PenaltyOptions(weight=0.5, warmup_epochs=3, ramp_epochs=5)
+    """
 
 
 def check_range(
@@ -37,19 +50,33 @@ def check_range(
 
 @dataclass(frozen=True)
 class Setting:
-    """What the loop tells a method about the run and its training part.
+    """What the loop hands a method about the run and its training part.
 
-    ``cells[k][t, c, g]`` is P(attribute k is group g | target t is c) over the training images.
-    ``classifier_rate`` multiplies the learning rate for the disease classifier.
-    ``targets``, ``attributes`` and ``patients`` are those of the training images, in the loop's
-    order: for methods that draw, weigh or hold out images.
+    Args:
+        learning_rate: of AdamW; the loop multiplies it by its schedule (``Method.at``).
+        weight_decay: of AdamW.
+        epochs: how many the run has.
+        seed: decides the order of the images and the start of an adversary.
+        subgroups: for attribute k, ``subgroups[k][t, c, g]`` is P(attribute k is group g | target t
+            is c) over the training images (``subgroup_probabilities``).
+        targets, attributes, patients: those of the training images, in the loop's order, coded as
+            in a ``Batch``: for methods that draw, weigh or hold out images. Without ``patients``
+            every image is one patient's.
+        classifier_rate: factor of the learning rate for the disease classifier; where it is not
+            1, the classifier's bias starts at the log odds of each target.
+
+    >>> y, a = torch.tensor([[0.0], [0.0], [1.0], [1.0]]), torch.tensor([[0], [1], [1], [1]])
+    >>> subgroups = (subgroup_probabilities(y, a[:, 0], groups=2),)
+    >>> setting = Setting(1e-3, 1e-4, 10, seed=0, subgroups=subgroups, targets=y, attributes=a)
+    >>> setting.subgroups[0][0, 1].tolist()  # shares of the groups among the cases
+    [0.0, 1.0]
     """
 
     learning_rate: float
     weight_decay: float
     epochs: int
     seed: int
-    cells: tuple[Float[Tensor, "t 2 g"], ...]
+    subgroups: tuple[Float[Tensor, "t 2 g"], ...]
     targets: Float[Tensor, "n t"] | None = None
     attributes: Int[Tensor, "n a"] | None = None
     patients: Int[Tensor, " n"] | None = None
@@ -61,12 +88,22 @@ class Setting:
         return self.targets, self.attributes
 
 
-def cell_probabilities(
+def subgroup_probabilities(
     targets: Float[Tensor, "n t"], codes: Int[Tensor, " n"], groups: int
 ) -> Float[Tensor, "t 2 g"]:
     """P(group | target is c) for each target and c in 0, 1, over rows where both are known.
 
-    A class without a single known row gets the uniform distribution.
+    Args:
+        targets: 0, 1 or NaN (not stated).
+        codes: one attribute's group numbers, -1 unknown.
+        groups: how many groups the attribute has.
+
+    Returns:
+        The shares; the uniform distribution for a class without a single known row.
+
+    >>> y = torch.tensor([[0.0], [0.0], [0.0], [0.0], [1.0], [float("nan")]])
+    >>> subgroup_probabilities(y, torch.tensor([0, 0, 0, 1, -1, 1]), groups=2).tolist()
+    [[[0.75, 0.25], [0.5, 0.5]]]
     """
     out = torch.full((targets.shape[1], 2, groups), 1 / groups)
     for t in range(targets.shape[1]):
@@ -111,8 +148,34 @@ class Method(nn.Module):
 
     The loop calls ``begin(epoch, scores)`` and ``order(epoch)`` before every epoch,
     ``at(epoch, fraction)`` before every step, then ``update(batch)``, which takes one optimisation
-    step and returns floats for the log. ``strength`` names the option whose value 0 is ERM, if
-    the method has one.
+    step and returns floats for the log. A method can be trained by any other loop that does the
+    same.
+
+    Args:
+        model: the encoder to train; the method's optimisers are made for its parameters.
+        options: of the class ``Options`` that the method names.
+        setting: of the run; its ``epochs`` must leave the method's own schedule some.
+
+    ``summary`` is one line for tables; ``strength`` names the option whose value 0 is ERM, if the
+    method has one.
+
+    Raises:
+        InputError: where the run is too short for the method (``check_epochs``).
+
+    >>> class Brier(Method):
+    ...     def update(self, batch):
+    ...         logits = self.model.disease_logits(self.model(batch.images)[0])
+    ...         loss = (logits.sigmoid() - batch.targets).square().mean()
+    ...         self.descend(loss)
+    ...         return {"brier": loss.item()}
+    >>> _ = torch.manual_seed(0)
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-2, 0.0, 5, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Brier(FairEncoder("small", channels=1), MethodOptions(), setting)
+    >>> batch = Batch(torch.rand(16, 1, 16, 16), y, a)
+    >>> losses = [method.update(batch)["brier"] for _ in range(6)]
+    >>> losses[-1] < losses[0], method.predict(batch.images).shape
+    (True, torch.Size([16, 1]))
     """
 
     Options: ClassVar[type[MethodOptions]] = MethodOptions
@@ -197,7 +260,7 @@ class Method(nn.Module):
         return epoch / self.setting.epochs
 
     def at(self, epoch: float, rate: float) -> None:
-        """Where training is: epochs done so far, and the learning rate's factor (0 to 1)."""
+        """Where training is now, epochs done so far and the learning rate's factor (0 to 1)."""
         self.epoch = epoch
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:

@@ -9,8 +9,23 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Images with their targets and attributes."""
+    """Images with their targets and attributes.
 
-    images: Float[Tensor, "n c h w"]  # 0 to 1
-    targets: Float[Tensor, "n t"]  # 0 absent, 1 present, NaN not stated
-    attributes: Int[Tensor, "n a"]  # group number, -1 unknown
+    Args:
+        images: floats from 0 to 1, shape (n, channels, height, width).
+        targets: 0 absent, 1 present, NaN not stated, shape (n, targets).
+        attributes: group numbers, -1 unknown, shape (n, attributes).
+
+    A row whose target or group is unknown stays in the batch and is left out of the losses that
+    would need it.
+
+    >>> import torch
+    >>> y, a = torch.tensor([[1.0], [float("nan")]]), torch.tensor([[0], [-1]])
+    >>> images, targets, attributes = Batch(torch.rand(2, 1, 16, 16), y, a)
+    >>> images.shape, targets.isnan().sum().item()
+    (torch.Size([2, 1, 16, 16]), 1)
+    """
+
+    images: Float[Tensor, "n c h w"]
+    targets: Float[Tensor, "n t"]
+    attributes: Int[Tensor, "n a"]

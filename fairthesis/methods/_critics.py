@@ -1,4 +1,4 @@
-"""Critics: small networks that try to read the attributes from a disease embedding."""
+"""Critics: small networks that try to recover the attributes from a disease embedding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fairthesis.methods._base import masked_cross_entropy
 
-# Width and depth of each critic: what one cannot read another may.
+# Width and depth of each critic: what one cannot recover another may.
 SHAPES: tuple[tuple[int, ...], ...] = ((64,), (128, 128), (256, 256, 256))
 
 
@@ -20,7 +20,7 @@ def critic_input(
 ) -> Float[Tensor, n(t + 1) * d + t]:
     """(z, z·(2y−1), y) for every target; a label that is not stated counts as y = 1/2.
 
-    The product lets even a linear critic hold a different rule for each class, so that it reads
+    The product lets even a linear critic hold a different rule for each class, so that it recovers
     the attribute *given* the target.
     """
     sign = 2 * torch.nan_to_num(targets, nan=0.5) - 1
@@ -72,10 +72,23 @@ def confusion_loss(
     """KL(prior || critic's output), weighted mean over rows and attributes: what an encoder lowers.
 
     sum_g p_g log(p_g / q_g), where p is the (weighted) share of the groups given the row's target
-    and q the critic's answer. It is 0, its minimum, where the critic says the prior, and pulls
-    with bounded gradients (q - p) from both sides. The literal alternative, raising the critic's
-    cross-entropy, has no minimum: it is best served by a critic that is confidently *wrong*, which
-    any fresh probe reads as easily.
+    and q the critic's softmax. It is 0, its minimum, where the critic answers with the prior, and
+    pulls with bounded gradients (q - p) from both sides. The literal alternative, raising the
+    critic's cross-entropy, has no minimum: it is best served by a critic that is confidently
+    *wrong*, and then any fresh probe recovers the attribute as easily.
+
+    Args:
+        logits: the critic's, one tensor for each attribute.
+        priors: the shares of the groups to be answered with, likewise.
+        attributes: group numbers, -1 unknown, shape (n, attributes); unknown rows do not count.
+        weights: of each row and attribute, 0 or more.
+
+    Reference: Tzeng et al., ICCV 2015 (domain confusion: cross-entropy to the uniform prior).
+
+    >>> prior, a, one = torch.tensor([[0.5, 0.5]]), torch.tensor([[0]]), torch.ones(1, 1)
+    >>> answers = torch.tensor([[0.0, 0.0], [3.0, 0.0], [-3.0, 0.0]])  # open, right, wrong
+    >>> [round(float(confusion_loss([row[None]], [prior], a, one)), 2) for row in answers]
+    [0.0, 0.86, 0.86]
     """
     losses = []
     for logit, prior, codes, weight in zip(logits, priors, attributes.T, weights.T, strict=True):

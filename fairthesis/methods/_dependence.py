@@ -28,6 +28,12 @@ def normalised_hsic(
     median distance) and the identity kernel L on the group; under ``weights`` every mean is a
     weighted one. 0 where either is constant.
 
+    Args:
+        z: the embedding.
+        codes: group numbers from 0 to ``groups - 1``; none unknown.
+        groups: how many groups there are.
+        weights: of the rows, 0 or more; None weighs all alike.
+
     Reference: Gretton et al., ALT 2005; the normalisation: Kornblith et al., ICML 2019.
 
     >>> a = torch.tensor([0, 0, 1, 1])
@@ -108,7 +114,24 @@ def conditional_hsic(
     """The mean over the classes of a target of ``unbiased_hsic`` within the class.
 
     Rows without a label or a group are left out, and so is a class in which fewer than ``least``
-    rows or fewer than two groups are present.
+    rows or fewer than two groups are present; 0 where no class is left. What the target explains of
+    the attribute therefore does not count.
+
+    Args:
+        z: the embedding.
+        codes: group numbers, -1 unknown.
+        groups: how many groups there are.
+        target: 0, 1 or NaN (not stated).
+        least: rows that a class needs.
+
+    Reference: as ``unbiased_hsic``; within the classes of a target as in equalized odds.
+
+    >>> y = torch.arange(200) // 100
+    >>> a = torch.where(torch.arange(200) % 10 < 8, y, 1 - y)  # goes with y, 8 times of 10
+    >>> z = (y + torch.arange(200) // 10 % 10 / 10)[:, None]  # nothing of a but what y explains
+    >>> marginal, given = unbiased_hsic(z, a, 2), conditional_hsic(z, a, 2, y.float())
+    >>> round(float(marginal), 1), abs(float(given)) < 0.05
+    (0.3, True)
     """
     values = []
     for c in (0, 1):
@@ -121,7 +144,8 @@ def conditional_hsic(
 def cross_covariance(a: Float[Tensor, "n d"], b: Float[Tensor, "n s"]) -> Float[Tensor, ""]:
     """Mean squared correlation between the columns of two embeddings, 0 to 1.
 
-    sum_ij corr(a_i, b_j)^2 / (d s).
+    sum_ij corr(a_i, b_j)^2 / (d s), over the n rows that both have. A constant column has
+    correlation 0.
 
     Reference: the decorrelation penalty of Cogswell et al., ICLR 2016, between two embeddings.
 

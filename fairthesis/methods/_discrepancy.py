@@ -29,8 +29,8 @@ def squared_mmd(
     """Squared maximum mean discrepancy of two samples, 0 for equal ones.
 
     mean k(a, a') + mean k(b, b') - 2 mean k(a, b), over all pairs (the biased estimate, never below
-    0), with k the mean of Gaussian kernels ``exp(-|x - y|² / (c · bandwidth))``, c in
-    ``BANDWIDTHS``.
+    0), with k the mean of Gaussian kernels ``exp(-|x - y|² / (c · bandwidth))`` for c of 0.25, 0.5,
+    1, 2 and 4; ``bandwidth`` is a squared distance above 0. At most 2.
 
     Reference: Gretton et al., JMLR 2012; several bandwidths: Li, Swersky and Zemel, ICML 2015.
 
@@ -56,7 +56,22 @@ def conditional_mmd(
     """Mean ``squared_mmd`` over all pairs of groups within each class of a target.
 
     Rows without a label or a group are left out, and so is a group with fewer than ``least`` rows
-    of the class. One bandwidth per class: the median over all its rows.
+    of the class; 0 where no pair is left. One bandwidth per class: the median squared distance over
+    all its rows.
+
+    Args:
+        z: the embedding.
+        codes: group numbers, -1 unknown.
+        target: 0, 1 or NaN (not stated).
+        least: rows of a class that a group needs.
+
+    Reference: as ``squared_mmd``; within the classes of a target as in equalized odds.
+
+    >>> a, y = torch.arange(40) % 2, torch.ones(40)
+    >>> z = torch.arange(40)[:, None] // 2 * 1.0  # the same in both groups
+    >>> apart = conditional_mmd(z + 100 * a[:, None], a, y)
+    >>> round(float(conditional_mmd(z, a, y)), 3), round(float(apart), 1)
+    (0.0, 1.4)
     """
     values = []
     for c in (0, 1):

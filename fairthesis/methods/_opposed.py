@@ -1,4 +1,4 @@
-"""An adversary met in training: a network, its optimiser, its steps and what it reads."""
+"""An adversary met in training: a network, its optimiser, its steps and what it recovers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ from fairthesis.methods._critics import Critic
 from fairthesis.methods._penalised import Penalised, PenaltyOptions
 from fairthesis.models import FairEncoder
 
-HIDDEN = (256,)  # the adversary's layers: as wide as the heads it reads
+HIDDEN = (256,)  # the adversary's layers: as wide as the heads' hidden layers
 
 
 @dataclass(frozen=True)
 class OpposedOptions(PenaltyOptions):
-    """And for the adversary: its own learning rate, kept throughout."""
+    """``PenaltyOptions``, and the learning rate of an adversary.
+
+    Args:
+        adversary_rate: of the adversary's own optimiser, above 0; no schedule lowers it.
+
+    >>> OpposedOptions()
+    OpposedOptions(weight=1.0, warmup_epochs=3, ramp_epochs=5, adversary_rate=0.001)
+    >>> OpposedOptions(adversary_rate=0.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected adversary_rate to be 1e-08 or larger, but got 0.0
+    """
 
     adversary_rate: float = 1e-3
 
@@ -32,7 +42,17 @@ class OpposedOptions(PenaltyOptions):
 
 @dataclass(frozen=True)
 class SteppedOptions(OpposedOptions):
-    """And ``adversary_steps``: its steps for each of the encoder's."""
+    """``OpposedOptions``, and how many steps an adversary takes.
+
+    Args:
+        adversary_steps: the adversary's steps for each of the encoder's, 1 or more.
+
+    >>> SteppedOptions().adversary_steps
+    1
+    >>> SteppedOptions(adversary_steps=0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected adversary_steps to be 1 or larger, but got 0
+    """
 
     adversary_steps: int = 1
 
@@ -49,7 +69,7 @@ def attribute_loss(logits: Sequence[Float[Tensor, "n g"]], attributes: Tensor) -
 
 @torch.no_grad()
 def adversary_auroc(logits: Sequence[Float[Tensor, "n g"]], attributes: Tensor) -> dict[str, float]:
-    """What an adversary reads in a batch: accuracy and AUROC, mean over attributes.
+    """What an adversary recovers in a batch: accuracy and AUROC, mean over attributes.
 
     ``adversary_auroc`` is one group against the rest, mean over the groups in the batch. A value
     that the batch does not determine is left out. These are numbers of the game, no evidence
@@ -89,7 +109,7 @@ class Opposed(Penalised):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
-        self.groups = [cell.shape[-1] for cell in setting.cells]
+        self.groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
         if self.options.weight == 0:
             return  # nothing that could differ from ERM: no parameter, no random number
         size, targets = model.disease_classifier.in_features, model.disease_classifier.out_features

@@ -16,10 +16,24 @@ from fairthesis.methods.erm import ERM
 
 @dataclass(frozen=True)
 class PenaltyOptions(MethodOptions):
-    """``weight`` scales all that acts against the attribute; 0 is ERM exactly.
+    """The weight λ of a penalty and its schedule, the same for every method that has one.
 
-    It is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``, the same for
-    every method, so that no method gains by its schedule.
+    Args:
+        weight: scales all that acts against the attribute, 0 or more; 0 is ERM exactly.
+        warmup_epochs: epochs at 0.
+        ramp_epochs: epochs in which it then rises to its value, as ``2 / (1 + exp(-10 p)) - 1``
+            for the share p of them that is over (Ganin et al. 2016).
+
+    Both together must be fewer epochs than the run has, and none of these epochs can be selected.
+
+    Raises:
+        InputError: for a value that is below 0 or not finite.
+
+    >>> PenaltyOptions()
+    PenaltyOptions(weight=1.0, warmup_epochs=3, ramp_epochs=5)
+    >>> PenaltyOptions(weight=-1.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected weight to be 0 or larger, but got -1.0
     """
 
     weight: float = 1.0
@@ -34,6 +48,10 @@ class Penalised(ERM):
     """One step down ``BCE + λ penalty(z)``, λ being the ramped ``weight``.
 
     Subclasses give ``penalty``. While λ is 0 the step is ERM's, to the bit.
+
+    >>> from fairthesis.methods import METHODS
+    >>> sorted(name for name, kind in METHODS.items() if issubclass(kind, Penalised))[-3:]
+    ['mmd', 'orthogonal', 'projection']
     """
 
     Options = PenaltyOptions

@@ -21,6 +21,9 @@ from fairthesis.methods.orthogonal import Orthogonal
 from fairthesis.methods.projection import Projection
 from fairthesis.methods.reweighted import Reweighted
 
+#: Every method by its name in a configuration. A new one is a file, a class and a line here; the
+#: tests run over all of them. ``METHODS[name].Options`` is the class of its options,
+#: ``METHODS[name].summary`` one line for tables.
 METHODS: dict[str, type[Method]] = {
     "erm": ERM,
     "balanced": Balanced,

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._cells import SharesGiven
 from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods._dependence import conditional_hsic, cross_covariance
 from fairthesis.methods._opposed import adversary_auroc
+from fairthesis.methods._subgroups import SharesGiven
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
 
@@ -26,21 +26,40 @@ MAX_WEIGHT = 10.0
 class AdversarialOptions(MethodOptions):
     """Settings of the adversarial encoder.
 
-    ``adversary_weight`` scales all that acts against the attribute, but for the disease loss's own
-    weights (``reweighting``), which are in force wherever it is above 0; 0 is ERM exactly. It
-    is 0 for ``warmup_epochs``, then rises to its value over ``ramp_epochs``. The default weight and
-    an embedding of 4 numbers were chosen on the made chest X-rays; larger weights cost more AUROC
-    and hid no more there.
+    The default weight and an embedding of 4 numbers were chosen on the synthetic chest X-rays;
+    larger weights cost more AUROC and hid no more there.
+
+    Args:
+        adversary_weight: λ, which scales all that acts against the attribute but for
+            ``reweighting``, which is in force wherever λ is above 0; 0 is ERM exactly.
+        confusion_weight: of the confusion loss, relative to λ, as the next two.
+        hsic_weight: of the kernel dependence given the target.
+        covariance_weight: of the squared correlations with the sensitive embedding.
+        reweighting: exponent of the disease loss's weights; 0 weighs all images alike.
+        critic_steps: the critics' steps for each of the encoder's, 1 or more.
+        critic_rate: the critics' learning rate, above 0; no schedule lowers it.
+        reset_every: steps after which one critic, each in turn, starts again.
+        warmup_epochs: epochs at λ = 0.
+        ramp_epochs: epochs in which λ then rises to its value.
+
+    Raises:
+        InputError: for a value out of range.
+
+    >>> AdversarialOptions().adversary_weight, AdversarialOptions().critic_steps
+    (0.3, 5)
+    >>> AdversarialOptions(adversary_weight=-1.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected adversary_weight to be 0 or larger, but got -1.0
     """
 
     adversary_weight: float = 0.3
     confusion_weight: float = 1.0
     hsic_weight: float = 5.0
     covariance_weight: float = 0.0
-    reweighting: float = 0.75  # exponent of the disease loss's weights; 0 weighs all images alike
+    reweighting: float = 0.75
     critic_steps: int = 5
     critic_rate: float = 1e-3
-    reset_every: int = 200  # steps; one critic at a time starts again
+    reset_every: int = 200
     warmup_epochs: int = 3
     ramp_epochs: int = 5
 
@@ -54,7 +73,7 @@ class AdversarialOptions(MethodOptions):
         check_range(self, "critic_rate", least=1e-8)
 
 
-def cell_weight(share: Float[Tensor, "... g"]) -> Float[Tensor, "... g"]:
+def subgroup_weight(share: Float[Tensor, "... g"]) -> Float[Tensor, "... g"]:
     """1 / (G P(group | target)), at most 10: one image of an empty corner must not rule a batch."""
     return (1 / (share.shape[-1] * share.clamp_min(1e-6))).clamp_max(MAX_WEIGHT)
 
@@ -67,7 +86,7 @@ def _given(table: Float[Tensor, "t 2 g"], targets: Float[Tensor, "n t"]) -> Floa
 
 
 class Adversarial(ERM):
-    """Train the disease, train critics to read the attribute, confuse the critics.
+    """Train the disease, train critics to recover the attribute, confuse the critics.
 
     One update, with weights w = 1 / (G P(attribute | target)), at most 10, so that in the weighted
     batch the attribute says nothing about the target:
@@ -84,8 +103,19 @@ class Adversarial(ERM):
     Now and then one critic starts again from random weights, so that the encoder cannot settle
     on fooling three particular networks.
 
-    References: Goodfellow et al., NeurIPS 2014 (adversaries); Zhang, Lemoine and Mitchell, AIES
-    2018 (the target as the adversary's input); Gretton et al., ALT 2005 (HSIC).
+    Reference: the thesis *Towards Fair and Accurate Medical Image Embeddings* (2024), with
+    Goodfellow et al., NeurIPS 2014 (adversaries); Zhang, Lemoine and Mitchell, AIES 2018 (the
+    target as the adversary's input); Gretton et al., ALT 2005 (HSIC).
+
+    >>> from fairthesis.methods import Adversarial, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Adversarial(FairEncoder("small", channels=1), Adversarial.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> values["adversary_weight"], sorted(values)[2:5]
+    (0.3, ['covariance', 'critic_auroc', 'critic_loss'])
     """
 
     Options = AdversarialOptions
@@ -102,10 +132,10 @@ class Adversarial(ERM):
             return  # nothing that could differ from ERM: no parameter, no random number
         labels, codes = setting.training_part()
         self.given = [
-            SharesGiven.of(labels, column, cell)
-            for column, cell in zip(codes.T, setting.cells, strict=True)
+            SharesGiven.of(labels, column, subgroup)
+            for column, subgroup in zip(codes.T, setting.subgroups, strict=True)
         ]
-        groups = [cell.shape[-1] for cell in setting.cells]
+        groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
         targets = model.disease_classifier.out_features
         width = model.disease_classifier.in_features * (targets + 1) + targets
         device = model.disease_classifier.weight.device
@@ -147,7 +177,7 @@ class Adversarial(ERM):
         ramp = 2 / (1 + math.exp(-10 * since / self.options.ramp_epochs)) - 1
         return self.options.adversary_weight * ramp
 
-    def cell_weights(self, batch: Batch) -> Float[Tensor, "n t a"]:
+    def subgroup_weights(self, batch: Batch) -> Float[Tensor, "n t a"]:
         """w of each row, target and attribute; 1 where either is unknown."""
         known = ~torch.isnan(batch.targets)[:, :, None] & (batch.attributes >= 0)[:, None, :]
         columns = []
@@ -158,13 +188,15 @@ class Adversarial(ERM):
 
     def weights_of(self, batch: Batch) -> list[Float[Tensor, "n t g"]]:
         """For each attribute the weight that each group would have, given the row's targets."""
-        return [_given(cell_weight(cell), batch.targets) for cell in self.setting.cells]
+        return [
+            _given(subgroup_weight(subgroup), batch.targets) for subgroup in self.setting.subgroups
+        ]
 
     def critic_weights(self, batch: Batch) -> Float[Tensor, "n a"]:
         """1 / (G P(group | all targets)) of each row's own groups; 1 where a group is unknown."""
         columns = []
         for given, codes in zip(self.given, batch.attributes.T, strict=True):
-            rows = given.rows(cell_weight(given.shares), batch.targets)
+            rows = given.rows(subgroup_weight(given.shares), batch.targets)
             own = rows.gather(1, codes.clamp_min(0)[:, None]).squeeze(1)
             columns.append(torch.where(codes >= 0, own, 1.0))
         return torch.stack(columns, dim=1)
@@ -173,7 +205,7 @@ class Adversarial(ERM):
         """For each attribute its groups' shares among weighted rows with the row's targets."""
         shares = []
         for given in self.given:
-            share = given.shares * cell_weight(given.shares)
+            share = given.shares * subgroup_weight(given.shares)
             shares.append(given.rows(share / share.sum(1, keepdim=True), batch.targets))
         return shares
 
@@ -195,7 +227,7 @@ class Adversarial(ERM):
 
     @torch.no_grad()
     def critic_auroc(self, z: Tensor, batch: Batch) -> dict[str, float]:
-        """What the critics read in a batch, mean over them: for the log, and no evidence."""
+        """What the critics recover in a batch, mean over them: for the log, and no evidence."""
         inputs = critic_input(z.detach(), batch.targets)
         found = [adversary_auroc(critic(inputs), batch.attributes) for critic in self.critics]
         areas = [values["adversary_auroc"] for values in found if "adversary_auroc" in values]
@@ -212,19 +244,19 @@ class Adversarial(ERM):
             self.reset_one()
         features = self.model.features(batch.images)
         z = self.model.embed_disease(features)
-        cells = self.cell_weights(batch)  # n t a
+        subgroups = self.subgroup_weights(batch)  # n t a
         per_attribute = self.critic_weights(batch)
         critic = 0.0
         for _ in range(options.critic_steps):
             critic = self.critic_step(z, batch, per_attribute)
         disease = masked_bce(
-            self.model.disease_logits(z), batch.targets, cells.mean(2) ** options.reweighting
+            self.model.disease_logits(z), batch.targets, subgroups.mean(2) ** options.reweighting
         )
         confusion = self.confusion(z, batch, per_attribute)
         hsic = torch.stack(
             [
-                conditional_hsic(z, codes, cell.shape[-1], target)
-                for cell, codes in zip(self.setting.cells, batch.attributes.T, strict=True)
+                conditional_hsic(z, codes, subgroup.shape[-1], target)
+                for subgroup, codes in zip(self.setting.subgroups, batch.attributes.T, strict=True)
                 for target in batch.targets.T
             ]
         ).mean()

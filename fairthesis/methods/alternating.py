@@ -16,7 +16,14 @@ from fairthesis.models import FairEncoder
 
 @dataclass(frozen=True)
 class AlternatingOptions(SteppedOptions):
-    """``weight`` multiplies the learning rate of step 3."""
+    """``SteppedOptions``, with ``weight`` as the factor of the learning rate in step 3.
+
+    >>> AlternatingOptions().weight, AlternatingOptions().adversary_steps
+    (1.0, 1)
+    >>> AlternatingOptions(weight=float("nan"))
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected weight to be 0 or larger, but got nan
+    """
 
 
 class Alternating(Opposed):
@@ -25,17 +32,27 @@ class Alternating(Opposed):
     Three steps in turn on every batch, as the thesis lists them:
 
     1. encoder, head and classifier take ERM's step;
-    2. the adversary takes ``adversary_steps`` steps down the cross-entropy CE(a, D(z)) of reading
-       the attributes from the detached disease embedding;
+    2. the adversary takes ``adversary_steps`` steps down the cross-entropy CE(a, D(z)) of the
+       attributes given the detached disease embedding;
     3. encoder and head take a step *up* CE(a, D(z)), the adversary standing still, with an
        optimiser of their own and ``weight`` times the learning rate.
 
     Kept to be looked at, not to be used: the loss that step 3 raises has no maximum. It is served
-    best by an adversary that is confidently wrong, and an embedding that makes it so tells the
-    attribute to any fresh probe. The log has the adversary's loss, accuracy and AUROC
+    best by an adversary that is confidently wrong, and from an embedding that makes it so any fresh
+    probe recovers the attribute. The log has the adversary's loss, accuracy and AUROC
     before step 3, so that its curve can be set beside the probe's.
 
     Reference: the thesis *Towards Fair and Accurate Medical Image Embeddings* (2024).
+
+    >>> from fairthesis.methods import Alternating, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Alternating(FairEncoder("small", channels=1), Alternating.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> sorted(values)[:3]
+    ['adversary_accuracy', 'adversary_auroc', 'adversary_loss']
     """
 
     Options = AlternatingOptions

@@ -13,7 +13,7 @@ from fairthesis.methods.dann import DANN
 
 
 class ClassAdversaries(nn.Module):
-    """A critic for each target and class; a row is read by those of its own classes."""
+    """A critic for each target and class; a row is for those of its own classes."""
 
     def __init__(self, size: int, targets: int, groups: list[int]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class ClassAdversaries(nn.Module):
 class CDANN(DANN):
     """Conditional domain-adversarial training: DANN within each class of each target.
 
-    For each target t and class c an adversary D_tc reads the attributes from the rows with y_t = c;
+    For each target t and class c an adversary D_tc recovers the attributes from rows with y_t = c;
     the encoder goes down BCE - λ mean_tc CE(a, D_tc(z) | y_t = c), by gradient reversal. What the
     target explains of the attribute may stay. A row counts for the targets whose label is known.
     Of Li et al.'s two terms this is the class-conditional one; their class-prior-normalised
@@ -35,6 +35,16 @@ class CDANN(DANN):
 
     Reference: Li et al., ECCV 2018, "Deep Domain Generalization via Conditional Invariant
     Adversarial Networks".
+
+    >>> from fairthesis.methods import CDANN, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = CDANN(FairEncoder("small", channels=1), CDANN.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> values["weight"], len(method.adversary.critics)  # one for each class of the target
+    (1.0, 2)
     """
 
     summary = "gradient reversal within each class of the target (CDANN)"

@@ -26,6 +26,11 @@ class _Reverse(torch.autograd.Function):
 def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
     """x itself; its gradient is turned round: d reverse(x) / dx = -weight.
 
+    Between an embedding and an adversary it makes one backward pass serve both: the adversary goes
+    down its loss, and what lies before x goes up.
+
+    Reference: Ganin et al., JMLR 2016, section 4.2.
+
     >>> x = torch.ones(2, requires_grad=True)
     >>> reverse_gradient(x, 0.5).sum().backward()
     >>> x.grad
@@ -43,6 +48,19 @@ class DANN(Opposed):
     target explains.
 
     Reference: Ganin et al., JMLR 2016.
+
+    >>> from fairthesis.methods import DANN, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = DANN(FairEncoder("small", channels=1), DANN.Options(), setting)
+    >>> batch = Batch(torch.rand(16, 1, 16, 16), y, a)
+    >>> sorted(method.update(batch))  # in the warm-up: ERM
+    ['disease_loss', 'sensitive_loss']
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(batch)
+    >>> values["weight"], "adversary_loss" in values
+    (1.0, True)
     """
 
     summary = "gradient reversal, marginal (DANN)"

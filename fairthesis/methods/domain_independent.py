@@ -18,12 +18,22 @@ class DomainIndependent(ERM):
     In training, a row is scored by the head of its group: BCE(w_a·z + b_a, y), mean over
     attributes; a row whose group is unknown is scored by the mean of that attribute's heads.
     In use, the group is not needed: the heads' logits are summed over the groups (the paper's
-    sum of logits). We divide the sum by the number of heads, which changes no ranking and keeps the
-    scores on the scale of one head. A group without a training image has no head to be counted
+    sum of logits). The sum is divided by the number of heads, which changes no ranking and keeps
+    the scores on the scale of one head. A group without a training image has no head to be counted
     (one that was never trained would add noise). A mean of linear heads is a linear head, so it is
     stored as the model's ``disease_classifier`` after every step.
 
     Reference: Wang et al., CVPR 2020, "Towards Fairness in Visual Recognition", section 4.4.
+
+    >>> from fairthesis.methods import subgroup_probabilities
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = DomainIndependent(FairEncoder("small", channels=1), MethodOptions(), setting)
+    >>> sorted(method.update(Batch(torch.rand(16, 1, 16, 16), y, a)))
+    ['disease_loss', 'sensitive_loss']
+    >>> one_per_group = method.heads[0].weight  # of the first attribute, which has two groups
+    >>> torch.allclose(method.model.disease_classifier.weight, one_per_group.mean(0))
+    True
     """
 
     summary = "one classifier per group on a shared encoder, logits averaged over groups"
@@ -35,9 +45,11 @@ class DomainIndependent(ERM):
         with torch.random.fork_rng():  # the model's own random numbers stay those of ERM
             torch.manual_seed(setting.seed + 1)
             # For each attribute its groups' heads side by side, outputs group by group.
-            self.heads.extend(nn.Linear(size, cell.shape[-1] * targets) for cell in setting.cells)
+            self.heads.extend(
+                nn.Linear(size, subgroup.shape[-1] * targets) for subgroup in setting.subgroups
+            )
         self.heads.to(model.disease_classifier.weight.device)
-        self.seen = [self._seen(k) for k in range(len(setting.cells))]
+        self.seen = [self._seen(k) for k in range(len(setting.subgroups))]
         for heads in self.heads:
             assert isinstance(heads, nn.Linear)
             self.start_bias(heads)
@@ -47,7 +59,7 @@ class DomainIndependent(ERM):
     def _seen(self, attribute: int) -> Bool[Tensor, " g"]:
         """The groups that have a training image; all, where no image has a known group."""
         codes = self.setting.training_part()[1][:, attribute]
-        number = self.setting.cells[attribute].shape[-1]
+        number = self.setting.subgroups[attribute].shape[-1]
         found = torch.bincount(codes[codes >= 0], minlength=number) > 0
         return found if found.any() else ~found
 

@@ -12,10 +12,23 @@ from fairthesis.methods._batch import Batch
 class ERM(Method):
     """Empirical risk minimisation: binary cross-entropy of the targets, nothing else.
 
-    The sensitive head is trained on detached features, so that it can be read but never shapes
-    the encoder.
+    ``L = mean_it BCE(w_t·z_i + b_t, y_it)`` over the labels that are known. The sensitive head is
+    trained on detached features, so that it can be probed but never shapes the encoder.
 
     Reference: Vapnik, *The Nature of Statistical Learning Theory* (1995).
+
+    >>> import torch
+    >>> from fairthesis.methods import ERM, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> _ = torch.manual_seed(0)
+    >>> method = ERM(FairEncoder("small", channels=1), ERM.Options(), setting)
+    >>> batch = Batch(torch.rand(16, 1, 16, 16), y, a)
+    >>> sorted(method.update(batch))
+    ['disease_loss', 'sensitive_loss']
+    >>> method.predict(batch.images).shape  # probabilities, one column for each target
+    torch.Size([16, 1])
     """
 
     summary = "plain training on the disease"

@@ -17,7 +17,18 @@ from fairthesis.methods._opposed import Opposed, OpposedOptions
 
 @dataclass(frozen=True)
 class FairDisCoOptions(OpposedOptions):
-    """``contrast_weight`` is relative to the confusion loss; ``temperature`` of the similarity."""
+    """``OpposedOptions``, and those of the contrastive loss.
+
+    Args:
+        contrast_weight: of the contrastive loss, relative to the confusion loss; 0 or more.
+        temperature: by which the cosines are divided, 0.001 or more.
+
+    >>> FairDisCoOptions().contrast_weight, FairDisCoOptions().temperature
+    (1.0, 0.1)
+    >>> FairDisCoOptions(temperature=0.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected temperature to be 0.001 or larger, but got 0.0
+    """
 
     contrast_weight: float = 1.0
     temperature: float = 0.1
@@ -41,8 +52,11 @@ def contrastive_loss(
 
         -log( exp(s_ip) / (exp(s_ip) + sum over n of the other class of exp(s_in)) )
 
-    Pairs of the same class and group are neither pulled nor pushed. Rows without a label or a
-    group are left out. 0 where there is no pair.
+    Pairs of the same class and group are neither pulled nor pushed. Rows without a label (NaN) or a
+    group (-1) are left out. 0 where there is no pair.
+
+    Reference: after Khosla et al., NeurIPS 2020 (supervised contrastive loss) and Du et al., ECCV
+    workshops 2022, with positives of another group alone.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
     >>> y, a = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([0, 1, 0])
@@ -62,7 +76,7 @@ def contrastive_loss(
 
 
 class FairDisCo(Opposed):
-    """BCE + λ (confusion + contrast_weight · contrastive), with a branch that reads the attribute.
+    """BCE + λ (confusion + contrast_weight · contrastive), with a branch for the attribute.
 
     The branch goes down the cross-entropy of the attributes on the detached disease embedding; the
     encoder goes down KL(uniform || branch), the paper's confusion loss up to a constant, and down
@@ -71,6 +85,16 @@ class FairDisCo(Opposed):
     projection head: the loss acts on the disease embedding itself.
 
     Reference: Du et al., ECCV workshops 2022 ("FairDisCo").
+
+    >>> from fairthesis.methods import FairDisCo, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = FairDisCo(FairEncoder("small", channels=1), FairDisCo.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> values["penalty"] > 0, "adversary_loss" in values  # the branch is the adversary
+    (True, True)
     """
 
     Options = FairDisCoOptions

@@ -20,6 +20,16 @@ class HSIC(Penalised):
 
     Reference: Gretton et al., ALT 2005; as a fairness penalty Quadrianto, Sharmanska and Thomas,
     CVPR 2019.
+
+    >>> from fairthesis.methods import HSIC, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = HSIC(FairEncoder("small", channels=1), HSIC.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> sorted(values)
+    ['disease_loss', 'penalty', 'sensitive_loss', 'weight']
     """
 
     summary = "class-conditional kernel dependence (HSIC) as a penalty"
@@ -28,8 +38,8 @@ class HSIC(Penalised):
         self, z: Float[Tensor, "n d"], s: Float[Tensor, "n s"], batch: Batch
     ) -> Float[Tensor, ""]:
         values = [
-            conditional_hsic(z, codes, cell.shape[-1], target)
-            for cell, codes in zip(self.setting.cells, batch.attributes.T, strict=True)
+            conditional_hsic(z, codes, subgroup.shape[-1], target)
+            for subgroup, codes in zip(self.setting.subgroups, batch.attributes.T, strict=True)
             for target in batch.targets.T
         ]
         return torch.stack(values).mean()

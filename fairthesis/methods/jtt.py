@@ -1,4 +1,4 @@
-"""JTT: train, find the images that were got wrong, train again with more of them."""
+"""JTT: train, find the images that are misclassified, train again with more of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,21 @@ from fairthesis.models import FairEncoder
 
 @dataclass(frozen=True)
 class JTTOptions(MethodOptions):
-    """``identify_epochs`` is T of plain training, ``upweight`` λ: how often an error comes."""
+    """How long the first training is, and how often its errors come in the second.
+
+    Args:
+        identify_epochs: T, the epochs of plain training, 1 or more and fewer than the run has.
+        upweight: λ, how often an epoch of the second training holds each error, 1 or more.
+
+    Raises:
+        InputError: for a value out of range.
+
+    >>> JTTOptions()
+    JTTOptions(identify_epochs=3, upweight=5)
+    >>> JTTOptions(upweight=0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected upweight to be 1 or larger, but got 0
+    """
 
     identify_epochs: int = 3
     upweight: int = 5
@@ -50,7 +64,20 @@ class JTT(ERM):
     times and every other image once. The learning rate runs through its schedule in each of the
     two trainings. No attribute is used. Models of the first training cannot be selected.
 
+    Loss: that of ``ERM``, in both trainings.
+
     Reference: Liu et al., ICML 2021.
+
+    >>> from fairthesis.methods import subgroup_probabilities
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = JTT(FairEncoder("small", channels=1), JTTOptions(), setting)
+    >>> sorted(method.update(Batch(torch.rand(16, 1, 16, 16), y, a)))
+    ['disease_loss', 'sensitive_loss']
+    >>> scores = torch.full((16, 1), 0.2)  # the 8 cases are misclassified
+    >>> method.begin(3, lambda: scores)
+    >>> len(method.order(2)), len(method.order(3))  # 16, then 8 once and 8 five times
+    (16, 48)
     """
 
     Options = JTTOptions

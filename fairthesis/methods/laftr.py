@@ -20,14 +20,22 @@ def laftr_objective(
 ) -> Float[Tensor, ""]:
     """LAFTR's objective for equalized odds: what the adversary raises and the encoder lowers.
 
-    For one target and one attribute, over the cells of class c and group g that are in the batch:
+    For one target and one attribute, over the subgroups of class c and group g that are in the
+    batch:
 
-        L = sum_cg (mean over cell (c, g) of p_g - 1/G)
+        L = sum_cg (mean over subgroup (c, g) of p_g - 1/G)
 
     where p is the adversary's softmax. With two groups ``|h - a| = 1 - p_a``, and this is the
-    paper's ``2 - sum_cg mean |h - a|``. An adversary that says the same of every row has L = 0; one
-    that is always right has 2 (G - 1). Each cell counts the same, whatever its size. Mean over
-    targets and attributes.
+    paper's ``2 - sum_cg mean |h - a|``. An adversary that answers the same for every row has L = 0;
+    one that is always right has 2 (G - 1). Each subgroup counts the same, whatever its size. Mean
+    over targets and attributes.
+
+    Args:
+        logits: the adversary's, one tensor for each attribute.
+        targets: 0, 1 or NaN (not stated, and then in no subgroup).
+        attributes: group numbers, -1 unknown (in no subgroup), shape (n, attributes).
+
+    Reference: Madras et al., ICML 2018, section 4.2.
 
     >>> logits = [torch.tensor([[9.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [-9.0, 9.0]])]
     >>> y, a = torch.tensor([[0.0], [0.0], [1.0], [1.0]]), torch.tensor([[0], [1], [0], [1]])
@@ -41,9 +49,9 @@ def laftr_objective(
             total = p.sum() * 0.0
             for c in (0, 1):
                 for group in range(p.shape[1]):
-                    cell = (target == c) & (codes == group)
-                    if cell.any():
-                        total = total + p[cell, group].mean() - 1 / p.shape[1]
+                    subgroup = (target == c) & (codes == group)
+                    if subgroup.any():
+                        total = total + p[subgroup, group].mean() - 1 / p.shape[1]
             values.append(total)
     return torch.stack(values).mean()
 
@@ -57,6 +65,16 @@ class LAFTR(Opposed):
     as large ones. The paper's reconstruction term is not used.
 
     Reference: Madras et al., ICML 2018 (section 4.2, L_Adv^EO).
+
+    >>> from fairthesis.methods import LAFTR, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = LAFTR(FairEncoder("small", channels=1), LAFTR.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> -2 <= values["penalty"] <= 2, values["weight"]  # the objective, which is bounded
+    (True, 1.0)
     """
 
     Options = SteppedOptions

@@ -14,16 +14,29 @@ from torch import Tensor
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._cells import balanced_draws, cell_codes
+from fairthesis.methods._subgroups import balanced_draws, subgroup_codes
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
 
 
 @dataclass(frozen=True)
 class LastLayerOptions(MethodOptions):
-    """``held`` is the share of the training images kept for the last layer.
+    """What is held out for the last layer, and how long it is trained again.
 
-    The last ``retrain_epochs`` epochs retrain it, at the learning rate ``retrain_rate``.
+    Args:
+        held: share of the training images held out for the last layer, from 0.01 to 0.9.
+        retrain_epochs: the last epochs of the run, which retrain it, 1 or more and fewer than the
+            run has.
+        retrain_rate: the learning rate in them, above 0.
+
+    Raises:
+        InputError: for a value out of range.
+
+    >>> LastLayerOptions()
+    LastLayerOptions(held=0.2, retrain_epochs=3, retrain_rate=0.01)
+    >>> LastLayerOptions(held=1.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected held to be from 0.01 to 0.9, but got 1.0
     """
 
     held: float = 0.2
@@ -41,13 +54,30 @@ class LastLayer(ERM):
 
     A share ``held`` of the *training* images, whole patients, never trains the encoder. In the
     last ``retrain_epochs`` epochs the encoder stands still, the linear disease classifier
-    starts from zero and is trained on the held part, every cell of target and group drawn equally
-    often (``cell_codes``; images without a cell are not drawn), as many draws an epoch as there
-    are training images. The validation part stays for selection alone, where the paper's DFR^Val
-    would fit on it. The paper averages L1-penalised fits on balanced subsets; we draw with
-    replacement and use the run's weight decay.
+    starts from zero and is trained on the held part, every subgroup of target and group drawn
+    equally often (``subgroup_codes``; images without a subgroup are not drawn), as many draws an
+    epoch as there are training images. The validation part stays for selection alone, where the
+    paper's DFR^Val would fit on it. The paper averages L1-penalised fits on balanced subsets; here
+    the images are drawn with replacement, and the penalty is the run's weight decay. Loss: BCE, as
+    for ``ERM``.
+
+    Raises:
+        InputError: where the held part has no known group, or lacks a class.
 
     Reference: Kirichenko, Izmailov and Wilson, ICLR 2023.
+
+    >>> from fairthesis.methods import subgroup_probabilities
+    >>> y, a = torch.arange(40.0)[:, None] % 2, torch.arange(40)[:, None] // 20
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = LastLayer(FairEncoder("small", channels=1), LastLayerOptions(), setting)
+    >>> int(method.is_held.sum()), len(method.order(0))  # the encoder sees the others
+    (8, 32)
+    >>> before = method.model.disease_head[0].weight.clone()
+    >>> method.at(7, 1.0)  # the first of the last three epochs: the encoder stands still
+    >>> list(method.update(Batch(torch.rand(16, 1, 16, 16), y[:16], a[:16])))
+    ['disease_loss']
+    >>> torch.equal(method.model.disease_head[0].weight, before)
+    True
     """
 
     Options = LastLayerOptions
@@ -108,8 +138,8 @@ class LastLayer(ERM):
         generator = self.generator(epoch)
         if epoch < self.start:
             return generator.permutation(np.flatnonzero(~self.is_held))
-        groups = [cell.shape[-1] for cell in self.setting.cells]
-        codes = cell_codes(*self.setting.training_part(), groups).cpu().numpy()
+        groups = [subgroup.shape[-1] for subgroup in self.setting.subgroups]
+        codes = subgroup_codes(*self.setting.training_part(), groups).cpu().numpy()
         return balanced_draws(np.where(self.is_held, codes, -1), len(codes), generator)
 
     def done(self, epoch: float) -> float:

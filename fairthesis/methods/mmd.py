@@ -19,6 +19,16 @@ class MMD(Penalised):
     prevalence is not held against the embedding.
 
     Reference: Gretton et al., JMLR 2012; as a penalty Louizos et al., ICLR 2016.
+
+    >>> from fairthesis.methods import MMD, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = MMD(FairEncoder("small", channels=1), MMD.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> sorted(values)
+    ['disease_loss', 'penalty', 'sensitive_loss', 'weight']
     """
 
     summary = "kernel distance between groups given the target (MMD) as a penalty"

@@ -19,10 +19,19 @@ from fairthesis.models import FairEncoder, Whitening
 
 @dataclass(frozen=True)
 class OrthogonalOptions(PenaltyOptions):
-    """``row_weight`` is relative to the column term.
+    """``PenaltyOptions``, and those of the sensitive embedding's subspace.
 
-    ``energy`` is the share of the sensitive embedding's squares that its subspace must hold, with
-    at most ``rank`` dimensions; ``decay`` how slowly the running subspace forgets.
+    Args:
+        row_weight: of the row term, relative to the column term; 0 or more.
+        energy: share of the sensitive embedding's squares that its subspace must hold, 0 to 1.
+        rank: the most dimensions that the subspace may have, 1 or more.
+        decay: how slowly the running subspace forgets, 0 to 1.
+
+    >>> OrthogonalOptions().rank, OrthogonalOptions().energy
+    (8, 0.99)
+    >>> OrthogonalOptions(energy=99.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected energy to be from 0 to 1, but got 99.0
     """
 
     row_weight: float = 1.0
@@ -55,7 +64,10 @@ def subspace(moment: Float[Tensor, "s s"], energy: float, rank: int) -> Float[Te
 def column_loss(z: Float[Tensor, "n d"], basis: Float[Tensor, "s k"]) -> Float[Tensor, ""]:
     """Mean squared cosine between a row of z and a subspace, in [0, 1]; 0 if orthogonal.
 
-    ``mean_i |B' z_i|² / |z_i|²``. A basis of fewer dimensions than z lies in its first coordinates.
+    ``mean_i |B' z_i|² / |z_i|²``. A basis of fewer dimensions than z lies in its first coordinates;
+    ``basis`` has orthonormal columns, and at most as many rows as z has columns.
+
+    Reference: Deng, Zhong and Dou, IPMI 2023 (column-space orthogonality).
 
     >>> basis = torch.tensor([[1.0], [0.0]])
     >>> z = torch.tensor([[0.0, 2.0, 1.0], [3.0, 4.0, 0.0]])
@@ -75,10 +87,10 @@ class Orthogonal(Penalised):
     sensitive branch is trained beside, on detached features, and stands still in this loss.
 
     The subspace is accumulated over batches, as in the paper, which re-selects the largest
-    singular directions of old basis and new batch. We keep a running mean of S'S/n with
-    ``decay`` and take its leading eigenvectors: the branch goes on learning, and what it no longer
-    uses must be forgotten. Both embeddings are the outputs of separate heads, whose axes mean
-    nothing to each other, here as in the paper; a sensitive embedding that is smaller than the
+    singular directions of old basis and new batch. Here a running mean of S'S/n is kept with
+    ``decay``, and its leading eigenvectors are taken: the branch goes on learning, and what it no
+    longer uses must be forgotten. Both embeddings are the outputs of separate heads, whose axes
+    mean nothing to each other, here as in the paper; a sensitive embedding that is smaller than the
     disease embedding lies in its first coordinates.
 
     There must be room beside the subspace: the disease embedding needs more than ``rank``
@@ -86,7 +98,20 @@ class Orthogonal(Penalised):
     embedding has the same share of its squares in every subspace of one size. The default
     embedding is both too small and whitened; ``disease_dim=128, disease_norm="batch"`` fits.
 
+    Raises:
+        InputError: where the embeddings leave no such room, or the disease embedding is whitened.
+
     Reference: Deng, Zhong and Dou, IPMI 2023 ("FCRO").
+
+    >>> from fairthesis.methods import Orthogonal, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Orthogonal(FairEncoder("small", channels=1), Orthogonal.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> 0 <= values["penalty"] <= 2, values["weight"]  # two terms, each from 0 to 1
+    (True, 1.0)
     """
 
     Options = OrthogonalOptions

@@ -16,10 +16,19 @@ from fairthesis.methods._opposed import Opposed, OpposedOptions
 
 @dataclass(frozen=True)
 class ProjectionOptions(OpposedOptions):
-    """``alpha`` is the paper's α; ``weight`` scales projection and α term, 1 being the paper.
+    """``OpposedOptions``, and the paper's α.
 
-    The linear adversary learns faster than others do by default: where it falls behind, the α term
-    drives the disease loss up without end.
+    Args:
+        weight: scales projection and α term, 1 being the paper.
+        adversary_rate: the linear adversary's; higher by default than that of others, since where
+            it falls behind, the α term drives the disease loss up without end.
+        alpha: α, how strongly the encoder goes against the adversary, 0 or more.
+
+    >>> ProjectionOptions().alpha, ProjectionOptions().adversary_rate
+    (1.0, 0.01)
+    >>> ProjectionOptions(alpha=-1.0)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected alpha to be 0 or larger, but got -1.0
     """
 
     adversary_rate: float = 1e-2
@@ -37,6 +46,14 @@ def projected(
 
     proj_{g_a} g_y = (g_y·g_a / g_a·g_a) g_a over the whole parameter vector. Projecting each tensor
     by itself, as is often done, removes more than the adversary's direction.
+
+    Args:
+        g_y: gradients of the disease loss, one tensor for each parameter.
+        g_a: those of the adversary's loss, for the same parameters; where all are 0, g_y is kept.
+        alpha: α.
+        weight: λ, which scales both terms.
+
+    Reference: Zhang, Lemoine and Mitchell, AIES 2018, equation 1.
 
     >>> g_y, g_a = [torch.tensor([1.0, 1.0]), torch.tensor([1.0])], [torch.ones(2), -torch.ones(1)]
     >>> [g.tolist() for g in projected(g_y, g_a, alpha=0.0)]
@@ -77,6 +94,18 @@ class Projection(Opposed):
     method aims at predictions.
 
     Reference: Zhang, Lemoine and Mitchell, AIES 2018, section 3.
+
+    >>> from fairthesis.methods import Projection, Batch, Setting, subgroup_probabilities
+    >>> from fairthesis.models import FairEncoder
+    >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Projection(FairEncoder("small", channels=1), Projection.Options(), setting)
+    >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
+    >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
+    >>> sorted(values)[-3:]
+    ['disease_loss', 'sensitive_loss', 'weight']
+    >>> method.adversary.linear.in_features  # σ(logit), and it for either class: not z
+    3
     """
 
     Options = ProjectionOptions

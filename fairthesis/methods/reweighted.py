@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._cells import cell_codes, cell_counts, number_of_cells
+from fairthesis.methods._subgroups import number_of_subgroups, subgroup_codes, subgroup_counts
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
 
@@ -19,7 +19,21 @@ MAX_WEIGHT = 10.0
 
 @dataclass(frozen=True)
 class ReweightedOptions(MethodOptions):
-    """``power`` 1 makes every cell count the same, 0 is ERM, between them a compromise."""
+    """How evenly the subgroups of target and group count in the loss.
+
+    Args:
+        power: from 0 to 1. 1 makes every subgroup count the same, 0 is ERM, between them a
+            compromise.
+
+    Raises:
+        InputError: for a power out of range.
+
+    >>> ReweightedOptions()
+    ReweightedOptions(power=1.0)
+    >>> ReweightedOptions(power=-0.5)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected power to be from 0 to 1, but got -0.5
+    """
 
     power: float = 1.0
 
@@ -27,10 +41,10 @@ class ReweightedOptions(MethodOptions):
         check_range(self, "power", most=1.0)
 
 
-def cell_weights(counts: Int[Tensor, " c"], power: float = 1.0) -> Float[Tensor, " c"]:
-    """(n / (K n_cell))^power for the K cells that have an image, at most 10; 0 for the others.
+def subgroup_weights(counts: Int[Tensor, " c"], power: float = 1.0) -> Float[Tensor, " c"]:
+    """(n / (K n_subgroup))^power for the K subgroups with an image, at most 10; else 0.
 
-    >>> cell_weights(torch.tensor([30, 10, 0]))
+    >>> subgroup_weights(torch.tensor([30, 10, 0]))
     tensor([0.6667, 2.0000, 0.0000])
     """
     there = counts > 0
@@ -40,16 +54,27 @@ def cell_weights(counts: Int[Tensor, " c"], power: float = 1.0) -> Float[Tensor,
 
 
 class Reweighted(ERM):
-    """ERM with the loss of each image weighted by 1 / P(cell).
+    """ERM with the loss of each image weighted by 1 / P(subgroup).
 
-    A cell is the first target's class with the groups of all attributes (``cell_codes``). The
-    weight is n / (K n_cell), at most 10, so that one image of an empty corner does not rule a
-    batch; an image without a cell (label or group unknown) has weight 1. With several targets an
-    image's weight holds for all of them.
+    ``L = sum_i w_i BCE_i / sum_i w_i`` with ``w_i = (n / (K n_subgroup))^power``, at most 10, K
+    being the number of subgroups that have an image. A subgroup is the first target's class with
+    the groups of all attributes (``subgroup_codes``). The bound of 10 keeps one image of an empty
+    corner from ruling a batch; an image without a subgroup (label or group unknown) has weight 1.
+    With several targets an image's weight holds for all of them.
 
     Reference: Kamiran and Calders, Knowledge and Information Systems 2012 (reweighing). Their
     weight n_y n_a / (n n_ya) makes target and groups independent and keeps how common each is; this
-    one makes all cells count alike.
+    one makes all subgroups count alike.
+
+    >>> from fairthesis.methods import subgroup_probabilities
+    >>> y, a = (torch.arange(40)[:, None] < 10).float(), torch.zeros(40, 1, dtype=torch.long)
+    >>> setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    >>> method = Reweighted(FairEncoder("small", channels=1), ReweightedOptions(), setting)
+    >>> batch = Batch(torch.rand(16, 1, 16, 16), y[:16], a[:16])
+    >>> sorted(method.update(batch))
+    ['disease_loss', 'sensitive_loss']
+    >>> method.row_weights(batch)[[0, 15]]  # a case, of which there are fewer, and another
+    tensor([2.0000, 0.6667])
     """
 
     Options = ReweightedOptions
@@ -59,15 +84,15 @@ class Reweighted(ERM):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
-        self.groups = [cell.shape[-1] for cell in setting.cells]
-        codes = cell_codes(*setting.training_part(), self.groups)
-        self.weights = cell_weights(
-            cell_counts(codes, number_of_cells(self.groups)), self.options.power
+        self.groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
+        codes = subgroup_codes(*setting.training_part(), self.groups)
+        self.weights = subgroup_weights(
+            subgroup_counts(codes, number_of_subgroups(self.groups)), self.options.power
         )
 
     def row_weights(self, batch: Batch) -> Float[Tensor, " n"]:
         """The weight of each image."""
-        codes = cell_codes(batch.targets, batch.attributes, self.groups)
+        codes = subgroup_codes(batch.targets, batch.attributes, self.groups)
         weights = self.weights.to(codes.device)
         return torch.where(codes >= 0, weights[codes.clamp_min(0)], 1.0)
 

@@ -28,8 +28,15 @@ Array = NDArray[np.float64]
 def ratio(part: ArrayLike, whole: ArrayLike) -> Array:
     """``part / whole``, NaN where ``whole`` is 0: a rate over no cases is not known.
 
-    >>> ratio([1.0, 0.0], [2.0, 0.0])
-    array([0.5, nan])
+    Args:
+        part: Numerators, any shape.
+        whole: Denominators, any shape that broadcasts with it.
+
+    Returns:
+        Quotients, of the broadcast shape.
+
+    >>> ratio([1.0, 0.0], [2.0, 0.0]).tolist()
+    [0.5, nan]
     """
     a, b = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
     return np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)
@@ -38,34 +45,65 @@ def ratio(part: ArrayLike, whole: ArrayLike) -> Array:
 def counts(
     y_true: ArrayLike, y_pred: ArrayLike, weight: ArrayLike | None = None
 ) -> tuple[Array, Array, Array, Array]:
-    """True positives, false positives, true negatives, false negatives (weighted).
+    """True positives, false positives, true negatives and false negatives, weighted.
 
-    ``y_true`` and ``y_pred`` have shape (n,), ``weight`` (..., n); each count has shape (...,).
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_pred: Decisions of 0 and 1, shape (n,).
+        weight: Weights of 0 or more, shape (..., n); 1 for each case if None.
 
-    >>> [int(c) for c in counts([1, 0, 0, 1], [1, 1, 0, 0])]
-    [1, 1, 1, 1]
+    Returns:
+        Four arrays of shape (...,), in the order that the rates take them.
+
+    Raises:
+        InputError: Labels, decisions or weights cannot be used, or differ in length.
+
+    >>> found = counts([1, 0, 0, 1], [1, 1, 0, 0])
+    >>> [int(c) for c in found], float(tpr(*found))
+    ([1, 1, 1, 1], 0.5)
     """
     y, p = inputs.check_binary(y_true), inputs.check_binary(y_pred, "y_pred")
     inputs.check_same_length(y, p, "y_pred")
     w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
-    cells = np.stack([y & p, ~y & p, ~y & ~p, y & ~p], axis=-1).astype(np.float64)
-    totals = w @ cells
+    kinds = np.stack([y & p, ~y & p, ~y & ~p, y & ~p], axis=-1).astype(np.float64)
+    totals = w @ kinds
     return totals[..., 0], totals[..., 1], totals[..., 2], totals[..., 3]
 
 
 def accuracy(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """(TP + TN) / all, in [0, 1]."""
+    """Share of cases that are called rightly, (TP + TN) / all, in [0, 1].
+
+    Args:
+        tp: True positives, as from ``counts``; the four counts may have any shapes that broadcast.
+        fp: False positives.
+        tn: True negatives.
+        fn: False negatives.
+
+    Returns:
+        Of the broadcast shape; NaN where there is no case.
+
+    >>> float(accuracy(2, 1, 5, 2))
+    0.7
+    """
     tp, fp, tn, fn = map(np.asarray, (tp, fp, tn, fn))
     return ratio(tp + tn, tp + fp + tn + fn)
 
 
 def balanced_accuracy(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """(TPR + TNR) / 2, in [0, 1]; NaN where a class is absent."""
+    """(TPR + TNR) / 2, in [0, 1]; 0.5 is chance, whatever the prevalence.
+
+    Takes counts as ``accuracy`` does; NaN where a class is absent.
+
+    >>> float(balanced_accuracy(0, 0, 90, 10)), float(accuracy(0, 0, 90, 10))
+    (0.5, 0.9)
+    """
     return (tpr(tp, fp, tn, fn) + tnr(tp, fp, tn, fn)) / 2
 
 
 def tpr(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """True positive rate (sensitivity, recall), TP / (TP + FN).
+    """True positive rate (sensitivity, recall), TP / (TP + FN), in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where no case is positive.
 
     >>> float(tpr(3, 0, 0, 1))
     0.75
@@ -74,53 +112,116 @@ def tpr(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
 
 
 def fpr(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """False positive rate, FP / (FP + TN)."""
+    """False positive rate, FP / (FP + TN), in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where no case is negative.
+
+    >>> fpr([0, 0], [1, 0], [3, 0], [0, 5]).tolist()
+    [0.25, nan]
+    """
     return ratio(fp, np.asarray(fp) + np.asarray(tn))
 
 
 def tnr(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """True negative rate (specificity), TN / (FP + TN)."""
+    """True negative rate (specificity), TN / (FP + TN), in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where no case is negative.
+
+    >>> float(tnr(0, 1, 3, 0))
+    0.75
+    """
     return ratio(tn, np.asarray(fp) + np.asarray(tn))
 
 
 def fnr(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """False negative rate (miss rate), FN / (TP + FN)."""
+    """False negative rate (miss rate), FN / (TP + FN), in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where no case is positive.
+
+    >>> float(fnr(3, 0, 0, 1))
+    0.25
+    """
     return ratio(fn, np.asarray(tp) + np.asarray(fn))
 
 
 def ppv(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """Positive predictive value (precision), TP / (TP + FP)."""
+    """Positive predictive value (precision), TP / (TP + FP), in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where no case is called positive. It depends on the
+    prevalence: equal TPR and FPR give groups of unequal prevalence unequal values.
+
+    >>> ppv([80, 8], [10, 10], [90, 90], [20, 2]).round(2).tolist()
+    [0.89, 0.44]
+    """
     return ratio(tp, np.asarray(tp) + np.asarray(fp))
 
 
 def npv(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """Negative predictive value, TN / (TN + FN)."""
+    """Negative predictive value, TN / (TN + FN), in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where no case is called negative.
+
+    >>> float(npv(0, 0, 9, 1))
+    0.9
+    """
     return ratio(tn, np.asarray(tn) + np.asarray(fn))
 
 
 def prevalence(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """Share of cases that are positive, (TP + FN) / all."""
+    """Share of cases that are positive, (TP + FN) / all, in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where there is no case.
+
+    >>> float(prevalence(3, 2, 4, 1))
+    0.4
+    """
     tp, fp, tn, fn = map(np.asarray, (tp, fp, tn, fn))
     return ratio(tp + fn, tp + fp + tn + fn)
 
 
 def selection_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """Share of cases that are called positive, (TP + FP) / all."""
+    """Share of cases that are called positive, (TP + FP) / all, in [0, 1].
+
+    Takes counts as ``accuracy`` does; NaN where there is no case.
+
+    >>> float(selection_rate(3, 2, 4, 1))
+    0.5
+    """
     tp, fp, tn, fn = map(np.asarray, (tp, fp, tn, fn))
     return ratio(tp + fp, tp + fp + tn + fn)
 
 
 @dataclass(frozen=True)
 class Ties:
-    """Where each positive stands, positives and negatives in descending order of score."""
+    """How many cases are ranked before each positive, in descending order of score.
 
-    above: NDArray[np.intp]  # negatives scored above it
-    at: NDArray[np.intp]  # negatives scored at least as high
-    last: NDArray[np.intp]  # positives scored at least as high
+    It depends on the scores alone, so one serves all resamples; see ``rank_sums``.
+
+    Attributes:
+        above: Negatives scored above each positive, shape (positives,).
+        at: Negatives scored at least as high.
+        last: Positives scored at least as high, itself among them.
+
+    >>> ties = find_ties([0.8, 0.4], [0.4, 0.1])
+    >>> ties.above.tolist(), ties.at.tolist(), ties.last.tolist()
+    ([0, 0], [0, 1], [1, 2])
+    """
+
+    above: NDArray[np.intp]
+    at: NDArray[np.intp]
+    last: NDArray[np.intp]
 
 
 def find_ties(positives: ArrayLike, negatives: ArrayLike) -> Ties:
-    """The standing of each positive, from descending scores of positives and of negatives."""
+    """The ``Ties`` of positives and negatives.
+
+    Args:
+        positives: Scores of the positives in descending order, shape (p,).
+        negatives: Scores of the negatives in descending order, shape (n,).
+
+    >>> find_ties([0.9, 0.9, 0.3], [0.5]).last.tolist()
+    [2, 2, 3]
+    """
     p, n = -np.asarray(positives), -np.asarray(negatives)
     return Ties(
         np.searchsorted(n, p, "left"),
@@ -130,7 +231,17 @@ def find_ties(positives: ArrayLike, negatives: ArrayLike) -> Ties:
 
 
 def cumulate(weight: NDArray[Any]) -> NDArray[Any]:
-    """Cumulative sums along the last axis with a leading 0, shape (..., n + 1)."""
+    """Cumulative sums along the last axis with a leading 0.
+
+    Args:
+        weight: Shape (..., n).
+
+    Returns:
+        Shape (..., n + 1), of the same type; entry k is the sum of the first k.
+
+    >>> cumulate(np.array([1.0, 2.0, 3.0])).tolist()
+    [0.0, 1.0, 3.0, 6.0]
+    """
     total = np.zeros((*weight.shape[:-1], weight.shape[-1] + 1), weight.dtype)
     np.cumsum(weight, axis=-1, out=total[..., 1:])
     return total
@@ -142,10 +253,25 @@ def rank_sums(
     """AUROC and average precision from cumulated weights in descending order of score.
 
     With N_above(i) and N_tied(i) the weights of the negatives scored above and equal to positive
-    i, and P_at(i), N_at(i) the weights of all positives and negatives scored at least as high:
+    i, and P_at(i), N_at(i) the weights of all positives and negatives scored at least as high::
 
         AUROC = 1 - sum_i w_i (N_above(i) + N_tied(i) / 2) / (P N)
         AP    = sum_i w_i P_at(i) / (P_at(i) + N_at(i)) / P
+
+    Args:
+        w_pos: Weights of the positives in descending order of score, shape (..., p).
+        cum_pos: ``cumulate`` of them, shape (..., p + 1).
+        cum_neg: ``cumulate`` of the weights of the negatives, shape (..., n + 1).
+        ties: From ``find_ties`` of the same scores.
+
+    Returns:
+        AUROC and average precision, each of shape (...,); NaN as in ``ranking``.
+
+    >>> ties = find_ties([0.8, 0.4], [0.5, 0.1])
+    >>> w_pos, w_neg = np.array([[1, 1], [2, 0]]), np.ones((2, 2))  # a sample and a resample
+    >>> auc, ap = rank_sums(w_pos, cumulate(w_pos), cumulate(w_neg), ties)
+    >>> auc.tolist(), ap.round(3).tolist()
+    ([0.75, 1.0], [0.833, 1.0])
     """
     P, N = cum_pos[..., -1].astype(np.float64), cum_neg[..., -1].astype(np.float64)
     neg_at = np.take(cum_neg, ties.at, axis=-1, mode="clip")
@@ -163,11 +289,27 @@ def rank_sums(
 def ranking(
     y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
 ) -> tuple[Array, Array]:
-    """AUROC and average precision together: both rest on the cumulative sums of ``rank_sums``.
+    """AUROC and average precision together, from one sorting.
 
-    AUROC is the Mann-Whitney statistic with ties at one half (Hanley and McNeil 1982); AP is the
-    step-wise area under precision and recall, without interpolation (as scikit-learn's).
-    NaN where there is no positive or, for AUROC, no negative.
+    AUROC is the Mann-Whitney statistic with ties at one half (Hanley and McNeil 1982, Radiology
+    143); average precision is the step-wise area under precision and recall, without interpolation
+    (as scikit-learn's). See ``rank_sums`` for the formulas.
+
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Scores of any range, shape (n,).
+        weight: Weights of 0 or more, shape (..., n); 1 for each case if None.
+
+    Returns:
+        Two arrays of shape (...,) in [0, 1]; NaN where there is no positive or, for AUROC, no
+        negative.
+
+    Raises:
+        InputError: Labels, scores or weights cannot be used, or differ in length.
+
+    >>> auc, ap = ranking([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> float(auc), round(float(ap), 4)
+    (0.75, 0.8333)
     """
     y, s = inputs.check_cases(y_true, y_score)
     w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
@@ -179,10 +321,15 @@ def ranking(
 
 
 def auroc(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None) -> Array:
-    """Area under the ROC curve as a weighted rank sum, ties counted one half; see ``ranking``.
+    """Area under the ROC curve, ties counted one half, in [0, 1].
+
+    The chance that a positive case is scored above a negative one (Hanley and McNeil 1982).
+    Arguments, NaN and errors as for ``ranking``.
 
     >>> float(auroc([0, 0, 1, 1], [0.1, 0.4, 0.4, 0.8]))
     0.875
+    >>> auroc([0, 0, 1], [0.1, 0.6, 0.4], [[1, 1, 1], [2, 0, 1]]).tolist()  # two weightings
+    [0.5, 1.0]
     """
     return ranking(y_true, y_score, weight)[0]
 
@@ -190,7 +337,9 @@ def auroc(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
 def average_precision(
     y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
 ) -> Array:
-    """Average precision, sum of (recall step) x precision, in [0, 1]; see ``ranking``.
+    """Average precision, the sum of (recall step) x precision, in [0, 1].
+
+    By chance it is about the prevalence. Arguments, NaN and errors as for ``ranking``.
 
     >>> round(float(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])), 4)
     0.8333
@@ -199,7 +348,20 @@ def average_precision(
 
 
 def brier(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None) -> Array:
-    """Brier score (1950), the mean of (score - label)^2, in [0, 1]; smaller is better.
+    """Brier score, the mean of (score - label)^2, in [0, 1]; smaller is better.
+
+    Brier 1950, Monthly Weather Review 78.
+
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Probabilities, shape (n,).
+        weight: Weights of 0 or more, shape (..., n); 1 for each case if None.
+
+    Returns:
+        Shape (...,); NaN where there is no case.
+
+    Raises:
+        InputError: Labels, scores or weights cannot be used, or differ in length.
 
     >>> float(brier([0, 1], [0.5, 1.0]))
     0.125
@@ -209,18 +371,25 @@ def brier(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
 
 
 def log_loss(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None) -> Array:
-    """Mean negative log likelihood, -mean of log P(label), in nats; scores clipped to [eps, 1-eps].
+    """Mean negative log likelihood, -mean of log P(label), in nats; smaller is better.
 
-    eps is the machine precision of float64, as in scikit-learn.
+    Probabilities are clipped to [eps, 1 - eps] with eps = 2.2e-16, so that a certain and wrong
+    score costs 36. Arguments, NaN and errors as for ``brier``.
 
-    >>> round(float(log_loss([1, 0], [0.5, 0.5])), 4)
+    >>> round(float(log_loss([0, 1], [0.5, 0.5])), 4)
     0.6931
     """
     return _mean(log_losses(y_true, y_score), weight)
 
 
 def log_losses(y_true: ArrayLike, y_score: ArrayLike) -> Array:
-    """The log loss of each case, shape (n,)."""
+    """The log loss of each case, -log P(label), in nats, shape (n,).
+
+    Clipping and errors as for ``log_loss``, of which these are the terms.
+
+    >>> log_losses([0, 1, 1], [0.5, 0.9, 0.0]).round(2).tolist()
+    [0.69, 0.11, 36.04]
+    """
     eps = np.finfo(np.float64).eps
     y, s = inputs.check_cases(y_true, y_score, probability=True)
     p = np.clip(s, eps, 1 - eps)
@@ -237,6 +406,7 @@ def _mean(values: Array, weight: ArrayLike | None) -> Array:
 Rate = Callable[[ArrayLike, ArrayLike, ArrayLike, ArrayLike], Array]
 Score = Callable[..., Array]
 
+#: Name to function of (TP, FP, TN, FN): the metrics that need a threshold. All lie in [0, 1].
 RATES: dict[str, Rate] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
@@ -249,6 +419,7 @@ RATES: dict[str, Rate] = {
     "prevalence": prevalence,
     "selection_rate": selection_rate,
 }
+#: Name to function of (labels, scores, weight): the metrics that need no threshold.
 SCORES: dict[str, Score] = {
     "auroc": auroc,
     "average_precision": average_precision,
@@ -259,7 +430,7 @@ SCORES: dict[str, Score] = {
     "calibration_intercept": calibration_intercept,
     "calibration_slope": calibration_slope,
 }
-# In the order in which tables and reports show them.
+#: ``RATES`` and ``SCORES`` together, in the order in which tables and reports show them.
 METRICS: dict[str, Rate | Score] = {
     **{name: SCORES[name] for name in ("auroc", "average_precision")},
     **RATES,
@@ -274,13 +445,26 @@ def evaluate(
     threshold: float = 0.5,
     weight: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """All of ``METRICS`` for one set of cases; a case is called positive at score >= threshold.
+    """All of ``METRICS`` for one set of cases.
 
-    >>> round(evaluate([0, 1, 0, 1], [0.2, 0.9, 0.6, 0.7])["accuracy"], 2)
-    0.75
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Probabilities, shape (n,).
+        threshold: A case is called positive at a score of at least this.
+        weight: Weights of 0 or more, shape (n,); 1 for each case if None.
+
+    Returns:
+        Name of the metric to value, in the order of ``METRICS``; NaN where one is not known.
+
+    Raises:
+        InputError: Labels, scores or weights cannot be used, or differ in length.
+
+    >>> found = evaluate([0, 1, 0, 1], [0.2, 0.9, 0.6, 0.7])
+    >>> found["accuracy"], found["auroc"], found["fpr"]
+    (0.75, 1.0, 0.5)
     """
     y, s = inputs.check_cases(y_true, y_score, probability=True)
-    cells = counts(y, s >= threshold, weight)
-    rates = {name: float(f(*cells)) for name, f in RATES.items()}
+    found = counts(y, s >= threshold, weight)
+    rates = {name: float(f(*found)) for name, f in RATES.items()}
     scores = {name: float(f(y, s, weight)) for name, f in SCORES.items()}
     return {name: (rates | scores)[name] for name in METRICS}

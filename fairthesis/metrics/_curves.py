@@ -9,14 +9,27 @@ from numpy.typing import ArrayLike
 from fairthesis import inputs
 from fairthesis.metrics._calibration import bin_sums
 
+#: The thresholds of ``threshold_counts``: 0, 0.01, ..., 1, shape (101,).
 THRESHOLDS = np.round(np.linspace(0, 1, 101), 2)
 
 
 def roc_curve(y_true: ArrayLike, y_score: ArrayLike, points: int = 200) -> pd.DataFrame:
-    """Columns ``threshold, fpr, tpr``: the ROC curve, thinned to about ``points`` rows.
+    """The ROC curve as a table, thinned to about ``points`` rows.
 
-    >>> roc_curve([0, 1], [0.2, 0.7])["tpr"].tolist()
-    [0.0, 1.0, 1.0]
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Scores of any range, shape (n,).
+        points: Distinct scores that are kept at most, equally spaced in their order.
+
+    Returns:
+        Columns ``threshold, fpr, tpr`` from "nothing is called positive" (threshold infinity)
+        downwards; a rate of an absent class is NaN.
+
+    Raises:
+        InputError: Labels or scores cannot be used, or differ in length.
+
+    >>> roc_curve([0, 1], [0.2, 0.7]).to_dict("list")
+    {'threshold': [inf, 0.7, 0.2], 'fpr': [0.0, 0.0, 1.0], 'tpr': [0.0, 1.0, 1.0]}
     """
     y, s = inputs.check_cases(y_true, y_score)
     cut = np.unique(s)[::-1]
@@ -31,12 +44,24 @@ def roc_curve(y_true: ArrayLike, y_score: ArrayLike, points: int = 200) -> pd.Da
 
 
 def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, n_bins: int = 10) -> pd.DataFrame:
-    """Columns ``score, rate, low, high, n`` for equal-width bins of the score that hold cases.
+    """Share of positives by score, in equal-width bins that hold cases.
 
-    ``rate`` is the share of positives; ``low`` and ``high`` its 95 % Wilson interval (1927).
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Probabilities, shape (n,).
+        n_bins: Number of equal-width bins.
 
-    >>> reliability_curve([0, 1], [0.6, 0.6])["rate"].tolist()
-    [0.5]
+    Returns:
+        Columns ``score`` (mean in the bin), ``rate`` (share of positives), ``low`` and ``high``
+        (its 95 % interval: Wilson 1927, JASA 22) and ``n`` (cases); no row for an empty bin.
+
+    Raises:
+        InputError: Labels or scores cannot be used, or differ in length.
+
+    >>> reliability_curve([0, 1, 1], [0.6, 0.6, 0.9]).round(2).to_dict("list")["rate"]
+    [0.5, 1.0]
+    >>> reliability_curve([0, 1], [0.6, 0.6])[["low", "high"]].round(2).values.tolist()
+    [[0.09, 0.91]]
     """
     n, scores, labels = bin_sums(y_true, y_score, n_bins=n_bins)
     some = n > 0
@@ -49,10 +74,20 @@ def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, n_bins: int = 10) -
 
 
 def threshold_counts(y_true: ArrayLike, y_score: ArrayLike) -> pd.DataFrame:
-    """Columns ``threshold, tp, fp``: positives and negatives scored at least 0, 0.01, ..., 1.
+    """True and false positives at each of ``THRESHOLDS``.
 
-    >>> threshold_counts([0, 1], [0.2, 0.7]).iloc[50].tolist()
-    [0.5, 1.0, 0.0]
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Scores, shape (n,).
+
+    Returns:
+        Columns ``threshold, tp, fp``: positives and negatives scored at least 0, 0.01, ..., 1.
+
+    Raises:
+        InputError: Labels or scores cannot be used, or differ in length.
+
+    >>> threshold_counts([0, 1], [0.2, 0.7]).iloc[[20, 50]].to_dict("list")
+    {'threshold': [0.2, 0.5], 'tp': [1.0, 1.0], 'fp': [1.0, 0.0]}
     """
     y, s = inputs.check_cases(y_true, y_score)
     table = {"threshold": THRESHOLDS.astype(np.float64)}

@@ -17,10 +17,16 @@ Groups = Mapping[str, Array]
 
 
 def spread(values: Array) -> Array:
-    """Largest minus smallest over the last axis, NaN passed over; NaN with fewer than two.
+    """Largest minus smallest over the last axis.
 
-    >>> float(spread(np.array([0.9, 0.7, np.nan])).round(3))
-    0.2
+    Args:
+        values: One metric of the groups, shape (..., groups).
+
+    Returns:
+        Shape (...,). NaN is passed over; NaN where fewer than two groups are left.
+
+    >>> spread(np.array([[0.9, 0.7, np.nan], [0.9, np.nan, np.nan]])).round(3).tolist()
+    [0.2, nan]
     """
     values = np.asarray(values, np.float64)
     known = ~np.isnan(values)
@@ -31,7 +37,17 @@ def spread(values: Array) -> Array:
 
 
 def lowest(values: Array) -> Array:
-    """Smallest over the last axis, NaN passed over; NaN with fewer than two."""
+    """Smallest value over the last axis: that of the group that is worst off.
+
+    Args:
+        values: One metric of the groups, shape (..., groups).
+
+    Returns:
+        Shape (...,). NaN is passed over; NaN where fewer than two groups are left.
+
+    >>> lowest(np.array([[0.9, 0.7, np.nan], [0.9, np.nan, np.nan]])).tolist()
+    [0.7, nan]
+    """
     values = np.asarray(values, np.float64)
     known = ~np.isnan(values)
     low = np.where(known, values, np.inf).min(-1, initial=np.inf)
@@ -39,17 +55,33 @@ def lowest(values: Array) -> Array:
 
 
 def equalized_odds_difference(groups: Groups) -> Array:
-    """max(TPR range, FPR range) over groups, as fairlearn's ``agg="worst_case"`` (Hardt 2016).
+    """max(TPR range, FPR range) over groups, in [0, 1].
+
+    As fairlearn's ``agg="worst_case"``; equalized odds are those of Hardt, Price and Srebro 2016
+    (NeurIPS).
+
+    Args:
+        groups: ``tpr`` and ``fpr`` of the groups, each of shape (..., groups).
+
+    Returns:
+        Shape (...,); NaN where either rate is known of fewer than two groups.
 
     >>> rates = {"tpr": np.array([0.9, 0.8]), "fpr": np.array([0.1, 0.3])}
-    >>> float(equalized_odds_difference(rates).round(3))
+    >>> round(float(equalized_odds_difference(rates)), 3)
     0.2
     """
     return np.maximum(spread(groups["tpr"]), spread(groups["fpr"]))
 
 
 def equalized_odds_difference_mean(groups: Groups) -> Array:
-    """(TPR range + FPR range) / 2 over groups, as fairlearn's ``agg="mean"``."""
+    """(TPR range + FPR range) / 2 over groups, in [0, 1]; as fairlearn's ``agg="mean"``.
+
+    Arguments and NaN as for ``equalized_odds_difference``.
+
+    >>> rates = {"tpr": np.array([0.9, 0.8]), "fpr": np.array([0.1, 0.3])}
+    >>> round(float(equalized_odds_difference_mean(rates)), 3)
+    0.15
+    """
     return (spread(groups["tpr"]) + spread(groups["fpr"])) / 2
 
 
@@ -57,8 +89,9 @@ def _spread_of(metric: str) -> Callable[[Groups], Array]:
     return lambda groups: spread(groups[metric])
 
 
-# The gap in calibration compares the debiased error: the plug-in ECE of a small group is larger
-# for its size alone.
+#: Name to function of the groups' metrics (name to array of shape (..., groups)). The gap in
+#: calibration compares the debiased error: the plug-in ECE of a small group is larger for its size
+#: alone.
 DISPARITIES: dict[str, Callable[[Groups], Array]] = {
     "auroc_gap": _spread_of("auroc"),
     "worst_group_auroc": lambda groups: lowest(groups["auroc"]),
@@ -71,12 +104,24 @@ DISPARITIES: dict[str, Callable[[Groups], Array]] = {
     "ece_gap": _spread_of("ece_debiased"),
     "brier_gap": _spread_of("brier"),
 }
-# The metrics that the disparities are made of.
+#: The metrics that ``DISPARITIES`` are computed from.
 NEEDED = ("auroc", "tpr", "fpr", "selection_rate", "accuracy", "ece_debiased", "brier")
-# Where a smaller value is the worse one: the chance level is read at the other end.
+#: Disparities of which a smaller value is the worse one: their chance level is at the other end.
 SMALLER_IS_WORSE = ("worst_group_auroc",)
 
 
 def disparities(groups: Groups) -> dict[str, Array]:
-    """All of ``DISPARITIES`` from ``NEEDED`` metrics of shape (..., n_groups)."""
+    """All of ``DISPARITIES`` from the metrics of the groups.
+
+    Args:
+        groups: The metrics of ``NEEDED``, each of shape (..., groups).
+
+    Returns:
+        Name of the disparity to values of shape (...,).
+
+    >>> groups = {name: np.array([0.5, 0.5]) for name in NEEDED} | {"auroc": np.array([0.9, 0.75])}
+    >>> found = disparities(groups)
+    >>> [round(float(found[name]), 2) for name in ("auroc_gap", "worst_group_auroc")]
+    [0.15, 0.75]
+    """
     return {name: function(groups) for name, function in DISPARITIES.items()}

@@ -9,14 +9,16 @@ from fairthesis import inputs
 from fairthesis.errors import InputError
 from fairthesis.metrics._classification import Array, auroc, fnr, fpr, ratio
 
-RATE = 0.2  # the fixed false positive rate of an audit; its mirror is a true positive rate of 0.8
+#: The fixed false positive rate of an audit; its mirror is a true positive rate of 0.8.
+RATE = 0.2
 
 
 def underdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """Share of the diseased who are called healthy, FN / (TP + FN).
+    """Share of the diseased who are called healthy, FN / (TP + FN), in [0, 1].
 
-    Seyyed-Kalantari et al. (2021) state it as the false positive rate of "no finding", which is
-    this rate with the disease as the positive class.
+    Seyyed-Kalantari et al. 2021 (Nature Medicine 27) state it as the false positive rate of "no
+    finding", which is this rate with the disease as the positive class. Takes counts, as from
+    ``counts``; NaN where no case is positive.
 
     >>> float(underdiagnosis_rate(3, 0, 0, 1))
     0.25
@@ -25,7 +27,9 @@ def underdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLi
 
 
 def overdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLike) -> Array:
-    """Share of the healthy who are called diseased, FP / (FP + TN).
+    """Share of the healthy who are called diseased, FP / (FP + TN), in [0, 1].
+
+    Takes counts, as from ``counts``; NaN where no case is negative.
 
     >>> float(overdiagnosis_rate(0, 1, 3, 0))
     0.25
@@ -44,7 +48,16 @@ def _rates(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Array, Array]:
 def tpr_at_fpr(y_true: ArrayLike, y_score: ArrayLike, limit: float) -> float:
     """Highest true positive rate among thresholds with FPR <= ``limit``; nothing is interpolated.
 
-    NaN where a class is absent.
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Scores of any range, shape (n,).
+        limit: The false positive rate that is allowed, in [0, 1].
+
+    Returns:
+        A rate in [0, 1], 0 where every threshold allows more; NaN where a class is absent.
+
+    Raises:
+        InputError: ``limit`` is no rate, or labels or scores cannot be used.
 
     >>> tpr_at_fpr([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.8], 0.0)
     0.5
@@ -57,9 +70,18 @@ def tpr_at_fpr(y_true: ArrayLike, y_score: ArrayLike, limit: float) -> float:
 
 
 def fpr_at_tpr(y_true: ArrayLike, y_score: ArrayLike, floor: float) -> float:
-    """Lowest false positive rate among thresholds with TPR >= ``floor``.
+    """Lowest false positive rate among thresholds with TPR >= ``floor``; nothing is interpolated.
 
-    NaN where a class is absent.
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Scores of any range, shape (n,).
+        floor: The true positive rate that is asked for, in [0, 1].
+
+    Returns:
+        A rate in [0, 1]; NaN where a class is absent.
+
+    Raises:
+        InputError: ``floor`` is no rate, or labels or scores cannot be used.
 
     >>> fpr_at_tpr([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.8], 1.0)
     0.5
@@ -77,11 +99,22 @@ def _check_rate(name: str, value: float) -> None:
 
 
 def net_benefit(y_true: ArrayLike, y_score: ArrayLike, thresholds: ArrayLike) -> Array:
-    """TP/n - FP/n · t/(1-t) at each threshold t in [0, 1) (Vickers and Elkin 2006).
+    """Net benefit, TP/n - FP/n · t/(1-t) at each threshold t, in units of true positives per case.
 
-    In units of true positives per case. Compare with calling everyone positive,
+    Vickers and Elkin 2006, Medical Decision Making 26. Compare with calling everyone positive,
     prevalence - (1 - prevalence) · t/(1-t), and no one, 0. Meaningful for calibrated scores: t is
     both the cut-off and the risk at which treating and not treating are worth the same.
+
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Probabilities, shape (n,).
+        thresholds: Risks t in [0, 1), any shape.
+
+    Returns:
+        Shape of ``thresholds``; NaN where there is no case.
+
+    Raises:
+        InputError: A threshold lies outside [0, 1), or labels or scores cannot be used.
 
     >>> net_benefit([0, 1], [0.3, 0.9], [0.5, 0.2]).tolist()
     [0.5, 0.375]
@@ -97,11 +130,24 @@ def net_benefit(y_true: ArrayLike, y_score: ArrayLike, thresholds: ArrayLike) ->
 def cross_auroc(positives: ArrayLike, negatives: ArrayLike) -> float:
     """xAUC: the chance that a positive of one group is scored above a negative of another.
 
-    Takes the two sets of scores; ties count one half (Kallus and Zhou 2019). With both from one
-    group it is that group's AUROC. NaN where a set is empty.
+    Kallus and Zhou 2019 (NeurIPS); ties count one half. With both sets from one group it is that
+    group's AUROC.
 
-    >>> cross_auroc([0.9, 0.4], [0.4, 0.1])
-    0.875
+    Args:
+        positives: Scores of the positives of one group, shape (p,).
+        negatives: Scores of the negatives of the other, shape (n,).
+
+    Returns:
+        A number in [0, 1]; NaN where a set is empty.
+
+    Raises:
+        InputError: A score is NaN, or no number.
+
+    >>> a, b = {1: [0.9, 0.8], 0: [0.7, 0.6]}, {1: [0.5, 0.4], 0: [0.3, 0.2]}
+    >>> cross_auroc(a[1], a[0]), cross_auroc(b[1], b[0])  # each group by itself
+    (1.0, 1.0)
+    >>> cross_auroc(b[1], a[0])  # the scores of b are lower: its positives rank below a's negatives
+    0.0
     """
     p, n = inputs.check_scores(positives, "positives"), inputs.check_scores(negatives, "negatives")
     labels = np.concatenate([np.ones(len(p)), np.zeros(len(n))])

@@ -15,10 +15,20 @@ RULES = ("youden", "fpr=0.2", "tnr=0.8")
 
 
 def parse_threshold(threshold: float | str) -> tuple[str, float | None]:
-    """A threshold as (rule, number): ``("fixed", 0.5)``, ``("youden", None)``, ``("fpr", 0.2)``.
+    """A threshold, given as a number or by a rule, as (rule, number).
 
-    >>> parse_threshold("tnr=0.8")
-    ('tnr', 0.8)
+    Args:
+        threshold: A number from 0 to 1, or one of the rules ``youden``, ``fpr=0.2`` and ``tnr=0.8``
+            (with any rate from 0 to 1), which ``choose_threshold`` applies.
+
+    Returns:
+        The rule, ``fixed`` for a number, and its number, None for ``youden``.
+
+    Raises:
+        InputError: It is none of these, or the number is no rate.
+
+    >>> [parse_threshold(given) for given in (0.5, "youden", "tnr=0.8")]
+    [('fixed', 0.5), ('youden', None), ('tnr', 0.8)]
     """
     text = str(threshold).strip()
     if text == "youden":
@@ -42,14 +52,29 @@ def parse_threshold(threshold: float | str) -> tuple[str, float | None]:
 def choose_threshold(
     y_true: ArrayLike, y_score: ArrayLike, rule: str, rate: float | None = None
 ) -> float:
-    """The threshold by a rule from ``parse``, among the scores that occur.
+    """The threshold by a rule from ``parse_threshold``, among the scores that occur.
 
-    ``youden`` maximises TPR - FPR (Youden 1950; the highest such score where several do);
+    ``youden`` maximises TPR - FPR (Youden 1950, Cancer 3; the highest such score where several do);
     ``fpr`` is the lowest score at which at most ``rate`` of the negatives are called positive;
-    ``tnr`` the same with a false positive rate of 1 - ``rate``.
+    ``tnr`` the same with a false positive rate of 1 - ``rate``. Choose it on validation rows and
+    apply it to others.
 
-    >>> choose_threshold([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], "fpr", 0.5)
-    0.35
+    Args:
+        y_true: Labels of 0 and 1, shape (n,), of both classes.
+        y_score: Scores of any range, shape (n,).
+        rule: ``youden``, ``fpr`` or ``tnr``.
+        rate: The number of the rule; not used by ``youden``.
+
+    Returns:
+        A score that occurs; a number just above the highest one where even that calls too many
+        positive.
+
+    Raises:
+        InputError: A class is absent, the rule is not known, or labels or scores cannot be used.
+
+    >>> y, s = [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]
+    >>> choose_threshold(y, s, "fpr", 0.5), choose_threshold(y, s, "youden")
+    (0.35, 0.8)
     """
     y, s = inputs.check_cases(y_true, y_score)
     candidates: NDArray[np.float64] = np.unique(s)[::-1]

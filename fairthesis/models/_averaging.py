@@ -11,7 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-CONVERGED, TOLERATED, RATIO = 3, 6, 1.3  # SWAD's N_s, N_e and r, as published
+#: SWAD's N_s, in evaluations: a valley starts where the loss is the least of so many (Cha et al.,
+#: NeurIPS 2021).
+CONVERGED = 3
+#: SWAD's N_e, in evaluations: a valley ends where so many in a row are above its limit (Cha et al.,
+#: NeurIPS 2021).
+TOLERATED = 6
+RATIO = 1.3  # SWAD's r, as published
 
 Weights = dict[str, Tensor]
 
@@ -23,13 +29,30 @@ def weights_of(model: nn.Module) -> Weights:
 
 @torch.no_grad()
 def set_weights(model: nn.Module, weights: Weights) -> None:
-    """Set the parameters."""
+    """Set the parameters of a model to ``weights``, by name and in place.
+
+    Buffers, as the running statistics of normalisations, stay: see ``estimate_statistics``.
+
+    Raises:
+        KeyError: where ``weights`` lacks a parameter of the model.
+
+    >>> model = nn.Linear(1, 1)
+    >>> set_weights(model, {"weight": torch.tensor([[2.0]]), "bias": torch.tensor([1.0])})
+    >>> model(torch.tensor([[3.0]])).item()
+    7.0
+    """
     for name, value in model.named_parameters():
         value.copy_(weights[name])
 
 
 def norm_layers(model: nn.Module) -> list[nn.Module]:
-    """The normalisations that keep running statistics."""
+    """The normalisations that keep running statistics.
+
+    >>> from fairthesis.models import FairEncoder
+    >>> model = FairEncoder("small", channels=1, disease_norm="whitening")
+    >>> [type(norm).__name__ for norm in norm_layers(model)][-3:]
+    ['BatchNorm2d', 'Whitening', 'BatchNorm1d']
+    """
     return [module for module in model.modules() if hasattr(module, "running_mean")]
 
 
@@ -38,9 +61,20 @@ def estimate_statistics(
 ) -> None:
     """Set running statistics to their mean over batches of images: of all norms, or of ``norms``.
 
-    The other norms work with the statistics that they have.
+    The other norms work with the statistics that they have. Every batch counts the same, whatever
+    its size; without a batch nothing changes. The modes (training or evaluation) are put back.
+
+    Args:
+        model: whose norms are set; it is called on every batch.
+        images: batches as the model takes them.
+        norms: some of ``norm_layers(model)``; None is all of them.
 
     Reference: Izmailov et al., UAI 2018 (averaged weights have activations of their own).
+
+    >>> norm = nn.BatchNorm1d(1)
+    >>> estimate_statistics(norm, [torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [7.0]])])
+    >>> norm.running_mean.item(), norm.training
+    (4.0, True)
     """
     chosen = norm_layers(model) if norms is None else norms
     momenta = [module.momentum for module in chosen]
@@ -60,10 +94,17 @@ def estimate_statistics(
 
 
 class Averager:
-    """No averaging; and what the loop asks of one.
+    """No averaging of weights; and what the loop asks of an averaging.
 
     ``step`` is called after every step, ``end_epoch`` after every epoch, ``average`` gives the
-    weights to be used in place of the model's, or None. ``state`` is all that a resumed run needs.
+    weights to be used in place of the model's, or None. ``state`` is all that a resumed run needs,
+    and ``load`` takes it back.
+
+    >>> averager = Averager()
+    >>> averager.step(nn.Linear(1, 1))
+    >>> averager.end_epoch(epoch=0, loss=0.5, selectable=True)
+    >>> averager.average() is None
+    True
     """
 
     each_epoch = False  # whether every epoch's candidate is the average
@@ -93,6 +134,9 @@ class EMA(Averager):
 
     m_t = d m_(t-1) + (1 - d) θ_t;  average = m_t / (1 - d^t): a weighted mean of the t weights
     seen, with no share for a start at 0. It starts again at the first epoch that can be chosen.
+
+    Args:
+        decay: d, above 0 and below 1; about 1 / (1 - d) steps count.
 
     Reference: Polyak and Juditsky, SIAM J. Control 1992; the correction: Kingma and Ba, ICLR 2015.
 
@@ -135,7 +179,13 @@ def valley(losses: Sequence[float]) -> tuple[int | None, int | None]:
     """SWAD's interval: the first and the last evaluation to average over; None if not found yet.
 
     The start is the first i whose loss is the least of i .. i + N_s - 1; with l = r times the mean
-    of those losses, the end is the last evaluation before N_e in a row are all above l.
+    of those losses, the end is the last evaluation before N_e in a row are all above l. N_s is
+    ``CONVERGED``, N_e ``TOLERATED`` and r 1.3, as published.
+
+    Args:
+        losses: on the validation part, one for each evaluation so far.
+
+    Reference: Cha et al., NeurIPS 2021, algorithm 1.
 
     >>> valley([0.9, 0.5, 0.6, 0.6, 0.55])
     (1, None)
@@ -163,6 +213,14 @@ class SWAD(Averager):
     Sums are kept for the last N_e epochs alone; older ones are part of the average for good.
 
     Reference: Cha et al., NeurIPS 2021, algorithm 1.
+
+    >>> model, swad = nn.Linear(1, 1, bias=False), SWAD()
+    >>> for epoch, (value, loss) in enumerate([(9.0, 0.9), (1.0, 0.5), (2.0, 0.6), (3.0, 0.6)]):
+    ...     set_weights(model, {"weight": torch.tensor([[value]])})
+    ...     swad.step(model)
+    ...     swad.end_epoch(epoch, loss, selectable=True)
+    >>> swad.interval(), swad.average()["weight"].item()  # the mean of 1, 2 and 3
+    ((1, 3), 2.0)
     """
 
     at_end = True
@@ -237,9 +295,18 @@ class SWAD(Averager):
         return {name: value / number for name, value in total.items()}
 
 
+#: Names of the averagings of weights, as ``TrainConfig.averaging`` takes them: none, ``EMA``,
+#: ``SWAD``.
 AVERAGING = ("none", "ema", "swad")
 
 
 def make_averager(name: str, decay: float) -> Averager:
-    """The averager of a name in ``AVERAGING``."""
+    """The averager of a name in ``AVERAGING``; ``decay`` is that of ``ema``.
+
+    Raises:
+        KeyError: for any other name; a ``TrainConfig`` refuses it in words before.
+
+    >>> type(make_averager("swad", decay=0.99)).__name__
+    'SWAD'
+    """
     return {"none": Averager, "ema": lambda: EMA(decay), "swad": SWAD}[name]()

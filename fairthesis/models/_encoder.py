@@ -14,7 +14,10 @@ from fairthesis.models._weights import load_weights
 
 # Channel statistics of ImageNet, which torchvision's weights expect.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: How images are scaled before the encoder: by fixed statistics, or with each image's own mean in
+#: each channel subtracted (see ``FairEncoder``).
 INPUT_NORMS = ("fixed", "centred")
+#: Arithmetic of the shared encoder; weights and heads are float32 in both cases.
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -50,6 +53,9 @@ def _resnet(name: str) -> Callable[[int], tuple[nn.Module, int]]:
     return build
 
 
+#: Name -> function that takes the number of channels and gives the network without its classifier,
+#: and the number of its features: 2048 for ``resnet50``, 512 for ``resnet18`` (He et al., CVPR
+#: 2016, as in torchvision), 64 for ``small`` (six convolutions, about 70,000 parameters).
 BACKBONES: dict[str, Callable[[int], tuple[nn.Module, int]]] = {
     "resnet50": _resnet("resnet50"),
     "resnet18": _resnet("resnet18"),
@@ -72,6 +78,13 @@ class Whitening(nn.Module):
     can be hidden in one: after column-wise normalisation an embedding of 128 columns may still have
     principal directions with 1e-6 of the variance, which critics of ordinary scale do not see and a
     fresh probe does.
+
+    Args:
+        dim: number of columns.
+        momentum: share of a batch in the running mean and covariance.
+
+    Raises:
+        InputError: for a batch, in training, of no more rows than columns.
 
     Reference: Huang et al., *Decorrelated Batch Normalization*, CVPR 2018.
 
@@ -140,10 +153,12 @@ class Whitening(nn.Module):
 
 
 def _fold_loaded(module: Whitening, _: object = None) -> None:
-    with suppress(RuntimeError):  # torch's, of what is no covariance: the next batch says it
+    with suppress(RuntimeError):  # torch's, of what is no covariance: the next batch reports it
         module.fold()
 
 
+#: What the disease embedding is normalised by: ``Whitening``, or batch normalisation without affine
+#: parameters.
 NORMS = ("whitening", "batch")
 
 
@@ -168,12 +183,12 @@ class FairEncoder(nn.Module):
         disease_norm: ``batch``, or ``whitening`` for training with batches of more images than
             ``disease_dim`` (several times as many is better).
         input_norm: ``fixed`` (ImageNet's statistics, or those of grey images), or ``centred``:
-            each image's own mean in each channel is subtracted instead. What is left says
+            each image's own mean in each channel is subtracted instead. What is left shows
             where a picture is darker or redder than itself, and no longer how dark or red it is;
             a simple form of colour constancy (Barata et al., IEEE J-BHI 2015), for lesions.
         precision: ``float32``, or ``bfloat16`` for the shared encoder, with float32 weights and
             heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
-            ``benchmarks/step_cost.md``). Exported to ONNX it is float32.
+            ``benchmarks/methods/step_cost.md``). Exported to ONNX it is float32.
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
 
     Images are floats of shape (n, channels, height, width), range 0 to 1.
@@ -250,7 +265,7 @@ class FairEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
-        """What both heads read: the shared encoder's output, shape (n, features)."""
+        """What both heads are given: the shared encoder's output, shape (n, features)."""
         mean = images.mean((2, 3), keepdim=True) if self.input_norm == "centred" else self.mean
         scaled = (images - mean) / self.std
         scaled = scaled.contiguous(memory_format=torch.channels_last)

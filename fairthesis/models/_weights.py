@@ -26,7 +26,13 @@ _CLASSIFIER = ("fc.", "classifier.", "head.")
 
 
 def is_weights_file(weights: str) -> bool:
-    """Whether ``weights`` is meant as a file, not as a name of torchvision's."""
+    """Whether ``weights`` is meant as a file, not as a name of torchvision's.
+
+    It is where it has the ending of a weights file, holds a folder, or is a file that is there.
+
+    >>> is_weights_file("IMAGENET1K_V2"), is_weights_file("imagenet.safetensors")
+    (False, True)
+    """
     path = Path(weights)
     named = path.suffix.lower() in ENDINGS or "(SHA-256 " in weights
     return named or len(path.parts) > 1 or path.is_file()
@@ -42,14 +48,40 @@ def _there(weights: str) -> Path:
 
 
 def described_weights(weights: str) -> str:
-    """A weights file by its name and content, as a run keeps it: not by where it lies."""
+    """A weights file by its name and content, as a run keeps it: not by where it lies.
+
+    Returns:
+        The file's name and the first 16 hexadecimal digits of its SHA-256.
+
+    Raises:
+        InputError: where there is no such file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "encoder.pth"
+    ...     _ = file.write_bytes(b"weights")
+    ...     described_weights(str(file))
+    'encoder.pth (SHA-256 ...)'
+    """
     path = _there(weights)
     with path.open("rb") as file:
         return f"{path.name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"
 
 
 def check_weights(backbone: str, weights: str) -> None:
-    """Raise ``InputError`` for weights that are nowhere; nothing is loaded."""
+    """Check that the weights of a backbone exist; nothing is loaded or downloaded.
+
+    Args:
+        backbone: a name in ``BACKBONES``.
+        weights: a local file, or a name of torchvision's, such as ``IMAGENET1K_V2``.
+
+    Raises:
+        InputError: where the file is not there, or torchvision has no such weights.
+
+    >>> check_weights("small", "IMAGENET1K_V1")
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Backbone 'small' has no pretrained weights 'IMAGENET1K_V1': ...
+    """
     if is_weights_file(weights):
         _there(weights)
         return
@@ -125,7 +157,7 @@ def _state(path: Path) -> dict[str, Any]:
             found: Any = load_file(path)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of older formats; what is wrong is said below
+                warnings.simplefilter("ignore")  # of older formats; what is wrong is reported below
                 found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # its own words say how to load it all the same
         raise InputError(

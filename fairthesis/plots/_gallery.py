@@ -122,16 +122,16 @@ def examples_of(cohort: Cohort) -> list[tuple[str, float, NDArray[np.intp]]]:
     frame = cohort.frame
     wrong = (frame[target] != frame[f"clean_{target}"]).to_numpy()
     device = (frame["device"] == 1).to_numpy()
-    cells: list[tuple[str, float, NDArray[np.intp]]] = []
+    subgroups: list[tuple[str, float, NDArray[np.intp]]] = []
     for group in render.group_names:
         for label in (0.0, 1.0):
             here = (frame["split"] == "train") & (frame[render.group] == group)
-            cell = (here & (frame[target] == label)).to_numpy()
-            plain = np.flatnonzero(cell & ~device & ~wrong)
-            worn = np.flatnonzero(cell & device & wrong)
-            worn = worn if len(worn) else np.flatnonzero(cell & device)
-            cells.append((group, label, np.r_[plain[:1], worn[:1]].astype(np.intp)))
-    return cells
+            subgroup = (here & (frame[target] == label)).to_numpy()
+            plain = np.flatnonzero(subgroup & ~device & ~wrong)
+            worn = np.flatnonzero(subgroup & device & wrong)
+            worn = worn if len(worn) else np.flatnonzero(subgroup & device)
+            subgroups.append((group, label, np.r_[plain[:1], worn[:1]].astype(np.intp)))
+    return subgroups
 
 
 def _band(figure: Figure, grid: GridSpec, top: int, cohort: Cohort) -> None:
@@ -142,8 +142,8 @@ def _band(figure: Figure, grid: GridSpec, top: int, cohort: Cohort) -> None:
     heading = literal(TITLES.get(cohort.name, cohort.name))
     title.text(0, 0.5, heading, fontsize=11, fontweight="bold", va="center")
     labels = ["as drawn", f"other {literal(render.group.replace('skin_', ''))}", "no device"]
-    for cell, (group, label, rows) in enumerate(examples_of(cohort)):
-        column = 3 * cell
+    for subgroup, (group, label, rows) in enumerate(examples_of(cohort)):
+        column = 3 * subgroup
         train = frame[frame["split"] == "train"]
         part = train[(train[render.group] == group) & (train[target] == label)]
         word = f"{group}, {WORDS.get(target, (f'no {target}', target))[int(label)]}"
@@ -159,7 +159,7 @@ def _band(figure: Figure, grid: GridSpec, top: int, cohort: Cohort) -> None:
                 blank = line == 2 and frame["device"].iloc[row] == 0
                 at = one if line == 0 else np.array([0])
                 _picture(axes, None if blank else version.render(at, PIXELS)[0], wrong)
-                if cell == 0 and place == 0:
+                if subgroup == 0 and place == 0:
                     axes.text(-0.08, 0.5, labels[line], transform=axes.transAxes, fontsize=9,
                               ha="right", va="center")  # fmt: skip
 

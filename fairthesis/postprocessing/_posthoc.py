@@ -1,8 +1,8 @@
 """Methods on the tables of a finished run: other embeddings or other scores come out.
 
 Nothing is trained but a linear head. What is fitted is fitted on rows of the ``train`` part (or
-``val``, where a method says so), never on ``test``. `fairthesis.finished` applies them to run
-directories.
+``val``, where a method says so), never on ``test``. ``fairthesis.training.apply_posthoc`` applies
+them to run directories.
 """
 
 from __future__ import annotations
@@ -32,8 +32,20 @@ ROUNDING = 1e-6  # of the embedding's spread: embeddings are stored with 24 bits
 class RunTables:
     """The tables of a run, by image: rows of ``keys`` and of the arrays belong together.
 
-    ``z`` (n, d) is the disease embedding, ``y_true`` and ``y_score`` (n, targets), NaN unknown,
-    ``group`` (n,) the joint group of all attributes, None where any of them is unknown.
+    Args:
+        keys: ``image_id``, ``patient_id`` and ``split`` of each image.
+        z: the disease embedding, shape (n, d).
+        y_true: 0 or 1, NaN not stated, shape (n, targets).
+        y_score: probabilities, NaN unknown, shape (n, targets).
+        group: the joint group of all attributes, shape (n,), None where any of them is unknown.
+        targets: their names.
+        seed: the run's; decides what a method draws.
+
+    >>> keys = pd.DataFrame({"image_id": ["a", "b"], "split": ["train", "test"]})
+    >>> group = np.array(["F / old", None], object)
+    >>> run = RunTables(keys, np.zeros((2, 4)), np.ones((2, 1)), np.ones((2, 1)), group, ("t",), 0)
+    >>> run.part("test").tolist(), run.known("test").tolist()
+    ([False, True], [False, False])
     """
 
     keys: pd.DataFrame
@@ -61,7 +73,7 @@ def refit(run: RunTables, z: Array) -> RunTables:
     """The run with embedding ``z`` and a fresh logistic head per target, fitted on ``train``.
 
     A number of the embedding that ``z`` leaves no spread but rounding is made constant: a head that
-    scales its input would read the disease from the rounding.
+    scales its input would recover the disease from the rounding.
     """
     before, after = (values[run.part("train")] for values in (run.z, z))
     erased = after.std(0) <= ROUNDING * before.std(0).max()
@@ -79,12 +91,26 @@ def refit(run: RunTables, z: Array) -> RunTables:
 
 
 def leace(run: RunTables) -> RunTables:
-    """LEACE on the disease embedding: no linear probe reads the groups (on the fitting rows).
+    """LEACE on the disease embedding: no linear probe recovers the groups (on the fitting rows).
 
-    The eraser is fitted on train rows with a known group and applied to all rows; marginal, so
-    that what the target says of the group goes, too. A logistic head is fitted anew.
+    The eraser (``fit_leace``) is fitted on train rows with a known group and applied to all rows;
+    marginal, so that what the target explains of the group goes, too. A logistic head is fitted
+    anew, so that the scores change as well.
+
+    Raises:
+        InputError: where the train part has one group, or one class of a target.
 
     Reference: Belrose et al., NeurIPS 2023.
+
+    >>> rng = np.random.default_rng(0)
+    >>> sex, y = rng.choice(["F", "M"], 400), rng.integers(0, 2, (400, 1)) * 1.0
+    >>> keys = pd.DataFrame({"image_id": np.arange(400), "split": ["train", "val"] * 200})
+    >>> z = rng.normal(size=(400, 3)) + np.c_[2 * y, 2 * (sex == "M"), 0 * y]
+    >>> run = RunTables(keys, z, y, rng.random((400, 1)), sex.astype(object), ("effusion",), 0)
+    >>> female, train = sex == "F", run.part("train")
+    >>> apart = lambda z: abs(z[train & female].mean(0) - z[train & ~female].mean(0)).max()
+    >>> round(float(apart(run.z)), 1), round(float(apart(leace(run).z)), 6)
+    (1.9, 0.0)
     """
     rows = run.known("train")
     return refit(run, fit_leace(run.z[rows], run.group[rows])(run.z))
@@ -93,11 +119,15 @@ def leace(run: RunTables) -> RunTables:
 def mean_differences(z: Array, group: NDArray[np.object_], y_true: Array) -> Array:
     """Group mean less class mean, for every class of every target, shape (directions, d).
 
+    Args:
+        z: the embedding, shape (n, d).
+        group: of each row, shape (n,); none is None.
+        y_true: 0, 1 or NaN (in no class), shape (n, targets).
+
     >>> z = np.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]])
-    >>> mean_differences(z, np.array(["f", "m", "f"], object), np.array([[0.0], [0.0], [1.0]]))
-    array([[-1.,  0.],
-           [ 1.,  0.],
-           [ 0.,  0.]])
+    >>> group, y = np.array(["f", "m", "f"], object), np.array([[0.0], [0.0], [1.0]])
+    >>> mean_differences(z, group, y).tolist()
+    [[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]
     """
     found = []
     for y in y_true.T:
@@ -118,7 +148,20 @@ def orthogonalised(run: RunTables) -> RunTables:
     and differences that come from the target alone stay. An orthogonal projection removes more than
     LEACE needs to. A logistic head is fitted anew.
 
+    Raises:
+        InputError: where the train part has one class of a target.
+
     Reference: mean-difference projection as in Bolukbasi et al., NeurIPS 2016, within classes.
+
+    >>> rng = np.random.default_rng(0)
+    >>> sex, y = rng.choice(["F", "M"], 400), rng.integers(0, 2, (400, 1)) * 1.0
+    >>> keys = pd.DataFrame({"image_id": np.arange(400), "split": ["train", "val"] * 200})
+    >>> z = rng.normal(size=(400, 3)) + np.c_[2 * y, 2 * (sex == "M"), 0 * y]
+    >>> run = RunTables(keys, z, y, rng.random((400, 1)), sex.astype(object), ("effusion",), 0)
+    >>> rows = run.part("train")
+    >>> left = mean_differences(orthogonalised(run).z[rows], run.group[rows], run.y_true[rows])
+    >>> round(float(abs(left).max()), 6)
+    0.0
     """
     rows = run.known("train")
     directions = mean_differences(run.z[rows], run.group[rows], run.y_true[rows])
@@ -134,7 +177,18 @@ def exponentiated_gradient(run: RunTables) -> RunTables:
     known label and group; per target. It gives a mixture of classifiers and a guarantee on
     decisions drawn from it: the score is that decision, 0 or 1, drawn with the run's seed
     (fairlearn's ``predict``), and an AUROC of it is no AUROC of scores. The embedding stays; no
-    group is needed in use.
+    group is needed in use. The constraint may be violated by 0.01 on the fitting rows.
+
+    Reference: Agarwal et al., ICML 2018.
+
+    >>> rng = np.random.default_rng(0)
+    >>> sex, y = rng.choice(["F", "M"], 400), rng.integers(0, 2, (400, 1)) * 1.0
+    >>> keys = pd.DataFrame({"image_id": np.arange(400), "split": ["train", "val"] * 200})
+    >>> z = rng.normal(size=(400, 3)) + np.c_[2 * y, 2 * (sex == "M"), 0 * y]
+    >>> run = RunTables(keys, z, y, rng.random((400, 1)), sex.astype(object), ("effusion",), 0)
+    >>> mended = exponentiated_gradient(run)
+    >>> sorted(set(mended.y_score[:, 0].tolist())), mended.z is run.z
+    ([0.0, 1.0], True)
     """
     from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
 
@@ -167,7 +221,20 @@ def threshold_optimizer(run: RunTables) -> RunTables:
     is no AUROC of scores. Rows of unknown group, or of one that has not both classes in val, keep
     no score: rates that are not known cannot be made equal.
 
+    Raises:
+        InputError: where fewer than two groups have both classes in val.
+
     Reference: Hardt, Price and Srebro, NeurIPS 2016.
+
+    >>> rng = np.random.default_rng(0)
+    >>> sex, y = rng.choice(["F", "M"], 400), rng.integers(0, 2, (400, 1)) * 1.0
+    >>> keys = pd.DataFrame({"image_id": np.arange(400), "split": ["train", "val"] * 200})
+    >>> z = rng.normal(size=(400, 3)) + np.c_[2 * y, 2 * (sex == "M"), 0 * y]
+    >>> run = RunTables(keys, z, y, rng.random((400, 1)), sex.astype(object), ("effusion",), 0)
+    >>> run.group[:3] = None  # whose group is unknown keeps no score
+    >>> decided = threshold_optimizer(run).y_score[:, 0]
+    >>> decided[:3].tolist(), sorted(set(decided[3:].tolist()))
+    ([nan, nan, nan], [0.0, 1.0])
     """
     from fairlearn.postprocessing import ThresholdOptimizer
 
@@ -205,6 +272,8 @@ def threshold_optimizer(run: RunTables) -> RunTables:
     return dataclasses.replace(run, y_score=scores)
 
 
+#: Every post-hoc method by its name: a function that takes the tables of a run and gives them with
+#: another embedding, other scores or both.
 POSTHOC: dict[str, Callable[[RunTables], RunTables]] = {
     "leace": leace,
     "orthogonalised": orthogonalised,

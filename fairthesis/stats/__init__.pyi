@@ -1,3 +1,4 @@
+from ._delong import Normal as Normal
 from ._delong import delong as delong
 from ._delong import delong_paired as delong_paired
 from ._delong import obuchowski as obuchowski
@@ -25,6 +26,7 @@ from ._power import smallest_gaps as smallest_gaps
 from ._ranks import Ranks as Ranks
 from ._ranks import friedman_nemenyi as friedman_nemenyi
 from ._replicates import GroupRows as GroupRows
+from ._replicates import Permuted as Permuted
 from ._replicates import Resampled as Resampled
 from ._replicates import Summary as Summary
 from ._replicates import bootstrap_groups as bootstrap_groups
@@ -52,6 +54,8 @@ __all__ = [
     "Counts",
     "GroupRows",
     "Interval",
+    "Normal",
+    "Permuted",
     "Ranks",
     "Resampled",
     "Size",

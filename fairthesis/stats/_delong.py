@@ -21,9 +21,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Normal:
-    """An estimate with a normal approximation: value, standard error, interval, p value.
+    """An estimate with a normal approximation.
 
-    The p value is two-sided, for no difference (paired) or an AUROC of 0.5 (single).
+    Attributes:
+        value: The AUROC, or the difference of two.
+        standard_error: Its standard error.
+        ci: Ends of its interval, ``value`` plus and minus a multiple of the error; not cut off at 0
+            or 1.
+        p_value: Two-sided, for no difference (paired) or an AUROC of 0.5 (single).
+
+    >>> Normal(0.1, 0.04, ci=(0.02, 0.18), p_value=0.012).ci
+    (0.02, 0.18)
     """
 
     value: float
@@ -72,12 +80,26 @@ def _scores(y: NDArray[np.bool_], values: ArrayLike, name: str = "y_score") -> A
 
 
 def delong(y_true: ArrayLike, y_score: ArrayLike, level: float = 0.95) -> Normal:
-    """AUROC with DeLong's standard error (DeLong, DeLong and Clarke-Pearson 1988).
+    """AUROC with DeLong's standard error, for independent cases.
 
-    var = var(V10)/P + var(V01)/N over the placements V of positives and negatives.
+    var = var(V10)/P + var(V01)/N over the placements V of the P positives and N negatives: the
+    share of the other class that each is ranked rightly against (DeLong, DeLong and Clarke-Pearson
+    1988, Biometrics 44).
 
-    >>> round(delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value, 3)
-    0.75
+    Args:
+        y_true: Labels of 0 and 1, shape (n,), at least two of each.
+        y_score: Scores of any range, shape (n,).
+        level: Coverage of the interval.
+
+    Returns:
+        ``value``, ``standard_error``, ``ci`` (low, high) and ``p_value`` for an AUROC of 0.5.
+
+    Raises:
+        InputError: There are fewer than two cases of a class, or labels or scores cannot be used.
+
+    >>> found = delong([0, 0, 0, 1, 1, 1], [0.1, 0.3, 0.6, 0.4, 0.7, 0.9])
+    >>> round(found.value, 3), round(found.standard_error, 3), round(found.p_value, 3)
+    (0.889, 0.157, 0.013)
     """
     y = _both(y_true)
     v10, v01 = _placements(y, _scores(y, y_score))
@@ -88,10 +110,26 @@ def delong(y_true: ArrayLike, y_score: ArrayLike, level: float = 0.95) -> Normal
 def delong_paired(
     y_true: ArrayLike, first: ArrayLike, second: ArrayLike, level: float = 0.95
 ) -> Normal:
-    """AUROC of ``second`` minus that of ``first`` on the same cases, DeLong's paired test.
+    """AUROC of ``second`` minus that of ``first`` on the same cases, by DeLong's paired test.
 
-    >>> delong_paired([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.2, 0.7, 0.8]).value
-    0.25
+    The formula of ``delong`` on the differences of placements, which carry the covariance of the
+    two AUROCs.
+
+    Args:
+        y_true: Labels of 0 and 1, shape (n,), at least two of each.
+        first: Scores of one model, shape (n,).
+        second: Scores of the other, shape (n,).
+        level: Coverage of the interval.
+
+    Returns:
+        ``value``, ``standard_error``, ``ci`` (low, high) and ``p_value`` for no difference.
+
+    Raises:
+        InputError: There are fewer than two cases of a class, or labels or scores cannot be used.
+
+    >>> found = delong_paired([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.2, 0.7, 0.8])
+    >>> found.value, found.p_value > 0.05
+    (0.25, True)
     """
     y = _both(y_true)
     a = _placements(y, _scores(y, first, "first"))
@@ -132,16 +170,31 @@ def _clustered_variance(
 def obuchowski(
     y_true: ArrayLike, y_score: ArrayLike, patients: ArrayLike, level: float = 0.95
 ) -> Normal:
-    """AUROC with Obuchowski's standard error for patients with several rows (1997, Biometrics 53).
+    """AUROC with Obuchowski's standard error, for patients with several rows.
 
     var = S10/P + S01/N + 2 S11/(P N), each S from the sums of a patient's placements about the
-    AUROC: S10 over positives, S01 over negatives, S11 their product in patients with both. With
-    one row per patient it is DeLong's variance.
+    AUROC: S10 over positives, S01 over negatives, S11 their product in patients with both
+    (Obuchowski 1997, Biometrics 53). With one row per patient it is DeLong's variance.
 
-    >>> alone = obuchowski([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], ["a", "b", "c", "d"])
-    >>> plain = delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> abs(alone.standard_error - plain.standard_error) < 1e-12
-    True
+    Args:
+        y_true: Labels of 0 and 1, shape (n,), at least two of each.
+        y_score: Scores of any range, shape (n,).
+        patients: Key of each row's patient, shape (n,).
+        level: Coverage of the interval.
+
+    Returns:
+        ``value``, ``standard_error``, ``ci`` (low, high) and ``p_value`` for an AUROC of 0.5.
+
+    Raises:
+        InputError: There are fewer than two cases of a class, or patients with one; a patient is
+            null; or lengths differ.
+
+    >>> y, s = [0, 0, 0, 1, 1, 1], [0.1, 0.3, 0.6, 0.4, 0.7, 0.9]
+    >>> twice = obuchowski(y * 2, s * 2, list("abcdef") * 2)  # every row is there twice
+    >>> round(twice.standard_error, 3), round(delong(y, s).standard_error, 3)
+    (0.157, 0.157)
+    >>> round(delong(y * 2, s * 2).standard_error, 3)  # takes the copies for independent cases
+    0.099
     """
     y = _both(y_true)
     placements = _placements(y, _scores(y, y_score))
@@ -160,6 +213,19 @@ def obuchowski_paired(
     """AUROC of ``second`` minus that of ``first`` on the same clustered cases (Obuchowski 1997).
 
     The formula of ``obuchowski`` on the differences of placements, which carry the covariance.
+
+    Args:
+        y_true: Labels of 0 and 1, shape (n,), at least two of each.
+        first: Scores of one model, shape (n,).
+        second: Scores of the other, shape (n,).
+        patients: Key of each row's patient, shape (n,).
+        level: Coverage of the interval.
+
+    Returns:
+        ``value``, ``standard_error``, ``ci`` (low, high) and ``p_value`` for no difference.
+
+    Raises:
+        InputError: As for ``obuchowski``.
 
     >>> found = obuchowski_paired(
     ...     [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.2, 0.7, 0.8], ["a", "b", "a", "b"]

@@ -1,6 +1,6 @@
 """A metric given as a function of labels and scores: its replicates and its values by chance.
 
-The sums of ``Summary`` make the metrics that are built in fast. A function that needs the rows
+The sums of ``Summary`` give the metrics that are built in fast. A function that needs the rows
 themselves is called once for every resample, on rows that are repeated as often as their patient
 was drawn.
 """
@@ -27,10 +27,19 @@ Metric = Callable[[NDArray[np.int64], Array], float]
 
 
 def value_of(function: Metric, y: Array, s: Array) -> float:
-    """``function(y, s)``, NaN where it cannot be told: no rows, or ``ValueError`` as of one class.
+    """``function(y, s)`` as a float, NaN where it is not defined.
 
-    >>> from sklearn.metrics import roc_auc_score
-    >>> value_of(roc_auc_score, np.array([0.0, 1.0]), np.array([0.2, 0.7]))
+    Args:
+        function: A metric of labels (0 and 1, int64) and scores.
+        y: Labels as numbers, shape (n,).
+        s: Scores, shape (n,).
+
+    Returns:
+        The value; NaN without rows, and where the function raises ``ValueError`` (of one class,
+        say) or ``ZeroDivisionError``. Other errors are not caught.
+
+    >>> precision = lambda y, s: y[s >= 0.5].sum() / len(y[s >= 0.5])
+    >>> value_of(precision, np.array([0.0, 1.0]), np.array([0.2, 0.7]))
     1.0
     >>> value_of(lambda y, s: 1 / 0, np.array([1.0]), np.array([0.7]))
     nan
@@ -72,15 +81,28 @@ def bootstrap_functions(
     n_boot: int,
     seed: int,
 ) -> Array:
-    """``functions`` of the rows of every mask in every resample, (n_boot, masks, functions).
+    """Values of ``functions`` for the rows of every mask in every resample of patients.
 
-    ``y`` (0 or 1), ``s`` and ``patient`` (numbered from 0) have shape (n,), as has each mask. The
-    draws are those of ``bootstrap``: the same seed gives the same patients.
+    The draws are those of ``bootstrap``: the same seed gives the same patients, so the values are
+    paired over masks, functions and calls.
+
+    Args:
+        functions: Metrics of labels and scores; see ``value_of``.
+        y: Labels of 0 and 1, shape (n,).
+        s: Scores, shape (n,).
+        patient: Patient of each row, numbered from 0 (``patient_index``), shape (n,).
+        masks: Which rows each group has, each of shape (n,).
+        n_boot: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        Shape (n_boot, masks, functions); NaN where a function is not defined.
 
     >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
     >>> mean = lambda y, s: s.mean()
-    >>> bootstrap_functions([mean], y, s, np.arange(3), [y > 0], n_boot=4, seed=0).shape
-    (4, 1, 1)
+    >>> found = bootstrap_functions([mean], y, s, np.arange(3), [y > 0], n_boot=100, seed=0)
+    >>> found.shape, float(np.nanmin(found).round(2)), float(np.nanmax(found).round(2))
+    ((100, 1, 1), 0.4, 0.9)
     """
     return bootstrap(_values(functions, y, s, patient, masks), _count(patient), n_boot, seed)
 
@@ -93,7 +115,18 @@ def jackknife_functions(
     masks: Sequence[NDArray[np.bool_]],
     seed: int,
 ) -> Array:
-    """``functions`` with each block of patients left out, shape (blocks, masks, functions).
+    """Values of ``functions`` for the rows of every mask, each block of patients left out in turn.
+
+    Args:
+        functions: Metrics of labels and scores; see ``value_of``.
+        y: Labels of 0 and 1, shape (n,).
+        s: Scores, shape (n,).
+        patient: Patient of each row, numbered from 0, shape (n,).
+        masks: Which rows each group has, each of shape (n,).
+        seed: Seed of the blocks; see ``jackknife``.
+
+    Returns:
+        Shape (blocks, masks, functions); NaN where a function is not defined.
 
     >>> y, s = np.array([0.0, 1, 1]), np.array([0.25, 0.5, 1.0])
     >>> found = jackknife_functions([lambda y, s: s.sum()], y, s, np.arange(3), [y >= 0], seed=0)
@@ -113,16 +146,29 @@ def permuted_functions(
     seed: int,
     stream: str,
 ) -> dict[str, Array]:
-    """``functions`` of every group under permuted labels, each (n_permutations, groups).
+    """Values of ``functions`` for every group under permuted group labels.
 
     The permutations are those of ``permuted_groups`` with the same seed and stream.
+
+    Args:
+        functions: Name to metric of labels and scores; see ``value_of``.
+        y: Labels of 0 and 1, shape (n,).
+        s: Scores, shape (n,).
+        patient: Patient of each row, numbered from 0, shape (n,).
+        labels: Group of each row, numbered from 0, shape (n,).
+        n_permutations: Number of permutations.
+        seed: Seed of the permutations.
+        stream: Name of the attribute, so that each has permutations of its own.
+
+    Returns:
+        Name to values of shape (n_permutations, groups); NaN where a function is not defined.
 
     >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
     >>> sex = np.array([0, 0, 1, 1], np.uint8)
     >>> null = permuted_functions(
     ...     {"top": lambda y, s: s.max()}, y, s, np.arange(4), sex, 5, seed=0, stream="sex"
     ... )
-    >>> bool((null["top"].max(axis=1) == 0.8).all())
+    >>> bool((null["top"].max(axis=1) == 0.8).all())  # one of the groups has the highest score
     True
     """
     permute = label_permuter(labels, patient)

@@ -1,8 +1,8 @@
-"""What resampled patients do to smECE and xAUC, from scores gathered in cells.
+"""What resampled patients do to smECE and xAUC, from scores gathered in histograms.
 
 Neither is a function of a few counts, but both follow from histograms: of label - score for smECE,
-of positives and of negatives for xAUC. A sparse matrix (patients, cells) turns the patients' counts
-of all resamples into theirs.
+of positives and of negatives for xAUC. A sparse matrix (patients, intervals) turns the patients'
+counts of all resamples into theirs.
 """
 
 from __future__ import annotations
@@ -21,16 +21,35 @@ from fairthesis.stats._resampling import Counts, in_chunks, patient_counts
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-GRID = 128  # cells of the score for smECE, narrower than its bandwidths
-RANKS = 256  # cells for xAUC, each with the same number of cases
+#: Equal intervals of the score in which residuals are gathered for smECE: narrower than its
+#: bandwidths.
+GRID = 128
+RANKS = 256  # intervals of the score for xAUC, each with the same number of cases
 
 
 def residual_histograms(
     y: Array, s: Array, patient: Index, masks: Sequence[NDArray[np.bool_]], n_boot: int, seed: int
 ) -> NDArray[Any]:
-    """Sums of label - score per cell over the number of cases, float32, (n_boot, parts, ``GRID``).
+    """Histograms of label - score for the rows of every mask in every resample of patients.
 
-    ``masks`` choose the rows of each part. NaN where a resample holds none of them.
+    They are what ``fairthesis.metrics.smooth_error`` and ``smooth_interval`` need.
+
+    Args:
+        y: Labels of 0 and 1, shape (n,).
+        s: Probabilities, shape (n,).
+        patient: Patient of each row, numbered from 0, shape (n,).
+        masks: Which rows each group has, each of shape (n,).
+        n_boot: Number of resamples.
+        seed: Seed of the draws, which are those of ``bootstrap``.
+
+    Returns:
+        Sums of label - score in ``GRID`` equal intervals of the score, over the number of cases:
+        float32, shape (n_boot, masks, GRID). NaN where a resample holds no row of the mask.
+
+    >>> y, s = np.array([1.0, 0, 0]), np.array([0.75, 0.25, 0.25])
+    >>> found = residual_histograms(y, s, np.arange(3), [y >= 0], n_boot=50, seed=0)
+    >>> found.shape, sorted({round(float(total), 2) for total in found.sum(axis=-1).ravel()})
+    ((50, 1, 128), [-0.25, -0.08, 0.08, 0.25])
     """
     places = [np.flatnonzero(mask) for mask in masks]
     rows = np.concatenate(places)
@@ -52,11 +71,22 @@ def residual_histograms(
 def cross_auroc_statistic(
     y: Array, s: Array, patient: Index, codes: NDArray[np.integer], n_groups: int
 ) -> Callable[[Counts], Array]:
-    """xAUC of every pair under patient counts (c, n_patients): shape (c, groups, groups).
+    """xAUC of every pair of groups, as a function of how often each patient was drawn.
 
-    Positives of the first group against negatives of the second; ``codes`` is -1 where the group
-    is not known. Cases of one cell count as ties; tied scores always share a cell. The error is
-    about 1 % of the replicates' spread.
+    See ``fairthesis.metrics.cross_auroc``. Scores are gathered in 256 intervals with about equal
+    numbers of cases; those of one interval count as ties, and tied scores always share one. The
+    error is about 1 % of the replicates' spread.
+
+    Args:
+        y: Labels of 0 and 1, shape (n,).
+        s: Scores of any range, shape (n,).
+        patient: Patient of each row, numbered from 0, shape (n,).
+        codes: Group of each row, numbered from 0, -1 where it is not known, shape (n,).
+        n_groups: Number of groups.
+
+    Returns:
+        A function for ``bootstrap``: patient counts (c, patients) give (c, groups, groups),
+        positives of the first group against negatives of the second; NaN where there are none.
 
     >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.2, 0.4, 0.6, 0.8])
     >>> codes = np.array([0, 0, 1, 1])

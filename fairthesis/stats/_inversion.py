@@ -19,6 +19,7 @@ from fairthesis import metrics
 from fairthesis.stats._resampling import LEVEL, MAX_UNDEFINED
 
 Array = NDArray[np.float64]
+#: An interval's lower and upper end.
 Interval = tuple[float, float]
 
 STEPS = 24  # halvings: the ends are exact to 2^-24 of the search range
@@ -32,7 +33,7 @@ def calibration_intervals(
     patients: ArrayLike,
     level: float = LEVEL,
 ) -> dict[str, Interval | None]:
-    """Intervals for the true ``ece`` and ``ece_debiased`` from bin sums and their replicates.
+    """Intervals for the true ``ece`` and ``ece_debiased``, from bin sums and their replicates.
 
     With D_k the mean of label - score in bin k, w_k its share of cases and ``*`` a replicate,
     the error that would be seen if the true gaps were c D_k is distributed as::
@@ -49,11 +50,20 @@ def calibration_intervals(
     word overstates the bias. Replicates of D_k are widened by sqrt(m / (m - 1)), m the patients
     of the bin. The interval is for the truth: the plug-in value, biased upward, may lie above it.
     With few patients, or calibration that is nearly perfect, both conventions at the lower end of
-    the scale make it too wide (it then holds the truth in up to 99 of 100: benchmarks/coverage.md).
+    the scale make it too wide (it then holds the truth in up to 99 of 100:
+    benchmarks/auditing/coverage.md).
 
-    ``weight``, ``residual`` and ``patients`` have shape (bins,): cases, sum of label - score and
-    distinct patients; ``drawn_*`` (n_boot, bins). None where there are no replicates, and for
-    ``ece_debiased`` where no bin has two cases.
+    Args:
+        weight: Cases of each bin, shape (bins,).
+        residual: Sum of label - score of each bin, shape (bins,).
+        drawn_weight: Cases in each resample, shape (n_boot, bins).
+        drawn_residual: Sum of label - score in each resample, shape (n_boot, bins).
+        patients: Distinct patients of each bin, shape (bins,).
+        level: Coverage of the intervals.
+
+    Returns:
+        ``ece`` and ``ece_debiased`` to (low, high). None where there are no replicates or over 5 %
+        of them are empty, and for ``ece_debiased`` where no bin has two cases.
 
     >>> rng = np.random.default_rng(0)
     >>> n, gap = np.full(15, 100.0), np.full(15, 0.1)
@@ -98,15 +108,22 @@ def calibration_intervals(
 
 
 def smooth_interval(residual: ArrayLike, drawn: ArrayLike, level: float = LEVEL) -> Interval | None:
-    """Interval for the true smECE, as ``calibration_intervals`` for ``ece``.
+    """Interval for the true smECE, by the test inversion of ``calibration_intervals`` for ``ece``.
 
     At the bandwidth t that the sample chose, smECE is a sum of sizes as well, ``sum |R|`` with R
-    the smoothed mean of label - score in each cell, and a replicate is above t at its own bandwidth
-    where its sum is above t at this one (smECE_σ falls with σ). So the same test is inverted, over
-    errors ``c R`` with R raised to its standard error.
+    the smoothed mean of label - score in each interval of the score, and a replicate is above t at
+    its own bandwidth where its sum is above t at this one (smECE_σ falls with σ). So the same test
+    is inverted, over errors ``c R`` with R raised to its standard error.
 
-    ``residual`` has shape (cells,): the sum of label - score of each cell of [0, 1] over the number
-    of cases; ``drawn`` (n_boot, cells). None where over 5 % of the replicates hold no case.
+    Args:
+        residual: Sum of label - score in each of equal intervals of [0, 1], over the number of
+            cases, shape (intervals,).
+        drawn: The same in each resample, shape (n_boot, intervals), as from
+            ``residual_histograms``.
+        level: Coverage of the interval.
+
+    Returns:
+        (low, high); None where there are no replicates, or over 5 % of them hold no case.
 
     >>> rng = np.random.default_rng(0)
     >>> gap = np.full(100, 0.001)
@@ -136,7 +153,7 @@ def gap_interval(
 
     Replicates of a debiased error carry the noise of the sample and that of the resampling, and
     percentiles of their gaps are too wide. The groups' own intervals (``calibration_intervals``)
-    carry it once, and tell how far each error may lie above or below its value. For groups i and
+    carry it once, and say how far each error may lie above or below its value. For groups i and
     j, with errors e in [l, u]::
 
         lower(e_i - e_j) = e_i - e_j - sqrt((e_i - l_i)^2 + (u_j - e_j)^2)
@@ -147,8 +164,13 @@ def gap_interval(
     the largest of many lower ends does not claim too much, their distance is widened by the ratio
     of Tukey's studentized range to the plain one, which is 1 for two groups.
 
-    A value outside its interval is moved to the nearer end. None where an interval is missing, or
-    there are fewer than two groups.
+    Args:
+        values: Error of each group; one outside its interval is moved to the nearer end.
+        intervals: Interval of each group, or None.
+        level: Coverage of the intervals, and of the gap's.
+
+    Returns:
+        (low, high) in [0, 1]; None where an interval is missing, or with fewer than two groups.
 
     >>> low, high = gap_interval([0.10, 0.04], [(0.08, 0.13), (0.01, 0.06)])
     >>> round(low, 3), round(high, 3)

@@ -21,7 +21,22 @@ from fairthesis.errors import InputError
 
 @dataclass(frozen=True)
 class Size:
-    """A group's positive and negative cases."""
+    """How many cases a group has.
+
+    Attributes:
+        positive: Positive cases, 1 or more.
+        negative: Negative cases, 1 or more.
+
+    Raises:
+        InputError: A number is below 1.
+
+    >>> Size(positive=20, negative=180)
+    Size(positive=20, negative=180)
+    >>> Size(0, 180)
+    Traceback (most recent call last):
+    ...
+    fairthesis.errors.InputError: The number of positive cases is 0: expected 1 or more.
+    """
 
     positive: int
     negative: int
@@ -35,12 +50,24 @@ class Size:
 
 
 def auroc_variance(auroc: float, positive: float, negative: float) -> float:
-    """Hanley and McNeil's variance of an AUROC (1982), exponential scores.
+    """Hanley and McNeil's variance of an AUROC, for exponential scores (1982, Radiology 143).
 
     [A(1-A) + (P-1)(Q1 - A²) + (N-1)(Q2 - A²)] / (P N), Q1 = A/(2-A), Q2 = 2A²/(1+A).
 
-    >>> round(auroc_variance(0.5, 50, 50), 5)
-    0.00337
+    Args:
+        auroc: The AUROC A, in [0, 1].
+        positive: Number of positive cases P.
+        negative: Number of negative cases N.
+
+    Returns:
+        The variance, the square of the standard error.
+
+    Raises:
+        InputError: ``auroc`` lies outside [0, 1].
+
+    >>> errors = [auroc_variance(0.85, *cases) ** 0.5 for cases in ((20, 180), (100, 100))]
+    >>> [round(error, 3) for error in errors]  # 200 cases each: the rarer class decides
+    [0.055, 0.028]
     """
     _check_rate("auroc", auroc)
     a, q1, q2 = auroc, auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
@@ -49,7 +76,17 @@ def auroc_variance(auroc: float, positive: float, negative: float) -> float:
 
 
 def rate_variance(rate: float, n: float) -> float:
-    """The binomial variance of a rate over ``n`` cases, r (1 - r) / n.
+    """The binomial variance of a rate, r (1 - r) / n.
+
+    Args:
+        rate: The rate r, in [0, 1].
+        n: Number of cases that it is taken over.
+
+    Returns:
+        The variance, the square of the standard error.
+
+    Raises:
+        InputError: ``rate`` lies outside [0, 1].
 
     >>> rate_variance(0.5, 100)
     0.0025
@@ -59,11 +96,22 @@ def rate_variance(rate: float, n: float) -> float:
 
 
 def design_effect(images_per_patient: float, correlation: float) -> float:
-    """Kish's design effect (1965), 1 + (m - 1) rho: how much clustering inflates a variance.
+    """Kish's design effect, 1 + (m - 1) rho: how much clustering inflates a variance.
 
-    Where patients have unequal numbers of images, m is not their mean but ``cluster_size``.
+    Kish 1965, "Survey Sampling".
 
-    >>> design_effect(3, 0.5)
+    Args:
+        images_per_patient: Images m of each patient, 1 or more; where patients have unequal numbers
+            it is not their mean but ``cluster_size``.
+        correlation: Correlation rho of outcomes within a patient, in [0, 1].
+
+    Returns:
+        A factor of 1 or more.
+
+    Raises:
+        InputError: A number lies outside its range.
+
+    >>> design_effect(3, 0.5)  # 300 images of 100 patients are worth 150 independent ones
     2.0
     """
     if not 1 <= images_per_patient < math.inf:
@@ -81,8 +129,14 @@ def cluster_size(images: ArrayLike) -> float:
     randomized trials", Int J Epidemiol 35). The variance of a mean over all images is then
     inflated by exactly the design effect.
 
-    >>> cluster_size([1, 1, 4])
-    3.0
+    Args:
+        images: Number of images of each patient, shape (patients,), each 1 or more.
+
+    Raises:
+        InputError: There is no patient, or one without an image.
+
+    >>> cluster_size([2, 2, 2]), cluster_size([1, 1, 4])
+    (2.0, 3.0)
     """
     m = np.asarray(images, np.float64)
     if not len(m) or not (m >= 1).all():
@@ -109,11 +163,26 @@ def power(
     alpha: float = 0.05,
     design: float = 1.0,
 ) -> float:
-    """The chance that a gap is seen: the two-sided z test between two groups rejects.
+    """The chance that a gap is seen: that the two-sided z test between two groups rejects.
 
-    ``first`` has the value ``reference``, ``second`` that less the gap. The test's own standard
-    error is that of no gap, both groups at the mean of the two values; the estimate's spread is
-    that of the two values (Fleiss, Levin and Paik 2003, 4.2).
+    The test's own standard error is that of no gap, both groups at the mean of the two values; the
+    estimate's spread is that of the two values (Fleiss, Levin and Paik 2003, "Statistical Methods
+    for Rates and Proportions", 4.2).
+
+    Args:
+        metric: ``auroc``, ``tpr`` or ``fpr``.
+        gap: How far the second group's value lies below the first's.
+        reference: Value of the first group.
+        first: Cases of the first group.
+        second: Cases of the second group.
+        alpha: Level of the test.
+        design: Design effect by which variances are multiplied.
+
+    Returns:
+        A chance in [0, 1].
+
+    Raises:
+        InputError: The metric is not known, or one of the two values lies outside (0, 1].
 
     >>> round(power("tpr", 0.1, 0.8, Size(300, 1), Size(300, 1)), 2)
     0.81
@@ -144,13 +213,30 @@ def smallest_gap(
     wanted: float = 0.8,
     design: float = 1.0,
 ) -> float:
-    """The smallest gap that is seen with power ``wanted``; NaN where even the largest is not.
+    """The smallest gap that is seen with power ``wanted``.
 
     Solves ``power(gap) = wanted`` for gaps between 0 and the reference value (for AUROC, down to
     an AUROC of 0.5 in the second group).
 
+    Args:
+        metric: ``auroc``, ``tpr`` or ``fpr``.
+        reference: Value of the first group; an AUROC must be above 0.5.
+        first: Cases of the first group.
+        second: Cases of the second group.
+        alpha: Level of the test.
+        wanted: Power that is asked for, between ``alpha`` and 1.
+        design: Design effect, 1 or more.
+
+    Returns:
+        The gap; NaN where even the largest is not seen so often.
+
+    Raises:
+        InputError: The metric is not known, or a number lies outside its range.
+
     >>> round(smallest_gap("auroc", 0.85, Size(100, 400), Size(100, 400)), 3)
     0.111
+    >>> smallest_gap("auroc", 0.85, Size(5, 20), Size(5, 20))
+    nan
     """
     _check_options(alpha, wanted, design)
     _check_rate(metric, reference)
@@ -180,12 +266,26 @@ def patients_needed(
 ) -> int:
     """Patients, both groups together, that are needed to see ``gap`` with power ``wanted``.
 
-    ``prevalences`` are the two groups' shares of positive cases, ``share`` the first group's
-    share of patients; patients have ``images_per_patient`` images on average, whose outcomes
-    correlate. ``cluster`` is ``cluster_size`` where they have unequal numbers of them.
+    Args:
+        metric: ``auroc``, ``tpr`` or ``fpr``.
+        gap: How far the second group's value lies below the first's, above 0.
+        reference: Value of the first group.
+        prevalences: Shares of positive cases of the two groups, between 0 and 1.
+        share: Share of patients that are of the first group, between 0 and 1.
+        images_per_patient: Mean number of images of a patient.
+        cluster: ``cluster_size`` where patients have unequal numbers of images; their mean if None.
+        correlation: Correlation of outcomes within a patient, in [0, 1].
+        alpha: Level of the test.
+        wanted: Power that is asked for, between ``alpha`` and 1.
+
+    Raises:
+        InputError: A number lies outside its range, or more than a thousand million patients are
+            needed.
 
     >>> patients_needed("tpr", 0.1, 0.8, (0.5, 0.5))
     1176
+    >>> patients_needed("tpr", 0.1, 0.8, (0.1, 0.1))  # the positives are what counts
+    5880
     """
     if cluster is not None and cluster < images_per_patient:
         raise InputError(
@@ -231,10 +331,21 @@ def smallest_gaps(
     wanted: float = 0.8,
     design: float = 1.0,
 ) -> pd.DataFrame:
-    """The smallest gap in each metric of ``references`` for each pair of groups, a row each.
+    """The smallest gap in each metric of ``references`` for each pair of groups.
 
-    >>> smallest_gaps({"f": Size(90, 90), "m": Size(90, 90)}, {"tpr": 0.8})["gap"].round(2).tolist()
-    [0.19]
+    Args:
+        sizes: Cases of each group by its name.
+        references: Value of the first group by metric (``auroc``, ``tpr``, ``fpr``).
+        alpha: Level of the test.
+        wanted: Power that is asked for.
+        design: Design effect.
+
+    Returns:
+        A row per metric and pair, columns ``metric, first, second, reference, gap``; see
+        ``smallest_gap`` for the gap, and for what is refused.
+
+    >>> smallest_gaps({"f": Size(90, 90), "m": Size(90, 90)}, {"tpr": 0.8}).round(2).values.tolist()
+    [['tpr', 'f', 'm', 0.8, 0.19]]
     """
     names = list(sizes)
     rows = [

@@ -14,18 +14,33 @@ from fairthesis.errors import InputError
 
 @dataclass(frozen=True)
 class Ranks:
-    """Mean ranks of methods over data sets (1 is best), and which differences are beyond chance."""
+    """Mean ranks of methods over data sets, and which differences are beyond chance.
 
-    mean: pd.Series  # method -> mean rank, best first
-    n: int  # data sets
-    statistic: float  # Friedman's chi square
-    p_value: float  # that all methods rank alike
+    Attributes:
+        mean: Mean rank of each method, best first; 1 is best.
+        n: Number of data sets.
+        statistic: Friedman's chi square.
+        p_value: That all methods rank alike.
+        critical_difference: How far apart two mean ranks must lie at least.
+        alpha: Level of that comparison, over all pairs.
+
+    >>> table = pd.DataFrame({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.8, 0.7, 0.6, 0.8],
+    ...                       "c": [0.7, 0.6, 0.5, 0.7]})
+    >>> found = friedman_nemenyi(table)
+    >>> found.differ("a", "c"), found.differ("a", "b"), found.cliques()
+    (True, False, [('a', 'b'), ('b', 'c')])
+    """
+
+    mean: pd.Series
+    n: int
+    statistic: float
+    p_value: float
     critical_difference: float
     alpha: float
 
     def differ(self, first: str, second: str) -> bool:
         """Whether two methods' mean ranks lie at least the critical difference apart."""
-        return abs(self.mean[first] - self.mean[second]) >= self.critical_difference
+        return bool(abs(self.mean[first] - self.mean[second]) >= self.critical_difference)
 
     def cliques(self) -> list[tuple[str, ...]]:
         """Largest runs of neighbouring methods of which none differs from another."""
@@ -44,23 +59,32 @@ class Ranks:
 def friedman_nemenyi(
     values: pd.DataFrame, *, larger_is_better: bool = True, alpha: float = 0.05
 ) -> Ranks:
-    """Rank methods on every data set, test whether they differ, and say by how much they must.
+    """Rank methods on every data set, test whether they differ, and find by how much they must.
 
-    ``values`` has a row per data set (or split) and a column per method. Ties share the mean of
-    their ranks. Friedman's test (1937) asks whether all methods rank alike; two methods differ at
-    level ``alpha`` over all pairs where their mean ranks lie at least
+    Friedman's test (1937, JASA 32) asks whether all methods rank alike; two methods differ at level
+    ``alpha`` over all pairs where their mean ranks lie at least
 
         CD = q_alpha sqrt(k (k + 1) / (6 N))
 
     apart, k methods, N data sets and q_alpha the studentized range over infinite degrees of
-    freedom by sqrt(2) (Nemenyi 1963; Demšar 2006, 3.2.2). Data sets are the unit: seeds of one
-    data set are no independent evidence, average over them first.
+    freedom by sqrt(2) (Nemenyi 1963; Demšar 2006, JMLR 7, 3.2.2). Data sets are the unit: seeds of
+    one data set are no independent evidence, average over them first.
+
+    Args:
+        values: A row per data set (or split) and a column per method, without NaN; ties share the
+            mean of their ranks.
+        larger_is_better: Whether the largest value has rank 1.
+        alpha: Level over all pairs.
+
+    Raises:
+        InputError: There are fewer than 2 rows or 3 columns, a method has two columns, or a value
+            is not finite.
 
     >>> table = pd.DataFrame({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.8, 0.7, 0.6, 0.8],
     ...                       "c": [0.7, 0.6, 0.5, 0.7]})
     >>> found = friedman_nemenyi(table)
-    >>> found.mean.to_dict(), round(found.critical_difference, 3)
-    ({'a': 1.0, 'b': 2.0, 'c': 3.0}, 1.657)
+    >>> found.mean.to_dict(), round(found.critical_difference, 3), round(found.p_value, 3)
+    ({'a': 1.0, 'b': 2.0, 'c': 3.0}, 1.657, 0.018)
     """
     if not 0 < alpha < 1:
         raise InputError(

@@ -32,7 +32,22 @@ SUPPORT = 128
 class Summary(Protocol):
     """What a metric is computed from, in resamples as in permutations.
 
-    Every array has a value per resample of one group, or per group of one permutation.
+    Every array has a value per resample of one group (``Resampled``), or per group of one
+    permutation (in ``permuted_groups``). A metric that is a function of a summary works for both.
+
+    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
+    >>> def sensitivity(summary: Summary) -> Array:
+    ...     tp, _, _, fn = summary.confusion
+    ...     return metrics.ratio(tp, tp + fn)
+    >>> group = prepare(y, s, np.arange(4), threshold=0.7)
+    >>> sensitivity(group.resampled(np.ones((1, 4), np.float32))).tolist()
+    [0.5]
+    >>> sex = np.array([0, 0, 1, 1], np.uint8)
+    >>> options = {"threshold": 0.7, "n_permutations": 3, "seed": 0, "stream": "sex"}
+    >>> permuted_groups(
+    ...     y, s, np.arange(4), sex, statistics={"tpr": sensitivity}, **options
+    ... )["tpr"].shape
+    (3, 2)
     """
 
     @property
@@ -58,20 +73,40 @@ class Summary(Protocol):
 
 @dataclass(frozen=True)
 class GroupRows:
-    """One group's rows, ready for resampling; see ``prepare``."""
+    """One group's rows, sorted once for all resamples; made by ``prepare``.
 
-    positives: Index  # the patient of each positive, in descending order of score
+    Attributes:
+        positives: Patient of each positive, in descending order of score.
+        negatives: Patient of each negative, likewise.
+        ties: How positives and negatives interleave.
+        cut: Number of positives and of negatives at or above the threshold.
+        bins: First positive and first negative of each calibration bin, and the end.
+        support: The same for the points at which the recalibration line is fitted.
+        logits: Mean logit of the scores at each of these points.
+        line: Intercept and slope of the recalibration line at these points, full sample.
+        shift: What collapsing to these points changed in intercept and slope.
+        beyond: Positives above each negative, and negatives not below each positive.
+        scores: Scores of positives and of negatives.
+        losses: Brier and log loss of each positive and of each negative, each of shape (2, cases).
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    >>> group = prepare(y, s, np.array([7, 8, 9]), threshold=0.5)
+    >>> group.positives.tolist(), group.cut
+    ([9, 8], (1, 0))
+    """
+
+    positives: Index
     negatives: Index
     ties: metrics.Ties
-    cut: tuple[int, int]  # positives and negatives at or above the threshold
-    bins: tuple[Index, Index]  # first positive and negative of each calibration bin, and the end
-    support: tuple[Index, Index]  # the same for the support points
-    logits: Array  # mean metrics.logit at each support point
-    line: tuple[float, float]  # recalibration of the full sample
-    shift: tuple[float, float]  # what collapsing to the support points changed in it
-    beyond: tuple[Index, Index]  # positives above each negative, negatives not below each positive
+    cut: tuple[int, int]
+    bins: tuple[Index, Index]
+    support: tuple[Index, Index]
+    logits: Array
+    line: tuple[float, float]
+    shift: tuple[float, float]
+    beyond: tuple[Index, Index]
     scores: tuple[Array32, Array32]
-    losses: tuple[Array32, Array32]  # Brier and log loss of each case, shape (2, n)
+    losses: tuple[Array32, Array32]
 
     def resampled(self, counts: Array32) -> Resampled:
         """The group under patient counts, shape (c, n_patients)."""
@@ -209,9 +244,19 @@ def _weighted_segments(weight: Array32, values: Array32, edges: Index) -> Array:
 
 
 def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
-    """Sort a group's rows and find where bins, threshold and ties begin.
+    """Sort a group's rows, and find where bins, threshold and ties begin.
 
-    ``patient`` indexes the columns of the patient counts.
+    Args:
+        y: Labels of 0 and 1, shape (n,), at least one row.
+        s: Probabilities, shape (n,), without NaN.
+        patient: Patient of each row, shape (n,): its column in the patient counts.
+        threshold: A case is called positive at a score of at least this.
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    >>> group = prepare(y, s, np.arange(3), threshold=0.5)
+    >>> found = group.resampled(np.ones((1, 3), np.float32))  # each patient once: the sample itself
+    >>> [int(count) for (count,) in found.confusion]  # TP, FP, TN, FN
+    [1, 0, 1, 1]
     """
     order = np.argsort(-s, kind="stable")
     y, s, patient = y[order], s[order], patient[order]
@@ -262,15 +307,26 @@ def bootstrap_groups(
     n_boot: int,
     seed: int,
 ) -> Array:
-    """``statistics`` of every group in every resample, shape (n_boot, groups, values).
+    """``statistics`` of every group in every resample of patients.
 
-    A statistic gives one value per resample, (c,), or several, (c, k): they are laid side by side.
     All groups see the same draw of patients, so that their differences are paired.
+
+    Args:
+        groups: The rows of each group, from ``prepare``.
+        statistics: Functions of a ``Resampled``, each giving one value per resample, (c,), or
+            several, (c, k): they are laid side by side.
+        n_patients: Number of patients that are drawn from.
+        n_boot: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        Shape (n_boot, groups, values).
 
     >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
     >>> group = prepare(y, s, np.arange(3), threshold=0.5)
-    >>> bootstrap_groups([group], [lambda r: r.brier, lambda r: r.auroc], 3, n_boot=5, seed=0).shape
-    (5, 1, 2)
+    >>> found = bootstrap_groups([group], [lambda r: r.brier, lambda r: r.auroc], 3, 40, seed=0)
+    >>> found.shape, bool(np.isnan(found[..., 1]).any())  # some resamples hold a single class
+    ((40, 1, 2), True)
     """
     if not n_boot:  # no replicates, no intervals
         return np.empty((0, len(groups), len(statistics)))
@@ -283,12 +339,22 @@ def jackknife_groups(
     n_patients: int,
     seed: int,
 ) -> Array:
-    """``statistics`` of every group with a block of patients left out, (blocks, groups, values).
+    """``statistics`` of every group, each block of patients left out in turn.
+
+    Args:
+        groups: The rows of each group, from ``prepare``.
+        statistics: Functions of a ``Resampled``, as for ``bootstrap_groups``.
+        n_patients: Number of patients.
+        seed: Seed of the blocks; see ``jackknife``.
+
+    Returns:
+        Shape (blocks, groups, values).
 
     >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
     >>> group = prepare(y, s, np.arange(3), threshold=0.5)
-    >>> jackknife_groups([group], [lambda r: r.positives], 3, seed=0).sum()
-    4.0
+    >>> found = jackknife_groups([group], [lambda r: r.positives], 3, seed=0)
+    >>> sorted(found.ravel().tolist())
+    [1.0, 1.0, 2.0]
     """
     return resampling.jackknife(_statistic(groups, statistics), n_patients, seed)
 
@@ -318,18 +384,30 @@ def permuted_groups(
     seed: int,
     stream: str,
 ) -> dict[str, Array]:
-    """``statistics`` under permuted labels, each of shape (n_permutations, groups).
+    """``statistics`` of every group under permuted group labels.
 
-    Labels are permuted over patients by ``label_permuter``; ``stream`` names the attribute, so
-    that each has permutations of its own.
+    Args:
+        y: Labels of 0 and 1, shape (n,).
+        s: Probabilities, shape (n,).
+        patient: Patient of each row, numbered from 0, shape (n,); labels are permuted over patients
+            by ``label_permuter``.
+        labels: Group of each row, numbered from 0, shape (n,).
+        threshold: A case is called positive at a score of at least this.
+        statistics: Name to function of a ``Summary``.
+        n_permutations: Number of permutations.
+        seed: Seed of the permutations.
+        stream: Name of the attribute, so that each has permutations of its own.
+
+    Returns:
+        Name to values of shape (n_permutations, groups).
 
     >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
     >>> sex = np.array([0, 0, 1, 1], np.uint8)
     >>> null = permuted_groups(
     ...     y, s, np.arange(4), sex, 0.5, {"brier": lambda g: g.brier}, 3, seed=0, stream="sex"
     ... )
-    >>> null["brier"].shape
-    (3, 2)
+    >>> null["brier"].mean(axis=1).round(3).tolist()  # what one group gains the other loses
+    [0.175, 0.175, 0.175]
     """
     rows = _Ordered(y, s, threshold)
     permute = resampling.label_permuter(labels, patient, rows.order)
@@ -348,7 +426,26 @@ def permuted_groups(
 
 @dataclass(frozen=True)
 class Permuted:
-    """The groups of one permutation, a ``Summary``: every array has a value per group."""
+    """The groups of one permutation, a ``Summary``: every array has a value per group.
+
+    Attributes:
+        confusion: True and false positives, true and false negatives at the threshold.
+        auroc: Area under the ROC curve; NaN where a group lacks a class.
+        brier: Mean of (score - label) squared.
+        bins: Cases, sum of scores and positives of each calibration bin, shape (groups, bins).
+        noise: 1, a sample's own sampling noise (``metrics.ece_debiased_from_bins``).
+
+    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
+    >>> def positives(found):
+    ...     tp, _, _, fn = found.confusion
+    ...     return tp + fn
+    >>> sex = np.array([0, 0, 1, 1], np.uint8)
+    >>> null = permuted_groups(
+    ...     y, s, np.arange(4), sex, 0.5, {"positives": positives}, 2, seed=0, stream="sex"
+    ... )
+    >>> null["positives"].sum(axis=1).tolist()
+    [2.0, 2.0]
+    """
 
     confusion: tuple[Array, Array, Array, Array]
     auroc: Array

@@ -22,9 +22,11 @@ from scipy.special import ndtr, ndtri
 from fairthesis.errors import InputError
 
 Array = NDArray[np.float64]
-Counts = NDArray[np.float32]  # (resamples, patients)
+#: How often each patient is drawn: whole numbers as float32, shape (resamples, patients).
+Counts = NDArray[np.float32]
 Code = TypeVar("Code", bound=np.integer[Any])
 
+#: Coverage of an interval unless another is asked for.
 LEVEL = 0.95
 CHUNK = 2_000_000  # weights held at a time and thread: 8 MB, about a core's cache
 MAX_UNDEFINED = 0.05
@@ -32,22 +34,40 @@ JACKKNIFE = 200
 
 
 def generator(seed: int, stream: str, replicate: int) -> np.random.Generator:
-    """The generator of one replicate of a named stream.
+    """The random generator of one replicate of a named stream.
 
-    >>> bool(generator(0, "bootstrap", 1).random() == generator(0, "bootstrap", 1).random())
-    True
+    Replicates are independent of each other and of the order in which they are made.
+
+    Args:
+        seed: Seed of the whole analysis.
+        stream: What is drawn, ``bootstrap`` for instance.
+        replicate: Number of the replicate.
+
+    >>> first, again, other = (generator(0, "bootstrap", k).random() for k in (1, 1, 2))
+    >>> first == again, first == other
+    (True, False)
     """
     key = (zlib.crc32(stream.encode()), replicate)
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def patient_counts(n_patients: int, replicates: range, seed: int = 0) -> Counts:
-    """How often each patient is drawn: multinomial(n, 1/n), shape (len(replicates), n_patients).
+    """How often each patient is drawn in each of ``replicates``: multinomial(n, 1/n).
 
     The bootstrap of Efron (1979) with the patient as the unit (Davison and Hinkley 1997, 3.8).
 
-    >>> patient_counts(5, range(3)).sum(axis=1)
-    array([5., 5., 5.], dtype=float32)
+    Args:
+        n_patients: Number of patients n.
+        replicates: Numbers of the replicates; each has a generator of its own.
+        seed: Seed of the draws.
+
+    Returns:
+        Whole numbers as float32, shape (len(replicates), n_patients).
+
+    >>> patient_counts(5, range(3)).sum(axis=1).tolist()
+    [5.0, 5.0, 5.0]
+    >>> bool((patient_counts(5, range(3))[2] == patient_counts(5, range(2, 3))[0]).all())
+    True
     """
     drawn = np.empty((len(replicates), n_patients), np.float32)
     for row, replicate in enumerate(replicates):
@@ -99,14 +119,23 @@ def _cores() -> int:
 def bootstrap(
     statistic: Callable[[Counts], Array], n_patients: int, n_boot: int = 2000, seed: int = 0
 ) -> Array:
-    """Replicates of ``statistic``, shape (n_boot, ...).
+    """Replicates of ``statistic`` under resampled patients, on all cores.
 
-    ``statistic`` takes patient counts of shape (c, n_patients) and gives an array (c, ...). Two
-    methods evaluated in the same statistic, or with the same seed and patients, are paired.
+    Two methods evaluated in the same statistic, or with the same seed and patients, are paired.
+
+    Args:
+        statistic: Patient counts of shape (c, n_patients) to an array of shape (c, ...).
+        n_patients: Number of patients.
+        n_boot: Number of replicates.
+        seed: Seed of the draws.
+
+    Returns:
+        Shape (n_boot, ...). It does not depend on the number of cores.
 
     >>> values = np.array([1.0, 2.0, 3.0])
-    >>> bootstrap(lambda counts: counts @ values / 3, 3, n_boot=4).shape
-    (4,)
+    >>> means = bootstrap(lambda counts: counts @ values / 3, 3, n_boot=500)
+    >>> means.shape, abs(float(means.mean()) - 2) < 0.1
+    ((500,), True)
     """
     return in_chunks(
         lambda part: statistic(patient_counts(n_patients, part, seed)), n_boot, n_patients
@@ -114,7 +143,23 @@ def bootstrap(
 
 
 def jackknife(statistic: Callable[[Counts], Array], n_patients: int, seed: int = 0) -> Array:
-    """``statistic`` with each block of ``jackknife_counts`` left out, shape (blocks, ...)."""
+    """``statistic`` with each patient left out in turn, or each of 200 blocks of patients.
+
+    The blocks are those of ``bca_interval``'s acceleration: with more than 200 patients, blocks of
+    equal size (up to one) are left out instead of single patients (Shao and Tu 1995, 2.3).
+
+    Args:
+        statistic: Patient counts of shape (c, n_patients) to an array of shape (c, ...).
+        n_patients: Number of patients.
+        seed: Seed of the blocks.
+
+    Returns:
+        Shape (blocks, ...), at most 200 blocks.
+
+    >>> values = np.array([1.0, 2.0, 3.0])
+    >>> sorted(jackknife(lambda counts: counts @ values / 2, 3).tolist())
+    [1.5, 2.0, 2.5]
+    """
     return in_chunks(
         lambda part: statistic(jackknife_counts(n_patients, part, seed)),
         jackknife_blocks(n_patients),
@@ -125,8 +170,17 @@ def jackknife(statistic: Callable[[Counts], Array], n_patients: int, seed: int =
 def patient_index(patients: pd.Series | ArrayLike) -> NDArray[np.intp]:
     """Patient keys as integers 0..p-1 in order of first appearance.
 
-    >>> patient_index(["b", "a", "b"])
-    array([0, 1, 0])
+    Args:
+        patients: Keys of any kind, shape (n,).
+
+    Returns:
+        Shape (n,); equal where the keys are.
+
+    Raises:
+        InputError: A key is null.
+
+    >>> patient_index(["b", "a", "b"]).tolist()
+    [0, 1, 0]
     """
     codes, _ = pd.factorize(pd.Series(patients), use_na_sentinel=True)
     if (codes < 0).any():
@@ -135,12 +189,20 @@ def patient_index(patients: pd.Series | ArrayLike) -> NDArray[np.intp]:
 
 
 def percentile_interval(replicates: ArrayLike, level: float = LEVEL) -> tuple[float, float] | None:
-    """Percentile interval of replicates, shape (n_boot,); None if over 5 % are undefined.
+    """Percentile interval of replicates.
 
-    A replicate is undefined where, say, no positive case was drawn.
+    Args:
+        replicates: Values, shape (n_boot,); one is undefined (NaN) where, say, no positive case was
+            drawn, and is passed over.
+        level: Coverage of the interval.
+
+    Returns:
+        (low, high); None if none is defined, or over 5 % are undefined.
 
     >>> percentile_interval(np.arange(101.0), level=0.5)
     (25.0, 75.0)
+    >>> print(percentile_interval([0.7, 0.8, np.nan]))
+    None
     """
     values = np.asarray(replicates, np.float64)
     known = values[np.isfinite(values)]
@@ -153,15 +215,24 @@ def percentile_interval(replicates: ArrayLike, level: float = LEVEL) -> tuple[fl
 def bca_interval(
     value: float, replicates: ArrayLike, jackknife: ArrayLike, level: float = LEVEL
 ) -> tuple[float, float]:
-    """Bias-corrected and accelerated interval (Efron 1987; DiCiccio and Efron 1996).
+    """Bias-corrected and accelerated interval (Efron 1987, JASA 82; DiCiccio and Efron 1996).
 
-    ``jackknife`` holds the statistic with each patient (or block of patients) left out once;
-    replicates that are not defined are passed over. NaN where the replicates all lie on one side
-    of the value, or over 5 % of them are undefined.
+    Args:
+        value: The statistic of the sample.
+        replicates: Its bootstrap replicates, shape (n_boot,); undefined ones are passed over.
+        jackknife: The statistic with each patient (or block of patients) left out once.
+        level: Coverage of the interval.
+
+    Returns:
+        (low, high). NaN where the replicates all lie on one side of the value, over 5 % of them are
+        undefined, or no jackknife value is defined.
 
     >>> low, high = bca_interval(50.0, np.arange(101.0), np.zeros(10), level=0.5)
     >>> round(low), round(high)
     (25, 75)
+    >>> low, high = bca_interval(60.0, np.arange(101.0), np.zeros(10), level=0.5)
+    >>> round(low), round(high)  # replicates that are too low are shifted up
+    (43, 88)
     """
     drawn, left_out = np.asarray(replicates, np.float64), np.asarray(jackknife, np.float64)
     left_out = left_out[np.isfinite(left_out)]
@@ -190,7 +261,20 @@ def label_permuter(
     keep a common one. Where it differs within a patient (the view of an image, say), each
     patient's labels are taken as a block, the blocks are laid end to end in random order, and the
     rows, in the order of patients, take the labels as they come: numbers per label are kept, and
-    labels stay clustered as they were. ``view`` is the order in which rows are wanted.
+    labels stay clustered as they were.
+
+    Args:
+        labels: Group of each row, shape (n,).
+        patients: Patient of each row, shape (n,).
+        view: The order in which rows are wanted; as they are if None.
+
+    Returns:
+        A function of a random generator that gives labels of shape (n,).
+
+    >>> permute = label_permuter(np.array([0, 0, 1, 1, 1]), np.array([0, 0, 1, 2, 2]))
+    >>> found = [permute(np.random.default_rng(k)).tolist() for k in range(20)]
+    >>> all(row[0] == row[1] and row[3] == row[4] for row in found)  # a patient has one label
+    True
     """
     _, patient = np.unique(patients, return_inverse=True)
     view = np.arange(len(labels)) if view is None else view
@@ -219,7 +303,14 @@ def permutation_p_value(observed: float, null: ArrayLike, smaller: bool = False)
     """(1 + number of permutations at least as extreme) / (1 + number of permutations).
 
     The observed labelling is one of the permutations, so p is never 0 (Phipson and Smyth 2010).
-    ``smaller=True`` where small values are the extreme ones.
+
+    Args:
+        observed: The statistic of the observed labelling.
+        null: Its values under permuted labels, shape (n,); undefined ones are passed over.
+        smaller: Whether small values are the extreme ones.
+
+    Returns:
+        A p value above 0; 1 without permutations.
 
     >>> permutation_p_value(0.3, [0.1, 0.2, 0.4])
     0.5
@@ -234,7 +325,12 @@ def permutation_p_value(observed: float, null: ArrayLike, smaller: bool = False)
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): controls the chance of any false claim.
 
-    A p value of NaN is no test: it stays NaN, and the others are corrected for fewer.
+    Args:
+        p_values: p values of one family of tests; one that is NaN is no test, it stays NaN, and the
+            others are corrected for fewer.
+
+    Returns:
+        Corrected p values in the same order, at most 1.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03, math.nan])]
     [0.03, 0.06, 0.06, nan]
@@ -250,7 +346,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Benjamini and Hochberg's step-up correction (1995): controls the share of false claims.
 
-    A p value of NaN is no test, as in ``holm``.
+    Args:
+        p_values: p values of one family of tests; NaN as in ``holm``.
+
+    Returns:
+        Corrected p values in the same order, at most 1.
 
     >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03, math.nan])]
     [0.03, 0.04, 0.04, nan]
@@ -264,14 +364,19 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def bootstrap_p_value(changes: ArrayLike) -> float:
-    """Two-sided p value for no change, from replicates of a paired change, shape (n_boot,).
+    """Two-sided p value for no change, from replicates of a paired change.
 
     2 (1 + min(#changes <= 0, #changes >= 0)) / (1 + n_boot), at most 1: it is below 0.05 about
-    where the 95 % percentile interval leaves 0 out (Davison and Hinkley 1997, 4.2). NaN without
-    replicates.
+    where the 95 % percentile interval leaves 0 out (Davison and Hinkley 1997, 4.2).
 
-    >>> bootstrap_p_value([0.1] * 99)
-    0.02
+    Args:
+        changes: Replicates of the change, shape (n_boot,); undefined ones are passed over.
+
+    Returns:
+        A p value above 0; NaN without replicates.
+
+    >>> bootstrap_p_value([0.1] * 99), bootstrap_p_value([0.1, -0.1] * 50)
+    (0.02, 1.0)
     """
     values = np.asarray(changes, np.float64)
     values = values[np.isfinite(values)]

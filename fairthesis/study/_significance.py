@@ -54,17 +54,17 @@ def significance_tests(found: Mapping[str, Results], base: str = "erm") -> pd.Da
     Returns:
         A row per cohort, method and gap: ``cohort, variant, number``; a column named as ``base``
         with its mean; ``change`` over seeds with its interval ``lo, hi``; ``AUROC change``;
-        ``p_holm``, NaN from a single seed; and the outcome in the column ``verdict``: ``beats``
+        ``p_holm``, NaN from a single seed; and the outcome in the column ``outcome``: ``beats``
         where the gap is smaller beyond chance (p below 0.05) and AUROC falls by 0.02 at most,
         ``paid for`` where it falls by more, ``larger``, ``not told apart``, or ``not known`` from a
         single seed.
 
     >>> from fairthesis.study import load_archived
     >>> table = significance_tests({"cxr": load_archived("synthetic-cxr")})
-    >>> table[["variant", "number", "verdict"]].values.tolist()[0]
+    >>> table[["variant", "number", "outcome"]].values.tolist()[0]
     ['adversarial', 'AUROC gap', 'beats']
     >>> two_seeds = load_archived("synthetic-cxr", "quick")
-    >>> significance_tests({"cxr": two_seeds})["verdict"].unique().tolist()
+    >>> significance_tests({"cxr": two_seeds})["outcome"].unique().tolist()
     ['not told apart']
     """
     parts = []
@@ -83,11 +83,11 @@ def significance_tests(found: Mapping[str, Results], base: str = "erm") -> pd.Da
         part = pd.DataFrame(rows, columns=names)
         parts.append(part.assign(p_holm=holm(part["p"].tolist())))
     table = pd.concat(parts, ignore_index=True)
-    verdicts = [
+    outcomes = [
         _outcome(*row) for row in table[["change", "AUROC", "p_holm"]].itertuples(index=False)
     ]
     return (
-        table.assign(verdict=verdicts).drop(columns="p").rename(columns={"AUROC": "AUROC change"})
+        table.assign(outcome=outcomes).drop(columns="p").rename(columns={"AUROC": "AUROC change"})
     )
 
 
@@ -104,8 +104,8 @@ def tests_for_reading(table: pd.DataFrame) -> pd.DataFrame:
     >>> from fairthesis.study import load_archived
     >>> table = significance_tests({"cxr": load_archived("synthetic-cxr", "quick")})
     >>> shown = tests_for_reading(table)
-    >>> list(shown.columns), shown["verdict"].tolist()
-    (['verdict', 'change', 'AUROC', 'p'], ['·', '·'])
+    >>> list(shown.columns), shown["outcome"].tolist()
+    (['outcome', 'change', 'AUROC', 'p'], ['·', '·'])
     """
     base = table.columns[3]
     gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
@@ -115,13 +115,13 @@ def tests_for_reading(table: pd.DataFrame) -> pd.DataFrame:
     ]
     shown = table[["cohort", "variant"]].assign(
         gap=gap,
-        verdict=table["verdict"].replace(DOTTED),
+        outcome=table["outcome"].replace(DOTTED),
         change=change,
         AUROC=table["AUROC change"].map(_signed),
         p=[p_value_text(None if math.isnan(p) else p) for p in table["p_holm"]],
     )
     keys = ["cohort", "gap", "variant"] if table["cohort"].nunique() > 1 else ["gap", "variant"]
-    shown = shown.set_index(keys)[["verdict", "change", "AUROC", "p"]]
+    shown = shown.set_index(keys)[["outcome", "change", "AUROC", "p"]]
     return shown.replace(" ", "\N{NO-BREAK SPACE}", regex=True)
 
 
@@ -195,8 +195,8 @@ def outcome_sentence(results: Results) -> str:
     1 method against plain training, 2 comparisons of a gap: *not told apart* 2.
     """
     table = significance_tests({"": results})
-    of_each = table["verdict"].value_counts()
-    told = [f"*{verdict}* {of_each[verdict]}" for verdict in OUTCOMES if verdict in of_each]
+    of_each = table["outcome"].value_counts()
+    told = [f"*{outcome}* {of_each[outcome]}" for outcome in OUTCOMES if outcome in of_each]
     methods = table["variant"].nunique()
     return (
         f"{methods} method{'s' if methods > 1 else ''} against plain training, "
@@ -220,8 +220,8 @@ def significance_table(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.D
     """
     table = significance_tests(found)
     order = list(dict.fromkeys(table["variant"]))
-    table = table[table["number"] == gap].replace({"verdict": DOTTED})
-    wide = table.pivot(index="variant", columns="cohort", values="verdict")
+    table = table[table["number"] == gap].replace({"outcome": DOTTED})
+    wide = table.pivot(index="variant", columns="cohort", values="outcome")
     return wide.reindex(index=order, columns=list(found)).fillna("–")
 
 

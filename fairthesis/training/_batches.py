@@ -20,10 +20,23 @@ from fairthesis.methods import Batch
 
 @dataclass(frozen=True)
 class Table:
-    """What training reads: all images of a cohort and their labels, by row position.
+    """What training is given: all images of a cohort and their labels, by row position.
 
-    ``images`` is uint8 (n, height, width, channels), in memory or memory-mapped; ``rows`` maps a
-    split to the row positions of its readable images; ``patients`` numbers the patients.
+    Args:
+        images: uint8, shape (n, height, width, channels), in memory or memory-mapped.
+        targets: 0, 1 or NaN (not stated), shape (n, targets).
+        attributes: group numbers, -1 unknown, shape (n, attributes).
+        groups: the names of each attribute's groups, in the order of their numbers.
+        rows: for each split the row positions of its readable images.
+        patients: numbers of the patients, shape (n,).
+
+    >>> pixels = np.full((2, 16, 16, 1), 255, np.uint8)
+    >>> y, a = torch.tensor([[0.0], [1.0]]), torch.tensor([[0], [1]])
+    >>> rows = {"train": np.array([0, 1])}
+    >>> table = Table(pixels, y, a, (("F", "M"),), rows, torch.tensor([0, 1]))
+    >>> batch = table.batch(np.array([1]))
+    >>> batch.images.shape, batch.images.max().item(), batch.targets.tolist()
+    (torch.Size([1, 1, 16, 16]), 1.0, [[1.0]])
     """
 
     images: NDArray[np.uint8]
@@ -34,7 +47,7 @@ class Table:
     patients: Int[Tensor, " n"]
 
     def batch(self, rows: NDArray[np.intp], device: torch.device | str = "cpu") -> Batch:
-        """The batch of the given row positions."""
+        """The batch of the given row positions: images as floats from 0 to 1."""
         pixels = torch.from_numpy(np.ascontiguousarray(self.images[rows]))  # n h w c
         images = pixels.to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
         index = torch.from_numpy(rows)
@@ -50,9 +63,23 @@ def make_table(
 ) -> Table:
     """Check that a cohort can be trained on and lay it out in tensors.
 
+    Args:
+        cohort: with its splits.
+        images: all of its images, as ``fairthesis.data.prepared_images`` gives them.
+        readable: False for an image that could not be decoded, which is in no split then.
+        targets: names of the cohort's targets, one or more.
+        attributes: names of its attributes, one or more.
+
     Raises:
         InputError: where a split is empty, a target has one class in the training or validation
             part, or an attribute one group in the training part.
+
+    >>> from fairthesis import datasets
+    >>> cohort = datasets.load("synthetic-cxr", n_train=40, n_val=20, n_test=10)
+    >>> pixels = cohort.render(np.arange(70), 16)
+    >>> table = make_table(cohort, pixels, np.ones(70, bool), ("opacity",), ("sex",))
+    >>> {split: len(rows) for split, rows in table.rows.items()}, table.groups
+    ({'train': 40, 'val': 20, 'test': 10}, (('F', 'M'),))
     """
     labels = np.stack([cohort.labels(target) for target in targets], axis=1)
     codes = np.stack([cohort.codes(attribute) for attribute in attributes], axis=1)
@@ -99,8 +126,9 @@ def make_table(
 def in_batches(rows: NDArray[np.intp], batch_size: int) -> Iterator[NDArray[np.intp]]:
     """The rows in batches, in their order.
 
-    A last batch of less than half the size is left out: normalisation by a handful of images, and
-    whitening above all, would take one loud step an epoch. All rows come at another epoch.
+    A last batch of less than half the size, or of one row, is left out: normalisation by a handful
+    of images, and whitening above all, would take one loud step an epoch. In another epoch's order
+    other rows are left out.
 
     >>> [part.tolist() for part in in_batches(np.arange(7), 3)]
     [[0, 1, 2], [3, 4, 5]]
@@ -145,7 +173,25 @@ AUGMENTATIONS = {"none": _identity, "light": _light, "mirrored": _mirrored}
 def augment(name: str, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Tensor:
     """Randomly changed images: ``none``, ``light`` (shift, turn, zoom, contrast), ``mirrored``.
 
-    ``mirrored`` also flips left and right: for skin, not for chests, which have a heart side.
+    ``light`` shifts by up to 6 % of the edge, turns by up to 8 degrees, zooms by up to 8 % and
+    changes contrast and brightness by up to 15 % and 0.1. ``mirrored`` also flips left and right:
+    for skin, not for chests, which have a heart side.
+
+    Args:
+        name: ``none``, ``light`` or ``mirrored``.
+        images: floats from 0 to 1.
+        generator: on the CPU; decides the draw, one for each image.
+
+    Returns:
+        Images of the same shape and range.
+
+    Raises:
+        InputError: for another name.
+
+    >>> images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    >>> once, again = (augment("light", images, torch.Generator().manual_seed(1)) for _ in "ab")
+    >>> torch.equal(once, again), torch.equal(once, images), once.shape
+    (True, False, torch.Size([2, 1, 16, 16]))
     """
     if name not in AUGMENTATIONS:
         raise unknown("augmentation", name, AUGMENTATIONS)

@@ -2,8 +2,9 @@
 
 A run directory holds ``config.json``, ``log.jsonl`` (a line per epoch), ``model.safetensors``,
 ``predictions.parquet``, ``embeddings.parquet``, ``provenance.json`` and, written last, ``DONE``
-(``fairthesis.manifest``). While a run goes on ``state.pt`` is there as well. Every file is written
-whole or not at all, so a killed run leaves either a resumable state or nothing that looks finished.
+(``fairthesis.storage.mark_finished``). While a run goes on ``state.pt`` is there as well. Every
+file is written whole or not at all, so a killed run leaves either a resumable state or nothing that
+looks finished.
 """
 
 from __future__ import annotations

@@ -32,15 +32,47 @@ _Share = Annotated[float, Range(least=0, most=1)]
 class TrainConfig:
     """Everything that decides a run; ``config.json`` is this, and a run is resumed from it.
 
-    Empty ``targets`` and ``attributes`` mean the data set's first target and first attribute.
-    ``size`` is the edge of the square images in pixels. A ``disease_dim`` of 0 is 4 for each
-    target: what more an embedding can hold it can also leak. ``threads`` of 0 leaves torch's own
-    choice.
-    ``classifier_rate`` is how many times ``learning_rate`` the disease classifier learns at; unless
-    it is 1, as for the rest, its bias also starts at the log odds of the training part's targets.
-    ``selection`` is a rule of ``fairthesis.selection``; ``reference_auroc`` is ERM's validation
-    AUROC for the rule ``min_leakage``. ``averaging`` is ``none``, ``ema`` (every epoch's candidate
-    is the moving average) or ``swad`` (the run's one model is the average).
+    Args:
+        dataset: a name in ``fairthesis.datasets.DATASETS``.
+        data_root: the folder of its files; None for a data set that is drawn.
+        dataset_options: of the data set's own, by name.
+        targets, attributes: names; empty is the data set's first target and first attribute.
+        method: a name in ``fairthesis.methods.METHODS``.
+        method_options: of the method's own ``Options``, by name.
+        backbone: a name in ``fairthesis.models.BACKBONES``.
+        weights: None, a name of torchvision's, or a local file.
+        hidden_dim: width of the hidden layer of both heads.
+        disease_dim: size of the disease embedding; 0 is 4 for each target: what more an embedding
+            can hold it can also leak.
+        sensitive_dim: size of the sensitive embedding.
+        disease_norm, input_norm, precision: as for ``fairthesis.models.FairEncoder``.
+        size: edge of the square images in pixels, 16 or more.
+        epochs: 1 or more; the method's schedule must fit in.
+        batch_size: images, 2 or more; with whitening more than ``disease_dim``.
+        learning_rate: its largest value; it rises over 5 % of the run and falls to 0 as a cosine.
+        classifier_rate: how many times ``learning_rate`` the disease classifier learns at; unless
+            it is 1, its bias also starts at the log odds of the training part's targets.
+        weight_decay: of AdamW.
+        augmentation: ``none``, ``light`` or ``mirrored`` (``augment``).
+        selection: the rule by which an epoch is kept: ``overall``, ``worst_group``, ``last``,
+            ``pareto``, ``min_leakage``, or ``oracle``, which uses test labels: never a result.
+        reference_auroc: ERM's validation AUROC, for the rule ``min_leakage``.
+        averaging: ``none``, ``ema`` (every epoch's candidate is the moving average) or ``swad``
+            (the run's one model is the average).
+        ema_decay: of ``ema``, above 0 and below 1.
+        seed: of the weights, the order, the augmentation and a data set that is drawn.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        threads: of torch; 0 leaves its own choice.
+
+    Raises:
+        InputError: for any value of another type, out of range or unknown, at once and by name.
+
+    >>> config = TrainConfig(method="dann", method_options={"weight": 0.5}, epochs=30)
+    >>> config.options()
+    OpposedOptions(weight=0.5, warmup_epochs=3, ramp_epochs=5, adversary_rate=0.001)
+    >>> TrainConfig(method="dan")
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Unknown method 'dan': ... Did you mean 'dann'?
     """
 
     dataset: str = "synthetic-cxr"
@@ -113,9 +145,24 @@ class TrainConfig:
 
 
 def method_options(method: str, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
-    """The options ``given`` to a method, typed and in range; ``text`` where they are text still.
+    """The options ``given`` to a method, typed and in range.
 
-    Raises ``InputError`` for a name that the method does not have, or a value that does not fit.
+    Args:
+        method: a name in ``fairthesis.methods.METHODS``.
+        given: options by name.
+        text: whether the values are text still, as from the command line.
+
+    Returns:
+        The options given, typed; no defaults.
+
+    Raises:
+        InputError: for a name that the method does not have, or a value that does not fit.
+
+    >>> method_options("dann", {"weight": "5e-1"}, text=True)
+    {'weight': 0.5}
+    >>> method_options("dann", {"wieght": 0.5})
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Unknown option of method dann 'wieght': ... 'weight'?
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
@@ -151,6 +198,19 @@ def config_from_text(values: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Parameters of ``TrainConfig`` that are text still, typed, but for the two kinds of options.
 
     Those are typed by the data set and the method, once these are known.
+
+    Args:
+        values: parameters by name, as from a YAML file or the command line.
+        what: where they are from, for messages.
+
+    Raises:
+        InputError: for an unknown parameter, or text that is no value of its type.
+
+    >>> config_from_text({"epochs": "30", "targets": "edema,effusion", "weights": "none"}, "a plan")
+    {'epochs': 30, 'targets': ('edema', 'effusion'), 'weights': None}
+    >>> config_from_text({"epochs": "thirty"}, "a plan")
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected epochs to be a whole number of 1 or larger, but got ...
     """
     known = parameter_kinds(TrainConfig)
     return typed_option(known, values, f"parameter in {what}", text=True)

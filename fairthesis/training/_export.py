@@ -1,4 +1,4 @@
-"""What a trained model says of a cohort: predictions, embeddings, weights, as files."""
+"""What a trained model gives for a cohort: predictions, embeddings, weights, as files."""
 
 from __future__ import annotations
 

@@ -22,7 +22,11 @@ from fairthesis.storage import RUN, check_finished
 from fairthesis.training._run_folder import RunFolder, claimed
 from fairthesis.training._selection import validation_scores
 
-CODE = ("erasure.py", "finished.py", "postprocess.py", "posthoc.py", "schema.py")
+# What decides a result, as ``code_fingerprint`` takes it; a test looks that the files are there.
+CODE = (
+    *("embeddings/_erasure.py", "inputs/_schema.py", "postprocessing/_by_group.py"),
+    *("postprocessing/_posthoc.py", "training/_posthoc.py"),
+)
 PREFIX = "disease_"
 
 
@@ -59,11 +63,35 @@ def apply_posthoc(
 ) -> Path:
     """Apply the method ``name`` of ``POSTHOC`` to the run in ``parent``; write the run ``out``.
 
-    A finished result of the same parent, method and code is left as it is.
+    The result has the tables and the layout of a run, but for the weights. A finished result of the
+    same parent, method and code is left as it is.
+
+    Args:
+        name: a name in ``fairthesis.postprocessing.POSTHOC``.
+        parent: the directory of a finished run.
+        out: the directory to be written.
+        overwrite: whether another run in ``out`` is replaced.
+
+    Returns:
+        ``out``.
 
     Raises:
         InputError: for an unknown name, a parent that is not finished, and where ``out`` holds
             anything else and ``overwrite`` is false.
+
+    >>> import os, tempfile
+    >>> from unittest import mock
+    >>> from fairthesis.training import TrainConfig, train
+    >>> few = {"n_train": 96, "n_val": 48, "n_test": 48}
+    >>> small = {"backbone": "small", "size": 16, "epochs": 1, "batch_size": 32}
+    >>> config = TrainConfig(dataset_options=few, **small)
+    >>> with tempfile.TemporaryDirectory() as at, mock.patch.dict(os.environ, FAIRTHESIS_CACHE=at):
+    ...     run = train(config, f"{at}/erm", progress=False)
+    ...     out = apply_posthoc("leace", run, f"{at}/leace")
+    ...     before, after = (pd.read_parquet(p / "embeddings.parquet") for p in (run, out))
+    >>> train_rows = after[after["split"] == "train"]
+    >>> len(after) == len(before), after.equals(before)
+    (True, False)
     """
     if name not in POSTHOC:
         raise unknown("post-hoc method", name, POSTHOC)

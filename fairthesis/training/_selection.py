@@ -33,9 +33,21 @@ def _group_rows(y: Labels, codes: Codes) -> list[list[NDArray[np.bool_]]]:
 def validation_scores(y_true: Labels, y_score: Labels, codes: Codes) -> dict[str, float]:
     """Overall and worst-group AUROC on the validation part, averaged over targets.
 
-    ``y_true`` and ``y_score`` have shape (n, targets), ``codes`` (n, attributes) with -1 unknown.
     The worst group is over all groups of all attributes with 5 positives and 5 negatives or more;
     where there is none it is the overall value.
+
+    Args:
+        y_true: 0, 1 or NaN (not stated), shape (n, targets).
+        y_score: shape (n, targets).
+        codes: group numbers, -1 unknown, shape (n, attributes).
+
+    Returns:
+        ``val_auroc`` and ``val_worst_auroc``.
+
+    >>> y = np.tile([[0.0], [1.0]], (20, 1))
+    >>> a = np.repeat([[0], [1]], 20, axis=0)
+    >>> validation_scores(y, np.where(a == 0, y, 0.5), a)  # chance in group 1
+    {'val_auroc': 0.875, 'val_worst_auroc': 0.5}
     """
     overall, worst = [], []
     for y, score in zip(y_true.T, y_score.T, strict=True):
@@ -53,6 +65,12 @@ def validation_gaps(y_true: Labels, y_score: Labels, codes: Codes) -> dict[str, 
     ``val_gap`` is the largest less the smallest AUROC of the groups, ``val_eo`` the larger of the
     ranges of TPR and FPR, at the threshold that Youden's rule picks on all rows of the target.
     Groups need 5 positives and 5 negatives; with fewer than two such groups the value is 0.
+    Arguments as for ``validation_scores``.
+
+    >>> y = np.tile([[0.0], [1.0]], (20, 1))
+    >>> a = np.repeat([[0], [1]], 20, axis=0)
+    >>> validation_gaps(y, np.where(a == 0, y, 0.5), a)
+    {'val_gap': 0.5, 'val_eo': 1.0}
     """
     gaps, odds = [], []
     for y, score in zip(y_true.T, y_score.T, strict=True):
@@ -63,9 +81,9 @@ def validation_gaps(y_true: Labels, y_score: Labels, codes: Codes) -> dict[str, 
             if len(groups) < 2:
                 continue
             areas = [float(auroc(y[r & known], score[r & known])) for r in groups]
-            cells = [metrics.counts(y[r & known], score[r & known] >= cut) for r in groups]
+            subgroups = [metrics.counts(y[r & known], score[r & known] >= cut) for r in groups]
             rates = [
-                np.ptp([float(rate(*cell)) for cell in cells])
+                np.ptp([float(rate(*subgroup)) for subgroup in subgroups])
                 for rate in (metrics.tpr, metrics.fpr)
             ]
             by_attribute.append((float(np.ptp(areas)), float(max(rates))))
@@ -83,12 +101,30 @@ def validation_loss(y_true: Labels, y_score: Labels) -> dict[str, float]:
 def validation_leakage(
     z: NDArray[np.floating], y_true: Labels, codes: Codes, patients: Codes, seed: int = 0
 ) -> dict[str, float]:
-    """How well fresh logistic probes read the attributes given the target: AUROC, 0.5 or more.
+    """How well fresh logistic probes recover the attributes given the target: AUROC, 0.5 or more.
 
     Within each class of each target a probe is fitted on four fifths of the validation patients and
-    read on the last fifth, in turn (cross-fitted by patient, so that no probe is read where it
+    judged on the last fifth, in turn (cross-fitted by patient, so that no probe is judged where it
     was fitted); AUROC over pairs within a class and fold, mean over targets and attributes.
-    A quick look for choosing an epoch, no measurement: for that see ``fairthesis.leakage``.
+    A quick look for choosing an epoch, no measurement, as ``fairthesis.embeddings.probe`` is.
+
+    Args:
+        z: the disease embedding, shape (n, d).
+        y_true: 0, 1 or NaN (not stated), shape (n, targets).
+        codes: group numbers, -1 unknown, shape (n, attributes).
+        patients: any numbers, shape (n,).
+        seed: decides the folds.
+
+    Returns:
+        ``val_leakage``; 0.5 where nothing can be judged.
+
+    >>> y, a = np.tile([[0.0], [1.0]], (50, 1)), np.repeat([[0], [1]], 50, axis=0)
+    >>> noise = np.random.default_rng(0).normal(size=(100, 2))
+    >>> who = np.arange(100)
+    >>> round(validation_leakage(noise + 9 * a, y, a, who)["val_leakage"], 2)
+    1.0
+    >>> validation_leakage(noise + 9 * y, y, a, who)["val_leakage"] < 0.7  # y alone is in it
+    True
     """
     from fairthesis.embeddings import fit_probe, macro_auroc, probabilities
 
@@ -125,6 +161,8 @@ def _highest(score: Callable[[Line], float]) -> Callable[[Sequence[Line], float 
 def ideal_distance(line: Line) -> float:
     """Distance of an epoch to the ideal point AUROC 1, equalized odds difference 0.
 
+    ``sqrt((1 - AUROC)² + EO²)``, from ``val_auroc`` and ``val_eo`` of the epoch's line of the log.
+
     >>> round(ideal_distance({"val_auroc": 0.7, "val_eo": 0.4}), 3)
     0.5
     """
@@ -138,6 +176,13 @@ def least_leaking(lines: Sequence[Line], reference: float | None = None) -> list
     best epoch's. Of those that do the one with the lowest leakage wins; if none does, the one
     with the highest AUROC. Later epochs can raise the bar without a reference, so every epoch that
     no other beats in both is kept until then.
+
+    Args:
+        lines: of the log, with ``val_auroc`` and ``val_leakage``, of the epochs that may be chosen.
+        reference: ERM's validation AUROC, or None.
+
+    Returns:
+        Positions in ``lines``; empty where there is none.
 
     >>> lines = [{"val_auroc": a, "val_leakage": b} for a, b in ((0.80, 0.6), (0.795, 0.55))]
     >>> least_leaking(lines), least_leaking(lines + [{"val_auroc": 0.9, "val_leakage": 0.9}])[0]
@@ -163,15 +208,22 @@ def least_leaking(lines: Sequence[Line], reference: float | None = None) -> list
 class Rule:
     """How an epoch is chosen among the eligible ones.
 
-    ``candidates(lines, reference_auroc)`` gives positions in the eligible epochs' lines: the
-    present winner first, then those that later epochs could still make win. ``needs`` names
-    what a line must carry beside AUROC: ``gaps``, ``leakage``, or ``test`` labels.
+    Args:
+        candidates: function of the eligible epochs' lines and ERM's AUROC (or None), which gives
+            positions in the lines: the present winner first, then those that later epochs could
+            still make win.
+        needs: what a line must carry beside AUROC: ``gaps``, ``leakage``, or ``test`` labels.
+
+    >>> first = Rule(lambda lines, _: [i for i, a in enumerate(lines) if a["val_auroc"] > 0.8][:1])
+    >>> first.candidates([{"val_auroc": 0.7}, {"val_auroc": 0.85}, {"val_auroc": 0.9}], None)
+    [1]
     """
 
     candidates: Callable[[Sequence[Line], float | None], list[int]]
     needs: frozenset[str] = frozenset()
 
 
+#: The rules by name, as ``TrainConfig.selection`` takes them.
 # overall, worst_group: highest (worst group's) AUROC. last: the last epoch. pareto: the epoch
 # nearest to AUROC 1 and equalized odds difference 0, which is on the front of the two.
 # min_leakage: see ``least_leaking``. oracle: the pareto rule on the *test* labels, to show how much

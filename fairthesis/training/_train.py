@@ -1,4 +1,4 @@
-"""The one training loop, which writes a run directory (``fairthesis.rundir``)."""
+"""The one training loop, which writes a run directory (``_run_folder``, ``_checkpoints``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fairthesis import data, datasets
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError
-from fairthesis.methods import METHODS, Method, Setting, cell_probabilities
+from fairthesis.methods import METHODS, Method, Setting, subgroup_probabilities
 from fairthesis.models import SWAD, Averager, FairEncoder, make_averager
 from fairthesis.provenance import peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_writable
@@ -43,12 +43,32 @@ def train(
     """Train a model and write the run directory ``out``; gives its path.
 
     A finished run of the same configuration, data and code is left as it is; a killed one goes on
-    after its last whole epoch and ends as if it had never stopped. ``cohort`` replaces the loading
-    of ``config.dataset``.
+    after its last whole epoch and ends as if it had never stopped.
+
+    Args:
+        config: all that decides the run.
+        out: the run directory. It gets ``config.json``, ``log.jsonl`` (a line for each epoch),
+            ``model.safetensors``, ``predictions.parquet``, ``embeddings.parquet``,
+            ``provenance.json`` and, last, ``DONE``.
+        cohort: replaces the loading of ``config.dataset``.
+        overwrite: whether another run in ``out`` is replaced.
+        progress: whether a bar is shown.
+
+    Images are decoded or drawn once and kept in ``$FAIRTHESIS_CACHE`` (else ``~/.cache``).
 
     Raises:
-        InputError: for a cohort that cannot be trained on (before anything is written), and where
-            ``out`` holds another run and ``overwrite`` is false.
+        InputError: for a cohort that cannot be trained on (before anything is written), where
+            ``out`` holds another run and ``overwrite`` is false, and where training diverges.
+
+    >>> import os, tempfile
+    >>> from unittest import mock
+    >>> few = {"n_train": 64, "n_val": 32, "n_test": 32}
+    >>> small = {"backbone": "small", "size": 16, "epochs": 1, "batch_size": 32}
+    >>> config = TrainConfig(dataset_options=few, **small)
+    >>> with tempfile.TemporaryDirectory() as at, mock.patch.dict(os.environ, FAIRTHESIS_CACHE=at):
+    ...     run = train(config, f"{at}/run", progress=False)
+    ...     sorted(file.name for file in run.iterdir())[:3]
+    ['DONE', 'config.json', 'embeddings.parquet']
     """
     out = Path(out)
     if not out.is_dir():
@@ -215,8 +235,8 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         precision=config.precision,
     )
     rows = torch.from_numpy(table.rows["train"])
-    cells = tuple(
-        cell_probabilities(table.targets[rows], codes, len(groups))
+    subgroups = tuple(
+        subgroup_probabilities(table.targets[rows], codes, len(groups))
         for codes, groups in zip(table.attributes[rows].T, table.groups, strict=True)
     )
     setting = Setting(
@@ -224,7 +244,7 @@ def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Me
         config.weight_decay,
         config.epochs,
         config.seed,
-        cells,
+        subgroups,
         table.targets[rows],
         table.attributes[rows],
         table.patients[rows],

@@ -1,4 +1,4 @@
-"""What a run says of the model after an epoch: the validation part's line of the log."""
+"""What a run reports of the model after an epoch: the validation part's line of the log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def validation_line(
     """AUROC, overall and of the worst group, and what ``needs`` names.
 
     ``loss``, ``gaps``, ``leakage``, or ``test``: the latter are test labels, for the ``oracle``
-    rule, and say so in their names.
+    rule, and their names begin with ``oracle_test_``.
     """
     rows = table.rows["val"]
     scores, z, _ = infer_cohort(method, table, rows, batch_size, device)
@@ -72,7 +72,7 @@ def use_average(
     see them as they are, as all images are in use. Those of the heads see them augmented as in
     training: the classifier was fitted to what they make of such images, and of images as they
     are, directions that only augmentation moves have next to no variance; a whitening blows them
-    up (validation AUROC 0.863 instead of 0.893 on made chest X-rays, with the same weights).
+    up (validation AUROC 0.863 instead of 0.893 on synthetic chest X-rays, with the same weights).
     """
     weights = averager.average()
     if weights is None:

@@ -307,7 +307,7 @@ def test_the_audit_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
-def test_further_metrics_are_those_of_the_functions():
+def test_additional_metrics_are_those_of_the_functions():
     frame = table()
     report = run(frame, threshold=0.4)
     found = report.to_dict()
@@ -374,7 +374,7 @@ def test_bca_in_the_audit_is_that_of_every_patient_left_out():
     assert ci == pytest.approx(bca_interval(value, drawn, left_out), abs=1e-4)
 
 
-def test_too_few_permutations_to_find_anything_are_said():
+def test_too_few_permutations_to_find_anything_are_reported():
     words = "no gap can be told from chance"
     few, many = (run(table(), n_permutations=n).warnings for n in (60, 199))
     assert any(words in w and "at least 200 permutations" in w for w in few)

@@ -131,7 +131,7 @@ def test_a_group_without_positives_is_compared_in_what_is_known(floor):
     assert "b, auroc: not known in two groups" in summary(found)
 
 
-def test_what_is_compared_is_counted_and_what_is_left_out_is_said():
+def test_what_is_compared_is_counted_and_what_is_left_out_is_reported():
     first, second = (f.drop(columns="split") for f in two())
     unlabelled, unscored = first.index < 100, (first["sex"] == "F") & (first.index >= 150)
     first, second = (f.assign(y_true=f["y_true"].mask(unlabelled)) for f in (first, second))

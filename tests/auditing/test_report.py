@@ -124,16 +124,16 @@ def test_the_model_card_says_what_was_measured_as_text():
     assert "<script>alert" not in page
 
 
-def test_every_metric_has_a_forest_and_further_metrics_a_table(found):
+def test_every_metric_has_a_forest_and_additional_metrics_a_table(found):
     text = found.to_html()
     words = " ".join(Page(text).words)
     for metric in found.overall:
         rows = len(re.findall(rf'aria-label="{re.escape(wording.LABELS[metric])} of ', text))
         assert rows == sum(len(groups) for groups in found.groups.values()), metric
-    for metric, estimate in found.further["groups"]["sex"]["F"].items():
+    for metric, estimate in found.additional["groups"]["sex"]["F"].items():
         assert wording.LABELS[metric] in words
         assert wording.number_text(estimate.value) in words
-    assert wording.number_text(found.further["cross_auroc"]["sex"]["F"]["M"]) in words
+    assert wording.number_text(found.additional["cross_auroc"]["sex"]["F"]["M"]) in words
     assert found.settings["rows_fingerprint"] in words
     other = table()
     other.loc[other.index[other["split"] == "test"][0], "y_score"] += 1e-9

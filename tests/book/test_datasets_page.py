@@ -42,7 +42,7 @@ def test_numbers_and_licences_agree_with_the_loaders(name: str) -> None:
         assert "nverified" in about or "partly verified" in about or "not run" in about
 
 
-def test_groups_are_the_attributes_of_the_made_cohorts() -> None:
+def test_groups_are_the_attributes_of_the_synthetic_cohorts() -> None:
     for name in ("synthetic-cxr", "synthetic-derm"):
         cohort = datasets.load(name, n_train=4, n_val=1, n_test=1)
         words = [word.removesuffix("_group").replace("_", " ") for word in cohort.attributes]

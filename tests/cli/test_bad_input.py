@@ -61,7 +61,7 @@ def test_a_table_reads_the_same_however_it_was_saved(text: bytes, tmp_path: Path
     ],
     ids=["empty", "0 rows", "half of utf-16", "a picture"],
 )
-def test_what_is_no_table_is_said(text: bytes, words: str, tmp_path: Path) -> None:
+def test_what_is_no_table_is_reported(text: bytes, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):
         mine(tmp_path, text)
 

@@ -55,7 +55,7 @@ def test_without_torch_the_training_command_says_what_to_install():
     assert "Traceback" not in done.stderr
 
 
-def test_warnings_are_told_in_words():
+def test_warnings_are_reported_in_words():
     code = (
         "import warnings, fairthesis.cli as c, sys; sys.argv = ['fairthesis', '--version']\n"
         "try: c.main()\n"

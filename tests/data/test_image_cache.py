@@ -248,7 +248,7 @@ def test_a_finished_cache_that_may_only_be_read_is_enough(
 
 
 @pytest.mark.parametrize("where", ["file", "file/below", "/proc/none"])
-def test_a_place_that_cannot_be_written_is_said_before_the_work(
+def test_a_place_that_cannot_be_written_is_reported_before_the_work(
     tmp_path: Path, where: str, decoded: list[int]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -257,7 +257,7 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
     assert not decoded
 
 
-def test_a_disk_that_fills_is_said_and_the_same_call_goes_on(
+def test_a_disk_that_fills_is_reported_and_the_same_call_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[int]
 ) -> None:
     cohort, cache = folder_of(tmp_path / "a"), tmp_path / "cache"
@@ -305,7 +305,7 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 5
 
 
-def test_links_out_of_the_folder_are_told_and_those_within_are_not(tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_reported_and_those_within_are_not(tmp_path: Path) -> None:
     folder_of(tmp_path / "away")
     root = tmp_path / "root"
     (root / "own").mkdir(parents=True)

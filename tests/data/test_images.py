@@ -208,7 +208,7 @@ def test_sizes_and_workers_are_checked(tmp_path: Path, size: Any, workers: int) 
         prepared_images(cohort, size, tmp_path, workers=workers)
 
 
-def test_a_full_disk_is_said_before_anything_is_drawn(
+def test_a_full_disk_is_reported_before_anything_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = type("Usage", (), {"free": 100})

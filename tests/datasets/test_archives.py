@@ -193,7 +193,7 @@ def test_an_encrypted_member_is_refused_in_words(out: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other"])
 @pytest.mark.parametrize("kind", ["zip", "tar", "plain"])
-def test_a_damaged_archive_is_told(damage: str, kind: str, out: Path, tmp_path: Path) -> None:
+def test_a_damaged_archive_is_reported(damage: str, kind: str, out: Path, tmp_path: Path) -> None:
     entries: list[Entry] = [("a", os.urandom(50_000)), ("b", b"b" * 50_000)]
     path = (
         tar(tmp_path / "a.tar", entries, packed=False)

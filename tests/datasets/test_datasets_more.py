@@ -1,4 +1,4 @@
-"""The loaders that were tried on made files of the same layout, and PAD-UFES-20 on real ones."""
+"""The loaders tried on synthetic files of the same layout, and PAD-UFES-20 on real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links that leave the data folder are followed, and said."""
+"""Links that leave the data folder are followed, and reported."""
 
 from __future__ import annotations
 

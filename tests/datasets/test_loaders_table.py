@@ -17,7 +17,7 @@ TABLE = PAGE.split("<!-- loaders: start -->")[1].split("<!-- loaders: end -->")[
 @pytest.fixture(scope="module")
 def now() -> list[str]:
     """The table as the loaders make it now, by lines."""
-    script = ROOT / "benchmarks" / "loaders.py"
+    script = ROOT / "benchmarks" / "datasets" / "loaders.py"
     command = [sys.executable, str(script), "--data", str(DATA)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ from fairthesis.errors import InputError
 SMALL = {"n_train": 60, "n_val": 20, "n_test": 40}
 
 
-def made(**options: Any) -> Cohort:
+def synthetic(**options: Any) -> Cohort:
     return cxr.load(**{**SMALL, **options})
 
 
@@ -34,24 +34,24 @@ def drawn(cohort: Cohort, rows: Any = None, size: int = 48) -> np.ndarray:
 
 def many(**options: Any) -> Any:
     """The training rows of a cohort large enough to count in, not drawn."""
-    frame = made(**{"n_train": 40_000, "setting": "clean"} | options).frame
+    frame = synthetic(**{"n_train": 40_000, "setting": "clean"} | options).frame
     return frame[frame["split"] == "train"]
 
 
 def test_the_bytes_are_the_same_on_any_machine() -> None:
-    pixels = drawn(made(seed=3), np.arange(16))
+    pixels = drawn(synthetic(seed=3), np.arange(16))
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     assert digest == "d96d9927e6e075fbf257c58df8acaa1815982929be08271a36ef8e1b2b397b9a"
 
 
 def test_the_table_is_the_same_on_any_machine() -> None:
-    frame = made(seed=3).frame
+    frame = synthetic(seed=3).frame
     digest = hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
     assert digest == "3ecd5021a182584e0dbcbfdfdbfbdcf49c2453b3a533752c18622b2456ce7eb4"
 
 
 def test_an_image_is_the_same_in_any_batch_and_order() -> None:
-    cohort = made()
+    cohort = synthetic()
     together = drawn(cohort)
     rows = np.array([7, 119, 0, 7])
     assert (drawn(cohort, rows) == together[rows]).all()
@@ -60,23 +60,25 @@ def test_an_image_is_the_same_in_any_batch_and_order() -> None:
 
 
 def test_a_larger_test_part_leaves_the_rest_as_it_was() -> None:
-    small, large = made(), made(n_test=90)
+    small, large = synthetic(), synthetic(n_test=90)
     assert large.frame.iloc[:120].equals(small.frame)
     assert (drawn(large, np.arange(120)) == drawn(small)).all()
 
 
 def test_seeds_differ() -> None:
-    assert (drawn(made(seed=1)) != drawn(made(seed=2))).mean() > 0.5
-    assert made(seed=1).fingerprint() != made(seed=2).fingerprint()
+    assert (drawn(synthetic(seed=1)) != drawn(synthetic(seed=2))).mean() > 0.5
+    assert synthetic(seed=1).fingerprint() != synthetic(seed=2).fingerprint()
 
 
 def test_the_fingerprint_tells_pictures_apart_that_share_a_table() -> None:
-    fingerprints = {made(noise=value).fingerprint() for value in (0.05, 0.09)}
-    assert len({*fingerprints, made().fingerprint(), made(oracle=True).fingerprint()}) == 3
+    fingerprints = {synthetic(noise=value).fingerprint() for value in (0.05, 0.09)}
+    assert (
+        len({*fingerprints, synthetic().fingerprint(), synthetic(oracle=True).fingerprint()}) == 3
+    )
 
 
 def test_patients_are_in_one_split_and_have_one_to_three_images() -> None:
-    frame = made(n_train=3000).frame
+    frame = synthetic(n_train=3000).frame
     assert frame.groupby("patient_id")["split"].nunique().max() == 1
     assert set(frame.groupby("patient_id").size()) == {1, 2, 3}
     for attribute in ("sex", "age_group"):
@@ -86,14 +88,14 @@ def test_patients_are_in_one_split_and_have_one_to_three_images() -> None:
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_setting_switched_off_is_clean(setting: str) -> None:
     off = dict.fromkeys(SETTINGS[setting], 0.0)
-    cohort, clean = made(setting=setting, **off), made(setting="clean")
+    cohort, clean = synthetic(setting=setting, **off), synthetic(setting="clean")
     assert cohort.frame.equals(clean.frame)
     assert (drawn(cohort) == drawn(clean)).all()
 
 
 @pytest.mark.parametrize("setting", [name for name in SETTINGS if name != "clean"])
 def test_every_setting_plants_something(setting: str) -> None:
-    assert made(setting=setting).fingerprint() != made(setting="clean").fingerprint()
+    assert synthetic(setting=setting).fingerprint() != synthetic(setting="clean").fingerprint()
 
 
 def test_clean_plants_nothing() -> None:
@@ -118,7 +120,7 @@ def test_each_mechanism_plants_what_it_says() -> None:
 
 
 def test_the_oracle_has_the_same_patients_and_a_device_by_chance() -> None:
-    cohort, oracle = made(n_train=40_000), made(n_train=40_000, oracle=True)
+    cohort, oracle = synthetic(n_train=40_000), synthetic(n_train=40_000, oracle=True)
     same = ["image_id", "patient_id", "split", "opacity", "sex", "age_group"]
     assert cohort.frame[same].equals(oracle.frame[same])
     by_cell = oracle.frame.groupby(["sex", "opacity"])["device"].mean()
@@ -131,7 +133,7 @@ def change(cohort: Cohort, other: Cohort, size: int = 64) -> np.ndarray:
 
 
 def test_a_twin_without_device_differs_in_nothing_else() -> None:
-    cohort = made()
+    cohort = synthetic()
     rows = np.arange(len(cohort))
     other = twin(cohort, rows, "device")
     assert (other.frame["device"] == 0).all()
@@ -142,7 +144,7 @@ def test_a_twin_without_device_differs_in_nothing_else() -> None:
 
 
 def test_the_device_never_touches_an_opacity() -> None:
-    cohort = made(n_train=400)
+    cohort = synthetic(n_train=400)
     render = cohort.render
     assert isinstance(render, CxrRender)
     axis = ((np.arange(64, dtype=np.float32) + 0.5) / 32) - 1
@@ -155,7 +157,7 @@ def test_the_device_never_touches_an_opacity() -> None:
 
 
 def test_a_twin_of_the_other_sex_keeps_the_opacity_and_its_contrast() -> None:
-    cohort = made(noise=0.0)
+    cohort = synthetic(noise=0.0)
     rows = np.flatnonzero(cohort.frame["clean_opacity"] == 1)
     other = twin(cohort, rows, "sex")
     assert (other.frame["sex"] != cohort.frame["sex"].iloc[rows].to_numpy()).all()
@@ -170,7 +172,7 @@ def test_a_twin_of_the_other_sex_keeps_the_opacity_and_its_contrast() -> None:
 
 
 def test_lower_contrast_is_planted_in_the_smaller_group_only() -> None:
-    full, less = made(setting="clean"), made(setting="clean", contrast_loss=0.5)
+    full, less = synthetic(setting="clean"), synthetic(setting="clean", contrast_loss=0.5)
     sick = full.frame["opacity"] == 1
     changed = change(full, less).max(axis=(1, 2)) > 0
     assert (changed == (sick & (full.frame["sex"] == "F"))).all()
@@ -178,7 +180,7 @@ def test_lower_contrast_is_planted_in_the_smaller_group_only() -> None:
 
 def test_the_picture_looks_the_part() -> None:
     """Air is dark, bone and heart bright; opacities brighten the lungs on average."""
-    cohort = made(noise=0.0, setting="clean", n_train=400)
+    cohort = synthetic(noise=0.0, setting="clean", n_train=400)
     pixels = drawn(cohort, size=64)[..., 0].astype(float)
     lungs = np.r_[
         pixels[:, 18:36, 15:23].mean(axis=(1, 2)), pixels[:, 18:36, 42:50].mean(axis=(1, 2))
@@ -208,12 +210,12 @@ def test_the_picture_looks_the_part() -> None:
 )
 def test_options_that_cannot_be_used_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=str(next(iter(options)))[:4]):
-        made(**options)
+        synthetic(**options)
 
 
 def test_twins_of_other_cohorts_or_changes_are_refused() -> None:
     with pytest.raises(InputError, match="change"):
-        twin(made(), [0], "age")
+        twin(synthetic(), [0], "age")
 
 
 def test_mechanisms_are_documented_by_name() -> None:
@@ -236,7 +238,7 @@ def skin(**options: Any) -> Cohort:
     return derm.load(**{**SMALL, **options})
 
 
-def test_made_skin_is_the_same_in_any_batch_and_on_any_machine() -> None:
+def test_synthetic_skin_is_the_same_in_any_batch_and_on_any_machine() -> None:
     cohort = skin(seed=3)
     together = drawn(cohort)
     assert together.shape == (120, 48, 48, 3)
@@ -269,7 +271,7 @@ def test_the_ruler_never_touches_a_lesion() -> None:
     assert (pigment > 0).any(axis=(1, 2)).all()
 
 
-def test_the_made_cohort_needs_no_torch() -> None:
+def test_the_synthetic_cohort_needs_no_torch() -> None:
     code = (
         "import sys; from fairthesis.data import prepared_images; from fairthesis import datasets; "
         "datasets.load('synthetic-cxr', n_train=2, n_val=1, n_test=1); "
@@ -279,4 +281,4 @@ def test_the_made_cohort_needs_no_torch() -> None:
 
 
 def test_the_registered_loader_gives_the_same_cohort() -> None:
-    assert datasets.load("synthetic-cxr", **SMALL).fingerprint() == made().fingerprint()
+    assert datasets.load("synthetic-cxr", **SMALL).fingerprint() == synthetic().fingerprint()

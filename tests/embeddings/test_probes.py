@@ -1,4 +1,4 @@
-"""Probes read what is planted, and nothing else; leakage is judged on unseen patients."""
+"""Probes recover what is planted, and nothing else; leakage is judged on unseen patients."""
 
 import json
 
@@ -79,15 +79,15 @@ def test_three_groups_and_the_floor_of_a_random_encoder():
     assert found.loc[("encoder", "logistic", "marginal"), "auroc"] > 0.8
     row = found.loc[("random encoder", "logistic", "marginal")]
     assert row["ci_low"] < 0.5 < row["ci_high"]
-    read = other.merge(embedded[["image_id"]]).assign(disease_000=embedded["disease_000"])
+    joined = other.merge(embedded[["image_id"]]).assign(disease_000=embedded["disease_000"])
     again = readings(leakage.probe(embedded, labels, attribute="sex", random=embedded, **QUICK))
-    assert len(read) == len(embedded)
+    assert len(joined) == len(embedded)
     first, second = (again.loc[(s, "logistic", "marginal"), "auroc"]
                      for s in ("encoder", "random encoder"))  # fmt: skip
     assert first == second
 
 
-def test_a_group_that_one_part_lacks_is_left_out_and_said():
+def test_a_group_that_one_part_lacks_is_left_out_and_reported():
     embedded, labels = tables(planted, groups=("a", "b", "c"))
     rare = (labels["sex"] == "c") & (labels["split"] == "test")
     labels.loc[rare, "sex"] = "a"
@@ -201,7 +201,7 @@ def test_several_images_of_a_patient_widen_the_interval():
     assert wide.ci_high - wide.ci_low > 1.5 * (narrow.ci_high - narrow.ci_low)
 
 
-def test_the_online_code_is_short_for_what_can_be_read():
+def test_the_online_code_is_short_for_what_can_be_recovered():
     rng = np.random.default_rng(0)
     a = (rng.random(2000) < 0.2).astype(int)
     x = rng.normal(size=(2000, 5))

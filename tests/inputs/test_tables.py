@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from support.predictions import run, table
 
 import fairthesis
-from fairthesis.auditing import read_predictions
+from fairthesis.auditing import AuditedRows, audited_rows, read_predictions
 from fairthesis.errors import InputError
-from fairthesis.inputs import _delimited as delimited
+from fairthesis.inputs import _delimited
 from fairthesis.inputs._columns import KeyWarning, key_column, probability_column, text_column
 from fairthesis.inputs._tables import read_table, table_columns
 
@@ -167,16 +167,15 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return frame
 
 
-def taken(path: Path) -> Any:
+def taken(path: Path) -> AuditedRows:
     """All that an audit is made of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Latin-1
         frame = read_predictions(path, **COLUMNS)
-    options: dict[str, Any] = {"groups": ["site", "skin"], "patient": "pid"}
-    return fairthesis.audit(frame, **options, n_boot=0, n_permutations=0).data
+    return audited_rows(frame, groups=["site", "skin"], patient="pid")
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: AuditedRows, b: AuditedRows) -> bool:
     """Whether two audits begin with the same bits."""
     arrays = all(
         np.array_equal(getattr(a, name), getattr(b, name)) for name in ("y", "s", "patient")
@@ -341,7 +340,7 @@ def test_one_notion_of_a_key(column, same):
     assert pd.factorize(found)[0].tolist() == same
 
 
-def test_keys_whose_digits_are_lost_are_told():
+def test_keys_whose_digits_are_lost_are_reported():
     lost = pd.DataFrame({"k": [20230000000000001, None, 20230000000000003]})
     assert lost["k"].dtype == np.float64
     with pytest.warns(KeyWarning, match="last digits were rounded away"):
@@ -544,9 +543,9 @@ def test_pieces_are_the_table_read_at_once(tmp_path: Path, monkeypatch: pytest.M
     frame.loc[3580, "patient_id"] = "text among numbers"
     frame["patient_id"] = frame["patient_id"].str.removeprefix("p")
     frame.to_csv(tmp_path / "p.csv", index=False)
-    asked = COLUMNS | {"groups": ["sex*skin"]}
+    asked: dict[str, Any] = COLUMNS | {"groups": ["sex*skin"], "patient": "patient_id"}
     at_once = read_predictions(tmp_path / "p.csv", **asked)
-    monkeypatch.setattr(delimited, "CELLS", 100)  # a piece has 1,000 rows at least
+    monkeypatch.setattr(_delimited, "CELLS", 100)  # a piece has 1,000 rows at least
     in_pieces = read_predictions(tmp_path / "p.csv", **asked)
     pd.testing.assert_frame_equal(at_once, in_pieces)
     options = {"groups": ["sex*skin"]}

@@ -13,7 +13,12 @@ from support.cohorts import planted_cohort
 
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS
-from fairthesis.methods._base import Setting, cell_probabilities, masked_bce, masked_cross_entropy
+from fairthesis.methods._base import (
+    Setting,
+    masked_bce,
+    masked_cross_entropy,
+    subgroup_probabilities,
+)
 from fairthesis.methods._critics import confusion_loss, critic_input
 from fairthesis.methods._dependence import (
     conditional_hsic,
@@ -21,7 +26,7 @@ from fairthesis.methods._dependence import (
     normalised_hsic,
     unbiased_hsic,
 )
-from fairthesis.methods.adversarial import Adversarial, AdversarialOptions, cell_weight
+from fairthesis.methods.adversarial import Adversarial, AdversarialOptions, subgroup_weight
 from fairthesis.models import FairEncoder
 from fairthesis.training import make_table
 
@@ -87,7 +92,7 @@ def test_critic_step_lowers_the_critics_loss_and_leaves_the_encoder():
     method = make_method("adversarial", batch)
     method.train()
     z, _ = method.model(batch.images)
-    weights = method.cell_weights(batch).mean(1)
+    weights = method.subgroup_weights(batch).mean(1)
     before = snapshot(method.model)
     losses = [method.critic_step(z, batch, weights) for _ in range(60)]
     assert losses[-1] < losses[0] - 0.02
@@ -98,7 +103,7 @@ def test_encoder_step_raises_the_critics_loss_and_leaves_the_critics():
     batch = make_batch(n=256)
     method = make_method("adversarial", batch, hsic_weight=0.0, covariance_weight=0.0)
     method.train()
-    weights = method.cell_weights(batch).mean(1)
+    weights = method.subgroup_weights(batch).mean(1)
     for _ in range(30):  # critics that have something to lose
         z, _ = method.model(batch.images)
         method.critic_step(z, batch, weights)
@@ -177,7 +182,7 @@ def test_weights_make_attribute_and_target_independent():
     skewed = torch.where((torch.rand(2000) < 0.6)[:, None], batch.targets.long(), batch.attributes)
     batch = batch._replace(attributes=skewed)
     method = make_method("adversarial", batch, groups=3)
-    weights = method.cell_weights(batch)[:, 0, 0]
+    weights = method.subgroup_weights(batch)[:, 0, 0]
     share = torch.zeros(2, 3)
     share.index_put_((batch.targets[:, 0].long(), skewed[:, 0]), weights, accumulate=True)
     share /= share.sum(1, keepdim=True)
@@ -187,7 +192,7 @@ def test_weights_make_attribute_and_target_independent():
 
 @pytest.mark.parametrize("case", ["two targets", "missing labels", "two attributes"])
 def test_the_prior_is_the_weighted_share_given_all_targets(case):
-    """Then a critic that reads nothing beyond y says the prior, and confusing it asks no more."""
+    """Then a critic that recovers nothing beyond y says the prior; confusing it asks no more."""
     g = torch.Generator().manual_seed(0)
     batch = make_batch(n=20_000, targets=2 if case == "two targets" else 1, seed=3)
     flip = torch.rand(20_000, generator=g) < 0.1
@@ -216,30 +221,30 @@ def test_the_prior_is_the_weighted_share_given_all_targets(case):
                 )
 
 
-def test_of_one_stated_target_the_shares_are_the_cells_to_the_digit():
+def test_of_one_stated_target_the_shares_are_the_subgroups_to_the_digit():
     batch = make_batch(n=500, groups=3, missing=True)
     method = make_method("adversarial", batch, groups=3)
     stated = ~torch.isnan(batch.targets[:, 0])
     y = batch.targets[stated, 0].long()
-    (given,), (cell,) = method.given, method.setting.cells
-    assert torch.equal(given.rows(given.shares, batch.targets)[stated], cell[0][y])
-    weights = method.cell_weights(batch)[:, 0, 0]
+    (given,), (subgroup,) = method.given, method.setting.subgroups
+    assert torch.equal(given.rows(given.shares, batch.targets)[stated], subgroup[0][y])
+    weights = method.subgroup_weights(batch)[:, 0, 0]
     assert torch.equal(method.critic_weights(batch)[stated, 0], weights[stated])
 
 
 def test_a_rare_pattern_of_targets_leans_on_each_of_them():
-    from fairthesis.methods._cells import SharesGiven
+    from fairthesis.methods._subgroups import SharesGiven
 
     y = torch.tensor([[0.0, 0.0]] * 400 + [[1.0, 1.0]] * 400 + [[1.0, 0.0]])
     a = torch.tensor([0] * 400 + [1] * 400 + [1])
-    cells = torch.tensor([[[0.8, 0.2], [0.2, 0.8]], [[0.6, 0.4], [0.4, 0.6]]])
-    given = SharesGiven.of(y, a, cells)
+    subgroups = torch.tensor([[[0.8, 0.2], [0.2, 0.8]], [[0.6, 0.4], [0.4, 0.6]]])
+    given = SharesGiven.of(y, a, subgroups)
     rare = given.rows(given.shares, y[-1:])[0]
     torch.testing.assert_close(rare, torch.tensor([20 * 0.4, 20 * 0.6 + 1]) / 21)
 
 
 def test_weight_of_an_empty_corner_is_bounded():
-    weight = cell_weight(torch.tensor([[[0.999, 0.001], [0.5, 0.5]]]))
+    weight = subgroup_weight(torch.tensor([[[0.999, 0.001], [0.5, 0.5]]]))
     assert weight.max() == 10
     assert weight[0, 1, 0] == 1
 
@@ -402,7 +407,7 @@ def fresh_probe(z, a, y, parts):
     return float(np.mean(values))
 
 
-def test_fresh_probe_reads_a_planted_attribute_from_erm_and_not_from_ours():
+def test_fresh_probe_recovers_a_planted_attribute_from_erm_and_not_from_ours():
     cohort = planted_cohort(8000, seed=1, spot=10.0)
     images = cohort.render(np.arange(len(cohort)), 16)
     table = make_table(cohort, images, np.ones(len(cohort), bool), ("disease",), ("site",))
@@ -411,13 +416,13 @@ def test_fresh_probe_reads_a_planted_attribute_from_erm_and_not_from_ours():
     for name, options in (("erm", {}), ("adversarial", strong)):
         torch.manual_seed(0)
         rows = torch.from_numpy(table.rows["train"])
-        cells = (cell_probabilities(table.targets[rows], table.attributes[rows][:, 0], 2),)
+        subgroups = (subgroup_probabilities(table.targets[rows], table.attributes[rows][:, 0], 2),)
         model = FairEncoder(
             "small", channels=1, disease_dim=16, sensitive_dim=8, disease_norm="whitening"
         )
         kind = METHODS[name]
         known = (table.targets[rows], table.attributes[rows])
-        method = kind(model, kind.Options(**options), Setting(2e-3, 1e-4, 14, 0, cells, *known))
+        method = kind(model, kind.Options(**options), Setting(2e-3, 1e-4, 14, 0, subgroups, *known))
         order = np.random.default_rng(0)
         for epoch in range(14):
             method.at(float(epoch), 1.0 if epoch < 11 else 0.2)
@@ -432,7 +437,7 @@ def test_fresh_probe_reads_a_planted_attribute_from_erm_and_not_from_ours():
         parts = cohort.frame["split"].to_numpy()
         test = parts == "test"
         found[name] = (fresh_probe(z, a, y, parts), roc_auc_score(y[test], scores[test]))
-    assert found["erm"][0] > 0.65, found  # it is there to be read
+    assert found["erm"][0] > 0.65, found  # it is there to be recovered
     assert abs(found["adversarial"][0] - 0.5) < 0.05, found  # and is gone, to within the floor
     # With the default weights, chosen for 16,000 images and 30 epochs, the probe ended between 0.61
     # and 0.70 here, with the number of threads: 4,800 images and 14 epochs are few.

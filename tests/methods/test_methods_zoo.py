@@ -10,7 +10,6 @@ from support.batches import changed, make_batch, make_method, snapshot
 from torch.nn import functional as F
 
 from fairthesis.methods._base import masked_bce
-from fairthesis.methods._cells import cell_codes
 from fairthesis.methods._discrepancy import (
     BANDWIDTHS,
     conditional_mmd,
@@ -18,6 +17,7 @@ from fairthesis.methods._discrepancy import (
     squared_mmd,
 )
 from fairthesis.methods._opposed import adversary_auroc, attribute_loss
+from fairthesis.methods._subgroups import subgroup_codes
 from fairthesis.methods.dann import reverse_gradient
 from fairthesis.methods.fairdisco import contrastive_loss
 from fairthesis.methods.groupdro import row_losses
@@ -25,7 +25,7 @@ from fairthesis.methods.jtt import misclassified
 from fairthesis.methods.laftr import laftr_objective
 from fairthesis.methods.orthogonal import column_loss, subspace
 from fairthesis.methods.projection import projected
-from fairthesis.methods.reweighted import MAX_WEIGHT, cell_weights
+from fairthesis.methods.reweighted import MAX_WEIGHT, subgroup_weights
 
 NOW = {"warmup_epochs": 0, "ramp_epochs": 0}
 ADVERSARIES = ["alternating", "dann", "cdann", "laftr", "projection", "fairdisco"]
@@ -51,7 +51,7 @@ def teach(method, batch, steps=80):
 
 
 def skewed(n=2000, seed=3):
-    """Cells of very different size, some rows without one."""
+    """Subgroups of very different size, some rows without one."""
     batch = make_batch(n=n, groups=3, seed=seed, missing=True)
     rare = (torch.rand(n, generator=torch.Generator().manual_seed(seed + 100)) < 0.7)[:, None]
     moved = torch.where(rare & (batch.attributes >= 0), 0, batch.attributes)
@@ -61,17 +61,17 @@ def skewed(n=2000, seed=3):
 # Sampling and weighting
 
 
-def test_cells_are_numbered_by_first_target_and_all_attributes():
+def test_subgroups_are_numbered_by_first_target_and_all_attributes():
     y = torch.tensor([[0.0, 1.0], [1.0, math.nan], [math.nan, 0.0], [1.0, 1.0]])
     a = torch.tensor([[1, 2], [0, 1], [0, 0], [1, -1]])
     expected = [0 * 6 + 1 * 3 + 2, 1 * 6 + 0 * 3 + 1, -1, -1]
-    assert cell_codes(y, a, [2, 3]).tolist() == expected
+    assert subgroup_codes(y, a, [2, 3]).tolist() == expected
 
 
-def test_balanced_draws_every_cell_equally_often_and_the_unknown_once():
+def test_balanced_draws_every_subgroup_equally_often_and_the_unknown_once():
     batch = skewed()
     method = make_method("balanced", batch, 3)
-    codes = cell_codes(batch.targets, batch.attributes, [3]).numpy()
+    codes = subgroup_codes(batch.targets, batch.attributes, [3]).numpy()
     assert np.bincount(codes[codes >= 0]).max() > 4 * np.bincount(codes[codes >= 0]).min()
     order = method.order(0)
     assert len(order) == len(codes)
@@ -85,7 +85,7 @@ def test_balanced_draws_every_cell_equally_often_and_the_unknown_once():
 
 def test_half_the_power_is_between_balance_and_the_data():
     batch = skewed()
-    codes = cell_codes(batch.targets, batch.attributes, [3]).numpy()
+    codes = subgroup_codes(batch.targets, batch.attributes, [3]).numpy()
     spread = []
     for power in (0.0, 0.5, 1.0):
         order = make_method("balanced", batch, 3, power=power).order(0)
@@ -93,16 +93,16 @@ def test_half_the_power_is_between_balance_and_the_data():
     assert spread[0] > 1.5 * spread[1] > 3 * spread[2]
 
 
-def test_reweighted_cells_have_equal_total_weight_and_the_unknown_weight_one():
+def test_reweighted_subgroups_have_equal_total_weight_and_the_unknown_weight_one():
     batch = skewed()
     method = make_method("reweighted", batch, 3)
-    codes = cell_codes(batch.targets, batch.attributes, [3])
+    codes = subgroup_codes(batch.targets, batch.attributes, [3])
     weights = method.row_weights(batch)
     assert (weights[codes < 0] == 1).all()
     known = codes >= 0
     totals = torch.zeros(6).index_add(0, codes[known], weights[known])
     torch.testing.assert_close(totals, torch.full((6,), int(known.sum()) / 6), rtol=1e-4, atol=0)
-    assert cell_weights(torch.tensor([9999, 1]))[1] == MAX_WEIGHT
+    assert subgroup_weights(torch.tensor([9999, 1]))[1] == MAX_WEIGHT
 
 
 def test_reweighted_loss_is_the_weighted_mean():
@@ -118,34 +118,34 @@ def test_reweighted_loss_is_the_weighted_mean():
 def test_groupdro_weights_are_the_closed_form():
     batch = make_batch(n=80, groups=2)
     method = make_method("groupdro", batch, step_size=0.5, adjustment=2.0)
-    start = method.cell_weights.clone()
+    start = method.subgroup_weights.clone()
     torch.testing.assert_close(start, torch.full((4,), 0.25))
     z = torch.randn(80, 16)
-    codes = cell_codes(batch.targets, batch.attributes, [2])
+    codes = subgroup_codes(batch.targets, batch.attributes, [2])
     each = row_losses(method.model.disease_logits(z), batch.targets).detach()
     mean = torch.stack([each[codes == c].mean() for c in range(4)])
     size = torch.bincount(codes, minlength=4)
     q = start * torch.exp(0.5 * (mean + 2.0 / size.sqrt()))
     q = q / q.sum()
     loss = method.disease_loss(z, batch)
-    torch.testing.assert_close(method.cell_weights, q)
+    torch.testing.assert_close(method.subgroup_weights, q)
     torch.testing.assert_close(loss, (q * mean).sum())
 
 
-def test_groupdro_turns_to_the_worst_cell_and_leaves_absent_ones():
+def test_groupdro_turns_to_the_worst_subgroup_and_leaves_absent_ones():
     batch = make_batch(n=80, groups=2)
     method = make_method("groupdro", batch, step_size=1.0)
-    codes = cell_codes(batch.targets, batch.attributes, [2])
+    codes = subgroup_codes(batch.targets, batch.attributes, [2])
     method.model.disease_classifier.bias.data.fill_(1.0)  # negatives are the worse ones
     there = codes != 3
     part = batch._replace(**{f: getattr(batch, f)[there] for f in batch._fields})
     z = torch.randn(int(there.sum()), 16)
     for _ in range(50):
         method.disease_loss(z, part)
-    losses, counts = method.cell_losses(method.model.disease_logits(z), part)
+    losses, counts = method.subgroup_losses(method.model.disease_logits(z), part)
     assert counts[3] == 0
-    assert int(method.cell_weights.argmax()) == int(losses.argmax())
-    assert method.cell_weights[2] < 0.01 and method.cell_weights[3] < 0.01
+    assert int(method.subgroup_weights.argmax()) == int(losses.argmax())
+    assert method.subgroup_weights[2] < 0.01 and method.subgroup_weights[3] < 0.01
 
 
 def test_domain_independent_uses_the_head_of_the_group_and_the_mean_afterwards():
@@ -242,10 +242,10 @@ def test_last_layer_refuses_a_held_part_without_known_groups():
         make_method("last_layer", batch, epochs=5)
 
 
-def test_last_layer_draws_every_cell_equally_often():
+def test_last_layer_draws_every_subgroup_equally_often():
     batch = skewed()
     method = make_method("last_layer", batch, 3, epochs=5)
-    codes = cell_codes(batch.targets, batch.attributes, [3]).numpy()
+    codes = subgroup_codes(batch.targets, batch.attributes, [3]).numpy()
     drawn = codes[method.order(4)]
     np.testing.assert_allclose(np.bincount(drawn, minlength=6) / len(drawn), 1 / 6, atol=0.03)
 
@@ -331,7 +331,7 @@ def test_alternating_weight_is_the_rate_of_the_third_step():
     assert moves[1] == pytest.approx(2 * moves[0], rel=0.05)
 
 
-def test_literal_scheme_logs_a_blind_adversary_while_a_fresh_one_reads():
+def test_literal_scheme_logs_a_blind_adversary_while_a_fresh_one_recovers_the_attribute():
     """The thesis's failure in small: the loss is raised far beyond that of an honest guess."""
     batch = make_batch(n=256)
     method = ready("alternating", batch)
@@ -390,7 +390,7 @@ def test_reversal_moves_adversary_down_and_encoder_up_in_one_step(name):
         assert method.adversary_loss(embed(method, batch), batch) > start + 1e-3
 
 
-def test_cdann_reads_within_the_class_alone():
+def test_cdann_looks_within_the_class_alone():
     batch = make_batch(n=40)
     method = ready("cdann", batch)
     z = embed(method, batch).detach()
@@ -403,7 +403,7 @@ def test_cdann_reads_within_the_class_alone():
 
 
 def test_laftr_objective_on_a_hand_computed_example():
-    """Cells (y, a) = (0,0), (0,1), (1,0), (1,1) of sizes 2, 1, 1, 1; h is P(group 1)."""
+    """Subgroups (y, a) = (0,0), (0,1), (1,0), (1,1) of sizes 2, 1, 1, 1; h is P(group 1)."""
     h = torch.tensor([0.2, 0.4, 0.7, 0.1, 0.6])
     y = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0])[:, None]
     a = torch.tensor([0, 0, 1, 0, 1])[:, None]
@@ -413,9 +413,9 @@ def test_laftr_objective_on_a_hand_computed_example():
     constant = torch.full((5, 2), 3.0)
     assert laftr_objective([constant], y, a).abs() < 1e-6
     more = torch.cat([logits, logits[:1]]), torch.cat([y, y[:1]]), torch.cat([a, a[:1]] * 1)
-    weights_of_cells = laftr_objective([more[0]], more[1], more[2])
+    weights_of_subgroups = laftr_objective([more[0]], more[1], more[2])
     paper = 2 - ((0.2 + 0.4 + 0.2) / 3 + (1 - 0.7) + 0.1 + (1 - 0.6))
-    torch.testing.assert_close(weights_of_cells, torch.tensor(paper))
+    torch.testing.assert_close(weights_of_subgroups, torch.tensor(paper))
 
 
 def test_laftr_sign_the_adversary_raises_it_and_the_encoder_lowers_it():

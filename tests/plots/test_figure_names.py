@@ -25,8 +25,8 @@ from matplotlib.figure import Figure
 
 from fairthesis.data import Cohort
 from fairthesis.datasets import load
-from fairthesis.plots import _archive as boards
-from fairthesis.plots import _experiment as panels
+from fairthesis.plots import _archive as archive
+from fairthesis.plots import _experiment as experiment
 from fairthesis.plots import _figures as figures
 from fairthesis.plots import _gallery as gallery
 from fairthesis.stats import Ranks
@@ -55,7 +55,7 @@ def closed() -> Iterator[None]:
 
 
 def cohort(*names: str) -> Cohort:
-    """A made cohort whose name, target, attribute and groups are ``names``."""
+    """A synthetic cohort whose name, target, attribute and groups are ``names``."""
     first, second = names
     frame = pd.DataFrame({"image_id": list("abcd"), "patient_id": list("abcd"), "split": "train"})
     frame[first], frame[second] = [0.0, 1.0, 0.0, 1.0], [first, first, second, second]
@@ -71,13 +71,13 @@ def results(*names: str) -> Results:
     old = load_results(QUICK)
     words = dict(zip([*dict.fromkeys(old.metrics["variant"])], names, strict=False))
     words |= {"F": names[0], "M": names[1], "sex": names[1]}
-    told = {
+    tables = {
         name: getattr(old, name).replace(dict.fromkeys(("variant", "group", "attribute"), words))
         for name in ("metrics", "disparities", "curves", "leakage")
     }
     text = json.loads(json.dumps(dict(old.provenance)))
     text["experiment"]["profile"] = names[0]
-    return dataclasses.replace(old, provenance=text, **told)
+    return dataclasses.replace(old, provenance=text, **tables)
 
 
 def probes(*names: str) -> pd.DataFrame:
@@ -123,17 +123,19 @@ FIGURES: dict[str, Callable[[str, str], Axes | Figure]] = {
     "_figures.critical_difference": lambda a, b: figures.critical_difference(
         Ranks(pd.Series({a: 1.2, b: 1.8}), 5, 1.0, 0.5, 0.4, 0.05)
     ),
-    "_experiment.image_grid": lambda a, b: panels.image_grid(_grey(2, 8), [a, b]),
-    "_experiment.cohort_examples": lambda a, b: panels.cohort_examples(cohort(a, b), a, b, 8, 1),
-    "_experiment.headline_dots": lambda a, b: panels.headline_dots(results(a, b)),
-    "_experiment.group_change": lambda a, b: panels.group_change(results(a, b)),
-    "_experiment.probe_aurocs": lambda a, b: panels.probe_aurocs(probes(a, b)),
-    "_experiment.over_epochs": lambda a, b: panels.over_epochs(
+    "_experiment.image_grid": lambda a, b: experiment.image_grid(_grey(2, 8), [a, b]),
+    "_experiment.cohort_examples": lambda a, b: experiment.cohort_examples(
+        cohort(a, b), a, b, 8, 1
+    ),
+    "_experiment.headline_dots": lambda a, b: experiment.headline_dots(results(a, b)),
+    "_experiment.group_change": lambda a, b: experiment.group_change(results(a, b)),
+    "_experiment.probe_aurocs": lambda a, b: experiment.probe_aurocs(probes(a, b)),
+    "_experiment.over_epochs": lambda a, b: experiment.over_epochs(
         dataclasses.replace(results(a, b), curves=log(a, b)), [a, b], a
     ),
-    "_archive.pareto": lambda a, b: boards.pareto({a: results(a, b), b: results(a, b)}),
-    "_archive.adversary_and_probe": lambda a, b: boards.adversary_and_probe(results(a, b), [a, b]),
-    "_archive.all_variants": lambda a, b: boards.all_variants(results(a, b), a),
+    "_archive.pareto": lambda a, b: archive.pareto({a: results(a, b), b: results(a, b)}),
+    "_archive.adversary_and_probe": lambda a, b: archive.adversary_and_probe(results(a, b), [a, b]),
+    "_archive.all_variants": lambda a, b: archive.all_variants(results(a, b), a),
     "_gallery.image_sheet": lambda a, b: gallery.image_sheet(
         "synthetic-cxr", "clean"
     ),  # has no name of users'
@@ -167,7 +169,7 @@ def test_every_figure_is_among_them() -> None:
             and value.__annotations__.get("return") in ("Axes", "Figure")
         }
 
-    assert set(FIGURES) == of(figures) | of(panels) | of(boards) | of(gallery)
+    assert set(FIGURES) == of(figures) | of(experiment) | of(archive) | of(gallery)
 
 
 @pytest.mark.parametrize("name", FIGURES)

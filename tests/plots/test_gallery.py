@@ -1,4 +1,4 @@
-"""Sheets of made cohorts show what they say, and counts agree with the table."""
+"""Sheets of synthetic cohorts show what they say, and counts agree with the table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def closed() -> Iterator[None]:
     plt.close("all")
 
 
-def made(name: str, **options: object) -> Cohort:
+def synthetic(name: str, **options: object) -> Cohort:
     return datasets.load(name, n_train=400, n_val=1, n_test=1, **options)
 
 
@@ -51,21 +51,21 @@ def test_every_setting_has_a_sheet_of_both_cohorts(setting: str, tmp_path: Path)
 
 
 def test_shares_above_the_pictures_are_those_of_the_training_part() -> None:
-    cohort = made("synthetic-cxr", setting="shortcut")
+    cohort = synthetic("synthetic-cxr", setting="shortcut")
     train = cohort.frame[cohort.frame["split"] == "train"]
     part = train[(train["sex"] == "M") & (train["opacity"] == 1)]
-    said = [text.get_text() for axes in bands([cohort]).axes for text in axes.texts]
+    texts = [text.get_text() for axes in bands([cohort]).axes for text in axes.texts]
     share = f"{len(part) / len(train):.0%} of all, {part['device'].mean():.0%} device"
-    assert said[said.index("M, opacity") + 1] == share
+    assert texts[texts.index("M, opacity") + 1] == share
 
 
-def test_examples_lie_in_their_cell_without_and_with_the_device() -> None:
-    cohort = made("synthetic-derm", setting="label-noise")
-    cells = examples_of(cohort)
-    assert [(group, label) for group, label, _ in cells] == [
+def test_examples_of_each_group_and_label_without_and_with_the_device() -> None:
+    cohort = synthetic("synthetic-derm", setting="label-noise")
+    examples = examples_of(cohort)
+    assert [(group, label) for group, label, _ in examples] == [
         *[("light", 0.0), ("light", 1.0), ("dark", 0.0), ("dark", 1.0)]
     ]
-    for group, label, rows in cells:
+    for group, label, rows in examples:
         frame = cohort.frame.iloc[rows]
         assert (frame["skin_tone"] == group).all() and (frame["malignant"] == label).all()
         assert frame["device"].tolist() == [0, 1]
@@ -74,11 +74,11 @@ def test_examples_lie_in_their_cell_without_and_with_the_device() -> None:
 
 
 def test_twins_stand_below_their_picture() -> None:
-    cohort = made("synthetic-cxr", setting="clean", noise=0.0)
+    cohort = synthetic("synthetic-cxr", setting="clean", noise=0.0)
     row = examples_of(cohort)[0][2][1]
     assert cohort.render is not None
     shown = [np.asarray(i.get_array()) for a in bands([cohort]).axes for i in a.images]
-    # two pictures of the first cell: without device (drawn, other sex), with it (and without)
+    # of the first group and label, without the device: drawn, other sex; with it: and without
     drawn, other, bare = shown[2], shown[3], shown[4]
     assert (drawn == cohort.render(np.array([row]), PIXELS)[0, :, :, 0]).all()
     half = PIXELS * 2 // 3
@@ -86,13 +86,13 @@ def test_twins_stand_below_their_picture() -> None:
     assert (drawn != other).any()
 
 
-def test_an_empty_cell_is_an_empty_place() -> None:
+def test_a_group_and_label_without_images_is_an_empty_place() -> None:
     cohort = datasets.load("synthetic-cxr", prevalence=0.0, setting="clean", n_train=60)
     figure = bands([cohort])
     assert sum(len(axes.images) for axes in figure.axes) == 2 * (3 + 2)
 
 
-def test_what_is_not_made_is_not_shown(tmp_path: Path) -> None:
+def test_what_is_not_synthetic_is_not_shown(tmp_path: Path) -> None:
     cohort = datasets.load("pad-ufes-20", pad_ufes_20(tmp_path))
     with pytest.raises(InputError, match="expected a made cohort"):
         bands([cohort])

@@ -181,3 +181,9 @@ def test_no_two_texts_of_the_diagram_overlap(methods, sets):
         for other in boxes[number + 1 :]:
             assert not box.overlaps(other)
     plt.close(ax.figure)
+
+
+def test_differ_answers_with_pythons_own_truth():
+    found = friedman_nemenyi(pd.DataFrame([[3.0, 2.0, 1.0]] * 4, columns=["a", "b", "c"]))
+    assert found.differ("a", "c") is True
+    assert found.differ("a", "b") is False

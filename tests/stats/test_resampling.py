@@ -11,7 +11,7 @@ from fairthesis import metrics
 from fairthesis.auditing import PERMUTED_METRICS
 from fairthesis.metrics import NEEDED, disparities
 from fairthesis.stats import _resampling as resampling
-from fairthesis.stats._replicates import bootstrap_groups, prepare
+from fairthesis.stats._replicates import bootstrap_groups, permuted_groups, prepare
 
 STATISTICS = [
     lambda found: found.auroc,

@@ -63,7 +63,7 @@ def test_content_is_on_the_disk_before_it_has_its_name_and_the_name_after(tmp_pa
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_cannot_be_written_is_told_before_and_during_the_work(place, home):
+def test_what_cannot_be_written_is_reported_before_and_during_the_work(place, home):
     where = PLACES[place](home)
     before = sorted(home.rglob("*"))
     for check in (
@@ -246,7 +246,7 @@ print(peak_memory_mb())
     assert (tmp_path / "out" / "audit.html").is_file()
 
 
-def test_a_table_that_was_changed_in_a_finished_run_is_told(tmp_path):
+def test_a_table_that_was_changed_in_a_finished_run_is_reported(tmp_path):
     for name in RUN:
         (tmp_path / name).write_text("[1, 2]")
     warn_of_damage(tmp_path / "predictions.parquet")  # unfinished

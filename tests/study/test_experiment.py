@@ -128,10 +128,10 @@ def test_tuning_gives_every_method_as_many_settings_on_a_cohort_that_is_not_clai
 
 
 def test_tuned_runs_are_those_that_the_archived_tuning_chooses():
-    from fairthesis.study import _significance as verdicts
+    from fairthesis.study import _significance
     from fairthesis.study._across_cohorts import load_profile
 
-    trials = verdicts.tuned_settings(load_profile("synthetic-cxr-methods", "tuning"))
+    trials = _significance.tuned_settings(load_profile("synthetic-cxr-methods", "tuning"))
     chosen = list(trials[trials["chosen"]].index.get_level_values("variant"))
     tuned, full = (experiment.plan("synthetic-cxr-methods", p) for p in ("tuned", "full"))
     assert list(tuned.variants) == [chosen[0], "oracle", *chosen[1:]]
@@ -249,7 +249,7 @@ def test_summary_shows_every_seed_and_chance(out):
     assert "2 variants × 2 seeds" in provenance_note(results)
 
 
-def test_verdict_counts_the_seeds_in_which_a_gap_is_beyond_chance(out):
+def test_gap_conclusions_count_the_seeds_in_which_a_gap_is_beyond_chance(out):
     results = load_results(out)
     rows = results.disparities.query("name == 'auroc_gap' and variant == 'erm'")
     beyond = (rows["p_value"] < 0.05).sum()

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import torch
 
-from fairthesis.methods import METHODS, Batch, Setting, cell_probabilities
+from fairthesis.methods import METHODS, Batch, Setting, subgroup_probabilities
 from fairthesis.models import FairEncoder
 from support.cohorts import planted_cohort
 
@@ -52,10 +52,10 @@ def make_method(name, batch, groups=2, epochs=20, classifier_rate=1.0, **options
         targets=batch.targets.shape[1],
         groups=[groups] * attributes,
     )
-    cells = tuple(cell_probabilities(batch.targets, a, groups) for a in batch.attributes.T)
+    subgroups = tuple(subgroup_probabilities(batch.targets, a, groups) for a in batch.attributes.T)
     kind = METHODS[name]
     labels = (batch.targets, batch.attributes)
-    setting = Setting(1e-3, 1e-4, epochs, 0, cells, *labels, classifier_rate=classifier_rate)
+    setting = Setting(1e-3, 1e-4, epochs, 0, subgroups, *labels, classifier_rate=classifier_rate)
     return kind(model, kind.Options(**options), setting)
 
 

@@ -1,4 +1,4 @@
-"""A tiny made cohort: a bright spot for the disease, a bright corner for the attribute."""
+"""A tiny synthetic cohort: a bright spot for the disease, a bright corner for the attribute."""
 
 from __future__ import annotations
 

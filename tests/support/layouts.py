@@ -1,4 +1,4 @@
-"""Small folders with the layout of official releases, made in a temporary folder."""
+"""Small folders with the layout of official releases, written to a temporary folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results made from others by hand, to try what is said of them."""
+"""Results changed by hand, to try what is reported of them."""
 
 import dataclasses
 

@@ -21,8 +21,8 @@ from fairthesis.models import (
     estimate_statistics,
     set_weights,
     valley,
-    weights_of,
 )
+from fairthesis.models._averaging import weights_of
 from fairthesis.training import TrainConfig, augment, in_batches, make_table, train
 from fairthesis.training import _train as module
 from fairthesis.training._validation import use_average
@@ -244,7 +244,7 @@ def test_bad_values_are_named(changes, words):
 
 
 def test_statistics_of_a_whitening_are_the_mean_over_batches_too():
-    from fairthesis.models._encoder import Whitening
+    from fairthesis.models import Whitening
 
     model = nn.Sequential(nn.Linear(3, 4), Whitening(4))
     batches = [torch.randn(50, 3) + k for k in range(3)]

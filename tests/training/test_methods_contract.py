@@ -10,8 +10,7 @@ from support.batches import changed, make_batch, make_method, many_sided_cohort,
 from support.runs import BASE, log, same_runs
 
 from fairthesis.errors import InputError
-from fairthesis.methods import METHODS
-from fairthesis.methods._base import MethodOptions
+from fairthesis.methods import METHODS, MethodOptions
 from fairthesis.training import _train as module
 from fairthesis.training import train
 

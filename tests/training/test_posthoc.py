@@ -1,8 +1,9 @@
-"""Methods on finished runs: nothing is fitted on test rows, and the result is a run like any."""
+"""Post-hoc methods: nothing is fitted on test rows, and the result is a run like any."""
 
 import dataclasses
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from support.batches import many_sided_cohort
 
+import fairthesis
 from fairthesis import study
 from fairthesis.cli import main
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
 from fairthesis.postprocessing import POSTHOC, RunTables, leace, mean_differences, orthogonalised
+from fairthesis.study._experiment import OF_RUN
 from fairthesis.training._config import TrainConfig
-from fairthesis.training._posthoc import apply_posthoc, read_run
+from fairthesis.training._posthoc import CODE, apply_posthoc, read_run
 from fairthesis.training._train import train
 
 
@@ -89,7 +92,7 @@ def test_orthogonalised_has_one_mean_per_class_and_keeps_the_targets_own_directi
 
 @pytest.mark.parametrize("name", ["leace", "orthogonalised"])
 @pytest.mark.parametrize("seed", range(6))
-def test_of_an_embedding_erased_whole_no_head_reads_the_disease(name, seed):
+def test_of_an_embedding_erased_whole_no_head_recovers_the_disease(name, seed):
     """Five groups differ in as many directions as four numbers have; rounding is no signal."""
     rng = np.random.default_rng(seed)
     run = made(1500)
@@ -233,7 +236,7 @@ def test_the_result_is_a_run_with_the_parents_rows(name, trained, tmp_path):
     assert config["posthoc"] == name and config["parent"]["run"] == "erm-0"
     assert config["parent"]["config"] == json.loads((trained / "config.json").read_text())
     origin = json.loads((out / "provenance.json").read_text())
-    assert set(study._OF_RUN) <= set(origin) and origin["parent"] == "erm-0"
+    assert set(OF_RUN) <= set(origin) and origin["parent"] == "erm-0"
     line = json.loads((out / "log.jsonl").read_text())
     for name, value in line.items():  # its own, not the parent's
         np.testing.assert_equal(origin[f"selected_{name}"], value)
@@ -266,6 +269,11 @@ def test_a_finished_result_is_left_and_another_is_refused(trained, tmp_path):
     (out / "DONE").unlink()  # killed before its end: made again
     apply_posthoc("orthogonalised", trained, out)
     assert (out / "DONE").exists()
+
+
+def test_the_code_that_decides_a_result_is_there():
+    for name in CODE:  # ``code_fingerprint`` passes over a file that has moved
+        assert (Path(fairthesis.__file__).parent / name).is_file(), name
 
 
 def test_what_cannot_be_used_is_named(trained, tmp_path):

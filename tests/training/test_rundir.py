@@ -85,7 +85,7 @@ def damaged(file, how):
         *(("embeddings.parquet", "flipped"), ("model.safetensors", "longer")),
     ],
 )
-def test_a_damaged_run_is_told_and_made_again(name, how, whole, tmp_path):
+def test_a_damaged_run_is_reported_and_made_again(name, how, whole, tmp_path):
     out = shutil.copytree(whole, tmp_path / "run")
     (out / "notes.txt").write_text("mine")
     damaged(out / name, how)
@@ -125,7 +125,7 @@ def test_a_configuration_of_nothing_is_written_anew(whole, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "empty", "longer"])
-def test_a_damaged_state_is_told_and_the_run_begins_anew(how, half, whole, tmp_path):
+def test_a_damaged_state_is_reported_and_the_run_begins_anew(how, half, whole, tmp_path):
     out = shutil.copytree(half, tmp_path / "run")
     damaged(out / "state.pt", how)
     with pytest.warns(UserWarning, match="checksum is wrong.*begins anew"):

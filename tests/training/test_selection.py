@@ -76,7 +76,7 @@ def test_loss_is_the_mean_over_known_labels():
     assert validation_loss(y, score)["val_loss"] == pytest.approx(expected)
 
 
-def test_leakage_reads_what_is_there_given_the_target_and_nothing_else():
+def test_leakage_recovers_what_is_there_given_the_target_and_nothing_else():
     rng = np.random.default_rng(0)
     n = 1200
     y = rng.integers(0, 2, (n, 1)).astype(float)
@@ -84,17 +84,17 @@ def test_leakage_reads_what_is_there_given_the_target_and_nothing_else():
     z = rng.normal(size=(n, 6))
     patients = np.arange(n)
 
-    def read(z):
+    def leakage(z):
         return validation_leakage(z, y, a, patients)["val_leakage"]
 
-    assert read(z) < 0.56
-    assert read(z + 5 * y) < 0.56  # what the target says of the attribute does not count
-    assert read(z + 3 * a) > 0.95
+    assert leakage(z) < 0.56
+    assert leakage(z + 5 * y) < 0.56  # what the target says of the attribute does not count
+    assert leakage(z + 3 * a) > 0.95
     assert validation_leakage(z, y, np.full_like(a, -1), patients)["val_leakage"] == 0.5
 
 
 def test_leakage_is_crossed_by_patient():
-    """Forty images of each patient, all alike, the attribute at random: nothing is to be read."""
+    """Forty images of each patient, all alike, a random attribute: nothing to recover."""
     rng = np.random.default_rng(1)
     who = np.repeat(np.arange(40), 40)
     a = rng.integers(0, 2, 40)[who][:, None]

@@ -212,8 +212,8 @@ def test_a_changed_page_runs_only_the_book(copy):
 
 @needs_book
 def test_a_changed_module_runs_what_imports_it(copy):
-    panels = copy / "fairthesis" / "plots" / "_experiment.py"
-    panels.write_text(panels.read_text() + "\n# changed\n")
+    figures = copy / "fairthesis" / "plots" / "_experiment.py"
+    figures.write_text(figures.read_text() + "\n# changed\n")
     steps = planned(copy)
     assert "chapter: 02_synthetic" in steps and "book: the pages" in steps
     assert not any(step.startswith(("run:", "data:", "audit:")) for step in steps)

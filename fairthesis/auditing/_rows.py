@@ -30,14 +30,23 @@ from fairthesis.inputs import (
 )
 from fairthesis.stats import patient_index
 
-FEW = 10  # patients in a group, below which it is said
+FEW = 10  # patients in a group, below which it is reported
 PATIENT_NAMES = ("patient_id", "patient", "patientid", "subject_id", "patient id")
 FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
 
 
 @dataclass
-class Intake:
-    """The rows of an audit: label, score, patient number and, per attribute, the group."""
+class AuditedRows:
+    """The rows of an audit, as ``audited_rows`` gives them.
+
+    ``y`` are labels of 0 and 1, ``s`` scores from 0 to 1, ``patient`` numbers from 0, each of shape
+    (n,); ``groups`` has a categorical per attribute, -1 among its codes where the group is not
+    known. ``threshold`` is the one that ``rule`` gave, ``warnings`` what was left out and why.
+
+    >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
+    >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
+    [0, 1]
+    """
 
     y: NDArray[np.float64]
     s: NDArray[np.float64]
@@ -51,17 +60,31 @@ class Intake:
     warnings: list[str] = field(default_factory=list)
 
 
-def take_in(
+def audited_rows(
     frame: pd.DataFrame,
-    label: str,
-    score: str,
+    *,
     groups: Sequence[str],
-    patient: str | None,
-    split: str | None,
-    target: str | None,
-    threshold: float | str,
-) -> Intake:
-    """Check ``frame`` and the choices, and take the rows that can be audited."""
+    label: str = "y_true",
+    score: str = "y_score",
+    patient: str | None = None,
+    split: str | None = None,
+    target: str | None = None,
+    threshold: float | str = 0.5,
+) -> AuditedRows:
+    """Check a table and the choices, and take the rows that can be audited.
+
+    The arguments are those of ``audit``. Rows without a label, a score or any group are left out
+    and reported in ``warnings``; the order of the rows does not count.
+
+    Raises:
+        InputError: where a column is missing or cannot be read, no row is left, all labels are
+            the same, or an option is out of its range.
+
+    >>> table = pd.DataFrame({"y_true": [0, 1, None], "y_score": [0.2, 0.9, 0.5]})
+    >>> rows = audited_rows(table.assign(sex=["f", "m", "m"]), groups=["sex"], threshold=0.4)
+    >>> len(rows.y), rows.threshold, len(rows.warnings) > 0
+    (2, 0.4, True)
+    """
     frame = as_frame(frame, PREDICTIONS_TABLE)
     if isinstance(groups, str):
         groups = (groups,)
@@ -106,7 +129,7 @@ def take_in(
     who = _patients(rows, patient, warnings)
     if patient:
         _warn_of_few_patients(who, by_attribute, warnings)
-    return Intake(
+    return AuditedRows(
         y=y,
         s=s,
         patient=who,
@@ -146,11 +169,11 @@ def _stated(rows: pd.DataFrame, label: str, score: str, warnings: list[str]) -> 
     kept = rows[~(no_label | no_score)]
     if kept.empty:
         raise InputError(f"No row in {PREDICTIONS_TABLE} has both {label} and {score}.")
-    made = {
+    columns = {
         label: label_column(kept, label, PREDICTIONS_TABLE),
         score: probability_column(kept, score, PREDICTIONS_TABLE),
     }
-    return kept.assign(**made)
+    return kept.assign(**columns)
 
 
 def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> NDArray[np.intp]:

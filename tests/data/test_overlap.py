@@ -26,7 +26,7 @@ def test_shared_patients_and_lesions_are_found_and_null_shares_nothing() -> None
 
 
 def pictures(root: Path) -> list[Path]:
-    """Twelve made X-rays, a smaller JPEG copy of the first, and a flat picture."""
+    """Twelve synthetic X-rays, a smaller JPEG copy of the first, and a flat picture."""
     cohort = datasets.load("synthetic-cxr", n_train=12, n_val=1, n_test=1, noise=0.02)
     assert cohort.render is not None
     drawn = cohort.render(np.arange(12), 128)[..., 0]
@@ -58,7 +58,7 @@ def test_blocks_find_the_same_pairs() -> None:
         assert list(_near_pairs(signs, 12, block)) == [(3, 65, 5)]
 
 
-def test_the_command_says_what_is_shared(
+def test_the_command_reports_the_overlap(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     paths = pictures(tmp_path)
@@ -67,19 +67,19 @@ def test_the_command_says_what_is_shared(
     frame["split"] = ["train"] * 12 + ["test"] * 2
     frame.to_csv(tmp_path / "t.csv", index=False)
     code, out, _ = run(capsys, "check-leaks", tmp_path / "t.csv")
-    assert (code, "nothing is shared" in out) == (0, True)
+    assert (code, "no overlap" in out) == (0, True)
     code, out, _ = run(
         capsys, "check-leaks", tmp_path / "t.csv", "--image", "path", "--out", tmp_path / "l.csv"
     )
     assert code == 1
-    assert "1 shared: near-duplicate" in out
+    assert "overlap: 1 near-duplicate" in out
     assert "0.png ~ copy.jpg in test+train" in out
     assert len(pd.read_csv(tmp_path / "l.csv")) == 1
     frame["patient_id"] = "same"
     frame.to_parquet(tmp_path / "t.parquet")
     code, out, _ = run(capsys, "check-leaks", tmp_path / "t.parquet")
     assert code == 1
-    assert "1 shared: patient_id" in out
+    assert "overlap: 1 patient_id" in out
     for words in (["none.csv"], ["t.csv", "--split", "part"], ["t.csv", "--key", "pid"]):
         code, _, err = run(capsys, "check-leaks", tmp_path / words[0], *words[1:])
         assert code == 2
@@ -92,7 +92,7 @@ def test_the_command_says_what_is_shared(
         ("Image Index,Patient ID,split", [], 1, "Patient ID: 3 in test+train"),
         ("image_id,person,split", [], 2, "No column of patients was found"),
         ("image_id,person,split", ["--key", "person"], 1, "person: 3 in test+train"),
-        ("image_id,person,split", ["--key", "image_id"], 0, "nothing is shared"),
+        ("image_id,person,split", ["--key", "image_id"], 0, "no overlap"),
         ("image_id,patient_id,fold", [], 2, "split"),
         ("image_id,patient_id,fold", ["--split", "fold"], 1, "3 in test+train"),
     ],

@@ -1,4 +1,4 @@
-"""Cells: every combination of the first target with all attributes, for sampling and weighting.
+"""Subgroups: every combination of the first target with all attributes, for sampling and weighting.
 
 And ``SharesGiven``, the groups' shares among the rows that agree in all targets.
 """
@@ -15,16 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def cell_codes(
+def subgroup_codes(
     targets: Float[Tensor, "n t"], attributes: Int[Tensor, "n a"], groups: Sequence[int]
 ) -> Int[Tensor, " n"]:
-    """The cell of each row, 0 to 2 prod(groups) - 1; -1 where any of it is unknown.
+    """The subgroup of each row, 0 to 2 prod(groups) - 1; -1 where any of it is unknown.
 
-    A cell is the *first* target's class with the group of *every* attribute: two targets of three
-    classes each would leave most cells of a medical cohort empty.
+    A subgroup is the *first* target's class with the group of *every* attribute: the classes of a
+    second target as well would leave most subgroups of a medical cohort empty.
+
+    Args:
+        targets: 0, 1 or NaN (not stated); only the first column counts.
+        attributes: group numbers, -1 unknown.
+        groups: how many groups each attribute has.
 
     >>> y, a = torch.tensor([[0.0], [1.0], [float("nan")]]), torch.tensor([[1, 0], [2, 1], [0, 0]])
-    >>> cell_codes(y, a, [3, 2])
+    >>> subgroup_codes(y, a, [3, 2])
     tensor([ 2, 11, -1])
     """
     known = ~torch.isnan(targets[:, 0]) & (attributes >= 0).all(1)
@@ -34,10 +39,10 @@ def cell_codes(
     return torch.where(known, code, -1)
 
 
-def number_of_cells(groups: Sequence[int]) -> int:
+def number_of_subgroups(groups: Sequence[int]) -> int:
     """2 classes times all combinations of groups.
 
-    >>> number_of_cells([3, 2])
+    >>> number_of_subgroups([3, 2])
     12
     """
     product = 2
@@ -46,10 +51,10 @@ def number_of_cells(groups: Sequence[int]) -> int:
     return product
 
 
-def cell_counts(codes: Int[Tensor, " n"], number: int) -> Int[Tensor, " c"]:
-    """How many rows each cell has; rows without a cell are not counted.
+def subgroup_counts(codes: Int[Tensor, " n"], number: int) -> Int[Tensor, " c"]:
+    """How many rows each subgroup has; rows without a subgroup are not counted.
 
-    >>> cell_counts(torch.tensor([0, 2, 2, -1]), 3)
+    >>> subgroup_counts(torch.tensor([0, 2, 2, -1]), 3)
     tensor([1, 0, 2])
     """
     return torch.bincount(codes[codes >= 0], minlength=number)
@@ -58,7 +63,7 @@ def cell_counts(codes: Int[Tensor, " n"], number: int) -> Int[Tensor, " c"]:
 def balanced_draws(
     codes: NDArray[np.integer], number: int, generator: np.random.Generator, power: float = 1.0
 ) -> NDArray[np.intp]:
-    """``number`` positions drawn with replacement, P ∝ n_cell^(-power); never one without a cell.
+    """``number`` positions drawn with replacement, P ∝ n_subgroup^(-power); none without one.
 
     >>> generator = np.random.default_rng(0)
     >>> drawn = balanced_draws(np.array([0, 0, 0, 1, -1]), 1000, generator)
@@ -91,10 +96,10 @@ def pattern_codes(targets: Float[Tensor, "n t"]) -> Int[Tensor, " n"]:
 class SharesGiven:
     """P(group | all targets of a row), one line for every pattern of targets in the training part.
 
-    A single target that is stated has its ``cells`` to the digit. A pattern of several targets, or
-    one in which a target is not stated, may be rare: its shares are
-    ``(n_g + 20 mean_t P(g | target_t)) / (n + 20)``, the mean over the targets that are stated, or
-    over both classes where none is.
+    A single target that is stated has its ``subgroups`` to the digit. A pattern of several targets,
+    or one in which a target is not stated, may be rare: its shares are ``(n_g + 20 mean_t P(g |
+    target_t)) / (n + 20)``, the mean over the targets that are stated, or over both classes where
+    none is.
     """
 
     patterns: Int[Tensor, " p"]  # sorted
@@ -102,16 +107,19 @@ class SharesGiven:
 
     @classmethod
     def of(
-        cls, targets: Float[Tensor, "n t"], codes: Int[Tensor, " n"], cells: Float[Tensor, "t 2 g"]
+        cls,
+        targets: Float[Tensor, "n t"],
+        codes: Int[Tensor, " n"],
+        subgroups: Float[Tensor, "t 2 g"],
     ) -> SharesGiven:
         """From the targets and one attribute's codes (-1 unknown) of the training rows."""
         patterns, place = torch.unique(pattern_codes(targets), return_inverse=True)
-        groups = cells.shape[2]
+        groups = subgroups.shape[2]
         stated = ~torch.isnan(targets)
         each = torch.where(
-            (targets == 1)[:, :, None], cells[:, 1].to(targets), cells[:, 0].to(targets)
+            (targets == 1)[:, :, None], subgroups[:, 1].to(targets), subgroups[:, 0].to(targets)
         )
-        among = torch.where(stated[:, :, None], each, cells.mean(1).to(targets))
+        among = torch.where(stated[:, :, None], each, subgroups.mean(1).to(targets))
         weight = torch.where(stated.any(1, keepdim=True), stated, True)[:, :, None].to(targets)
         guess = (among * weight).sum(1) / weight.sum(1)  # n g, one for all rows of a pattern
         known = codes >= 0
@@ -124,7 +132,7 @@ class SharesGiven:
         if targets.shape[1] == 1:
             for row, pattern in enumerate(patterns.tolist()):
                 if pattern < 2:
-                    shares[row] = cells[0, pattern].to(shares)
+                    shares[row] = subgroups[0, pattern].to(shares)
         return cls(patterns, shares)
 
     def rows(

@@ -1,6 +1,6 @@
-"""Every loader run: on real files where they are at hand, and on small made files of its layout.
+"""Every loader run: on real files where they are at hand, and on small synthetic ones of its form.
 
-    python benchmarks/loaders.py [--data FOLDER] [--write]
+    python benchmarks/datasets/loaders.py [--data FOLDER] [--write]
 
 Prints a table of counts; ``--write`` puts it into the book's page on data sets. ``--data`` (else
 ``$FAIRTHESIS_DATA``, else ``../shared/data``) holds the folders named in ``REAL``. Where only the
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.layouts import LAYOUTS, picture, write_rows  # noqa: E402
@@ -70,8 +70,8 @@ def row(name: str, files: str, cohort: Cohort) -> list[str]:
     ]
 
 
-def made(name: str, folder: Path) -> Cohort:
-    """The loader on made files; the drawn cohorts are drawn."""
+def synthetic(name: str, folder: Path) -> Cohort:
+    """The loader on synthetic files; the synthetic cohorts are drawn."""
     if not datasets.needs_root(name):
         return datasets.load(name, setting="clean", n_train=600, n_val=200, n_test=200)
     if name == "csv":
@@ -107,7 +107,7 @@ def rows(data: Path | None) -> Iterator[list[str]]:
             if data and name in TABLES and (data / TABLES[name][0]).is_file():
                 yield row(name, "real table, empty images", whole(name, data, home / f"{name}-all"))
             drawn = not datasets.needs_root(name)
-            yield row(name, "drawn" if drawn else "made", made(name, home / name))
+            yield row(name, "drawn" if drawn else "synthetic", synthetic(name, home / name))
 
 
 def markdown(data: Path | None) -> str:

@@ -1,8 +1,8 @@
 """How long the book takes from nothing and when nothing changed, and what its chapters need.
 
-``python benchmarks/book.py`` clones the checkout into an empty folder, builds the book there twice
-with the present environment, and writes ``benchmarks/book.md``. The limits are those that the
-project promises: 12 minutes, 20 seconds, 2 GB on 2 cores.
+``python benchmarks/study/book.py`` clones the checkout into an empty folder, builds the book there
+twice with the present environment, and writes ``benchmarks/study/book.md``. The limits are those
+that the project promises: 12 minutes, 20 seconds, 2 GB on 2 cores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def build(folder: Path) -> float:
@@ -42,9 +42,9 @@ def main() -> None:
     lines = [
         "# The book: time and memory",
         "",
-        "Made by `python benchmarks/book.py`: a fresh clone, built twice with 2 cores, packages "
-        f"installed. {platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}; load average over 15 minutes {load:.1f}.",
+        "Made by `python benchmarks/study/book.py`: a fresh clone, built twice with 2 cores, "
+        f"packages installed. {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}; load average over 15 minutes {load:.1f}.",
         "",
         "| what | limit | measured | ratio |",
         "|---|---:|---:|---:|",
@@ -56,7 +56,9 @@ def main() -> None:
             f"| chapter {name}, peak memory | 2,048 MB | {memory:.0f} MB | {memory / 2048:.2f} |"
         )
         lines.append(f"| chapter {name}, time once its runs are there | | {seconds:.0f} s | |")
-    (ROOT / "benchmarks" / "book.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (ROOT / "benchmarks" / "study" / "book.md").write_text(
+        "\n".join(lines) + "\n", encoding="utf-8"
+    )
     print("\n".join(lines))
 
 

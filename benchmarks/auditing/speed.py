@@ -1,7 +1,7 @@
-"""How fast is an audit, against fairlearn's MetricFrame with bootstrap? Writes audit_speed.md.
+"""How fast is an audit, against fairlearn's MetricFrame with bootstrap? Writes speed.md beside it.
 
-    python benchmarks/audit_speed.py            25,000 rows: side by side, and a full audit
-    python benchmarks/audit_speed.py --million  1,000,000 rows as well
+    python benchmarks/auditing/speed.py            25,000 rows: side by side, and a full audit
+    python benchmarks/auditing/speed.py --million  1,000,000 rows as well
 
 fairlearn resamples rows; it is given fewer resamples, as its time is linear in their number, and
 its time is scaled to 2,000. Both compute the metrics of eight groups and their intervals; fairlearn
@@ -131,7 +131,7 @@ def main() -> None:
     lines = [
         "# Speed of an audit",
         "",
-        f"{machine()}; fairlearn {fairlearn.__version__}. Made by `benchmarks/audit_speed.py`.",
+        f"{machine()}; fairlearn {fairlearn.__version__}. Made by `benchmarks/auditing/speed.py`.",
         f"Load average {before:.1f} at the start, {after:.1f} after the audits (which use all "
         "cores themselves): where others' work fills the cores, the processor's seconds are the "
         "ones to read.",

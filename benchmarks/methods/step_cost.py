@@ -1,6 +1,6 @@
 """What a training step costs: ERM, the adversarial encoder, its weight at 0, and ERM in bfloat16.
 
-    python benchmarks/step_cost.py [--repeats 1] [--out benchmarks/step_cost.md]
+    python benchmarks/methods/step_cost.py [--repeats 1] [--out benchmarks/methods/step_cost.md]
 
 All on random images, on one core of a CPU, in one process: the four take turns, and medians of
 the processor's time (not the clock's) are taken, since other programs share the machine. Both
@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 import torch
 
-from fairthesis.methods import METHODS, Batch, Method, Setting, cell_probabilities
+from fairthesis.methods import METHODS, Batch, Method, Setting, subgroup_probabilities
 from fairthesis.methods import adversarial as ours
 from fairthesis.models import FairEncoder
 
@@ -60,7 +60,7 @@ def method(
         disease_norm="whitening",
         precision=precision,
     )
-    cells = (cell_probabilities(data.targets, data.attributes[:, 0], 2),)
+    cells = (subgroup_probabilities(data.targets, data.attributes[:, 0], 2),)
     setting = Setting(1e-3, 1e-4, 20, 0, cells, data.targets, data.attributes)
     kind = METHODS[name]
     made = kind(model, kind.Options(**options), setting)
@@ -154,7 +154,7 @@ def main() -> None:
             "",
             "bfloat16 needs a processor that has it.",
             "",
-            f"Made by `python benchmarks/step_cost.py{given}`.",
+            f"Made by `python benchmarks/methods/step_cost.py{given}`.",
             "",
         ]
     )

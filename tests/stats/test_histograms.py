@@ -1,4 +1,4 @@
-"""smECE and xAUC of resamples, from cells, are those of the repeated rows."""
+"""smECE and xAUC of resamples, from histograms, are those of the repeated rows."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """What the cohorts cost: drawing, decoding once, reading batches, splitting a big table.
 
-    python benchmarks/data_speed.py [--root FOLDER_OF_HAM10000] [--out benchmarks/data_speed.md]
+    python benchmarks/data/speed.py [--root FOLDER_OF_HAM10000] [--out benchmarks/data/speed.md]
 
 Writes a table: limit, measured, ratio. What is compared runs by turns in one call, and medians are
 taken, since other programs share the machine. Without a folder, 600 x 450 JPEG files of random
@@ -201,7 +201,7 @@ def big_table(repeats: int, n: int = 200_000) -> list[tuple[str, str, str, str]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", help="folder of HAM10000; made files without it")
+    parser.add_argument("--root", help="folder of HAM10000; synthetic files without it")
     parser.add_argument("--n", type=int, default=1000, help="images drawn and decoded")
     parser.add_argument("--repeats", type=int, default=5, help="medians are of so many")
     parser.add_argument("--out", type=Path, help="Markdown file to write")
@@ -219,7 +219,7 @@ def main() -> None:
     versions = ", ".join(
         f"{name} {metadata.version(name)}" for name in ("numpy", "pandas", "pillow")
     )
-    files = "HAM10000 JPEG files" if given.root else f"{given.n} made JPEG files of 600 x 450"
+    files = "HAM10000 JPEG files" if given.root else f"{given.n} synthetic JPEG files of 600 x 450"
     memory = psutil.virtual_memory().total / 1e9
     text = [
         "# Speed of the data",
@@ -235,7 +235,7 @@ def main() -> None:
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
         "Ratio: of the measured to what it is compared with, or to the limit. Made by "
-        "`python benchmarks/data_speed.py`.",
+        "`python benchmarks/data/speed.py`.",
     ]
     print("\n".join(text))
     if given.out:

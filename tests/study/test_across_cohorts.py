@@ -12,7 +12,8 @@ from support.results import gap, real, renamed
 
 from fairthesis import plots
 from fairthesis.errors import InputError
-from fairthesis.study import _across_cohorts as standing
+from fairthesis.plots._archive import MARKS
+from fairthesis.study import _across_cohorts
 from fairthesis.study._archive import LEAKAGE
 from fairthesis.study._summaries import ablation_table, adversaries_and_probes, changed_settings
 
@@ -25,70 +26,72 @@ def closed():
 
 def test_what_is_not_archived_is_called_missing():
     names = ("synthetic-cxr", "no-such-experiment")
-    found = standing.load_all(names)
+    found = _across_cohorts.load_all(names)
     assert list(found) == ["synthetic-cxr"]
-    table = standing.archive_inventory(found, names)
+    table = _across_cohorts.archive_inventory(found, names)
     assert table.loc["no-such-experiment", "archived"] == "missing"
-    assert table.loc["synthetic-cxr", "archived"] in standing.PROFILES
-    nothing = standing.load_archived("no-such-experiment")
+    assert table.loc["synthetic-cxr", "archived"] in _across_cohorts.PROFILES
+    nothing = _across_cohorts.load_archived("no-such-experiment")
     assert nothing is None
     assert found["synthetic-cxr"].source == "archived in results/synthetic-cxr-full"
-    assert "has not been archived" in standing.introduction(nothing, "no-such-experiment")
+    assert "has not been archived" in _across_cohorts.introduction(nothing, "no-such-experiment")
     assert ablation_table(nothing).empty and changed_settings(nothing).empty
     assert not plots.all_variants(nothing).axes[0].lines
 
 
 def test_one_seed_can_be_read_and_another_is_refused():
-    found = standing.load_archived("synthetic-cxr", seed=1)
+    found = _across_cohorts.load_archived("synthetic-cxr", seed=1)
     assert set(found.metrics["seed"]) == {1}
     with pytest.raises(InputError, match="No run of seed 99"):
-        standing.load_archived("synthetic-cxr", seed=99)
+        _across_cohorts.load_archived("synthetic-cxr", seed=99)
 
 
 def test_the_profile_asked_for_comes_first(tmp_path, monkeypatch, quick):
     import shutil
 
-    for profile in standing.PROFILES:
+    for profile in _across_cohorts.PROFILES:
         shutil.copytree(QUICK, tmp_path / f"synthetic-cxr-{profile}")
     root = str(tmp_path)
-    assert standing.load_archived("synthetic-cxr", root=root).source.endswith("-full")
-    assert standing.load_archived("synthetic-cxr", "quick", root=root).source.endswith("-quick")
+    assert _across_cohorts.load_archived("synthetic-cxr", root=root).source.endswith("-full")
+    assert _across_cohorts.load_archived("synthetic-cxr", "quick", root=root).source.endswith(
+        "-quick"
+    )
     shutil.rmtree(tmp_path / "synthetic-cxr-full")
-    assert standing.load_archived("synthetic-cxr", root=root).source.endswith("-quick")
+    assert _across_cohorts.load_archived("synthetic-cxr", root=root).source.endswith("-quick")
 
 
 def test_a_profile_is_read_and_nothing_stands_in_for_it(tmp_path, quick):
     import shutil
 
     shutil.copytree(QUICK, tmp_path / "synthetic-cxr-full")
-    assert standing.load_profile("synthetic-cxr", "tuning", root=str(tmp_path)) is None
+    assert _across_cohorts.load_profile("synthetic-cxr", "tuning", root=str(tmp_path)) is None
     shutil.copytree(QUICK, tmp_path / "synthetic-cxr-tuning")
-    found = standing.load_profile("synthetic-cxr", "tuning", root=str(tmp_path))
+    found = _across_cohorts.load_profile("synthetic-cxr", "tuning", root=str(tmp_path))
     assert found is not None and found.source.endswith("synthetic-cxr-tuning")
     pd.testing.assert_frame_equal(found.metrics, quick.metrics)
 
 
 def test_the_interval_over_seeds_is_students():
     values = [0.1, 0.2, 0.4, float("nan")]
-    mean, lo, hi = standing.seed_interval(values)
+    mean, lo, hi = _across_cohorts.seed_interval(values)
     expected = stats.ttest_1samp(values[:3], 0).confidence_interval(0.95)
     np.testing.assert_allclose([mean, lo, hi], [np.mean(values[:3]), *expected])
-    assert np.isnan(standing.seed_interval([0.3])[1])
+    assert np.isnan(_across_cohorts.seed_interval([0.3])[1])
     shared = 200 / 600  # splits of the same patients: the error of 3 is that of 1 / (1/3 + 1/3)
-    _, lo, hi = standing.seed_interval(values, shared=shared)
+    _, lo, hi = _across_cohorts.seed_interval(values, shared=shared)
     half = stats.t.ppf(0.975, 2) * np.std(values[:3], ddof=1) * np.sqrt(1 / 3 + shared)
     np.testing.assert_allclose(hi - lo, 2 * half)
-    assert np.isnan(standing.seed_interval([])).all()
+    assert np.isnan(_across_cohorts.seed_interval([])).all()
 
 
 def test_only_splits_of_the_same_patients_overlap(quick):
-    assert standing.test_train_ratio(quick) == 0
-    assert standing.test_train_ratio(real(quick)) == pytest.approx(4000 / 8000)
+    assert _across_cohorts.test_train_ratio(quick) == 0
+    assert _across_cohorts.test_train_ratio(real(quick)) == pytest.approx(4000 / 8000)
 
 
 def test_points_and_the_thesis_table_hold_the_means(quick):
     found = {"a": quick}
-    table = standing.thesis_table(found)
+    table = _across_cohorts.thesis_table(found)
     assert table.loc[("thesis", "baseline"), "AUROC gap"] == 0.12
     for variant in ("erm", "adversarial"):
         mean = gap(quick, variant).mean()
@@ -96,7 +99,7 @@ def test_points_and_the_thesis_table_hold_the_means(quick):
 
 
 def test_changes_are_paired_by_seed_and_a_loss_is_named(quick):
-    table = standing.group_changes(quick, ["auroc"]).set_index("group")
+    table = _across_cohorts.group_changes(quick, ["auroc"]).set_index("group")
     rows = quick.metrics.query("metric == 'auroc' and group == 'M'")
     wide = rows.pivot(index="seed", columns="variant", values="value")
     paired = (wide["adversarial"] - wide["erm"]).to_numpy()
@@ -109,27 +112,27 @@ def test_changes_are_paired_by_seed_and_a_loss_is_named(quick):
     worse.loc[rows, "value"] = (
         worse.loc[rows, "seed"].map(base) - 0.1 - worse.loc[rows, "seed"] / 99
     )
-    fell = standing.group_changes(dataclasses.replace(quick, metrics=worse), ["auroc"])
+    fell = _across_cohorts.group_changes(dataclasses.replace(quick, metrics=worse), ["auroc"])
     assert fell.set_index("group").loc["M", "worse"] == "yes"
     assert (
-        standing.groups_that_lost({"a": quick})
+        _across_cohorts.groups_that_lost({"a": quick})
         .index.get_level_values("group")
         .isin(["F", "M"])
         .all()
     )
 
 
-def test_the_share_closed_is_of_the_way_to_the_oracle(quick):
+def test_the_share_is_of_the_distance_to_the_oracle(quick):
     made = renamed(quick, oracle="adversarial", half="adversarial")
     rows = made.disparities["variant"] == "half"
     both = made.disparities
     for name in ("auroc_gap", "equalized_odds_difference"):
         middle = (gap(quick, "erm", name) + gap(quick, "adversarial", name)) / 2
         both.loc[rows & (both["name"] == name), "value"] = middle
-    share = standing.share_of_oracle_distance({"a": made})["share closed"]
+    share = _across_cohorts.share_of_oracle_distance({"a": made})["share closed"]
     assert share.loc["a", "AUROC gap", "half"] == pytest.approx(0.5)
     assert share.loc["a", "AUROC gap", "adversarial"] == pytest.approx(1)
-    assert standing.share_of_oracle_distance({"a": quick}).empty  # no oracle
+    assert _across_cohorts.share_of_oracle_distance({"a": quick}).empty  # no oracle
 
 
 def test_the_best_probe_stands_beside_its_floors(quick):
@@ -142,11 +145,11 @@ def test_the_best_probe_stands_beside_its_floors(quick):
                              ("target alone", "logistic", 0.5))
     ]  # fmt: skip
     table = pd.DataFrame(rows)[list(LEAKAGE)]
-    found = standing.best_probes({"a": dataclasses.replace(quick, leakage=table)})
+    found = _across_cohorts.best_probes({"a": dataclasses.replace(quick, leakage=table)})
     row = found.loc[("a", "erm")]
     assert row["best probe"] == "mlp" and row["auroc"] == pytest.approx(0.705)
     assert row["target alone"] == pytest.approx(0.505) and row["shuffled"] == 0.53
-    assert standing.best_probes({"a": quick}).empty  # nothing was probed
+    assert _across_cohorts.best_probes({"a": quick}).empty  # nothing was probed
 
 
 def test_some_variants_can_be_taken_out(quick):
@@ -159,10 +162,10 @@ def test_some_variants_can_be_taken_out(quick):
 
 
 def test_a_quick_archive_is_warned_of(quick):
-    assert "The full archive is missing" in standing.introduction(quick, "a")
+    assert "The full archive is missing" in _across_cohorts.introduction(quick, "a")
     experiment = quick.provenance["experiment"] | {"profile": "full"}
     full = dataclasses.replace(quick, provenance=quick.provenance | {"experiment": experiment})
-    assert "missing" not in standing.introduction(full, "a")
+    assert "missing" not in _across_cohorts.introduction(full, "a")
     table = changed_settings(quick)["changed in the default"]
     assert dict(table) == {"erm": "method = erm", "adversarial": "method = adversarial"}
     changes = [{}, {"method_options": {"adversary_weight": 0.1}}, {"disease_norm": "batch"}]
@@ -185,7 +188,7 @@ def test_a_crowd_is_drawn_without_its_seeds(quick):
     rows = crowd.disparities["variant"].str.startswith("copy")
     crowd.disparities.loc[rows, "value"] += 0.1  # none of them is on the line
     axes = plots.pareto({"a": crowd}).axes[0]
-    marks = [line for line in axes.lines if line.get_marker() in plots.MARKS]
+    marks = [line for line in axes.lines if line.get_marker() in MARKS]
     assert len(marks) == 11
     assert len([line for line in axes.lines if line.get_markersize() == 3]) == 2
 
@@ -215,7 +218,7 @@ def test_opponents_are_drawn_beside_the_fresh_probe(quick):
 
 
 def test_adversaries_stand_beside_fresh_probes():
-    results = standing.load_archived("synthetic-cxr-ablation")
+    results = _across_cohorts.load_archived("synthetic-cxr-ablation")
     table = adversaries_and_probes(results)
     assert "erm" not in table.index and "adversarial" in table.index
     own = results.curves.query("variant == 'adversarial' and name == 'critic_auroc'")

@@ -55,7 +55,7 @@ def test_over_epochs_has_a_line_per_name_and_seed(results):
     assert len(axes.lines) == 4
 
 
-def test_examples_are_drawn_only_for_made_cohorts(tmp_path):
+def test_examples_are_drawn_only_for_synthetic_cohorts(tmp_path):
     cohort = datasets.load("synthetic-cxr", n_train=60, n_val=20, n_test=20)
     figure = cohort_examples(cohort, "opacity", "sex", size=32, each=2)
     assert len([axes for axes in figure.axes if axes.images]) == 8

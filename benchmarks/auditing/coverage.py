@@ -4,7 +4,7 @@ Simulated data sets with several images per patient, whose labels and scores han
 truth comes from a sample of two million images. Run from the top of the clone, optionally with
 the numbers of data sets for intervals, of resamples, and of data sets for tests:
 
-    python benchmarks/coverage.py 500 400 1000
+    python benchmarks/auditing/coverage.py 500 400 1000
 
 What is done is kept in build/coverage/, one file for each kind of data, and not done again until
 the audit's code changes.
@@ -213,8 +213,8 @@ def main(n_sets=500, n_boot=400, n_tests=1000):
     lines = [
         "# Coverage of intervals, size of tests",
         "",
-        f"Made by `benchmarks/coverage.py`: {n_sets} simulated data sets of each kind, "
-        f"{PATIENTS} patients where nothing else is said, with 1 to 4 images each (about "
+        f"Made by `benchmarks/auditing/coverage.py`: {n_sets} simulated data sets of each kind, "
+        f"{PATIENTS} patients where nothing else is stated, with 1 to 4 images each (about "
         f"{PATIENTS * 5 // 2:,} images), two groups, labels and scores that hang together within "
         f"patients; {n_boot} resamples of the patients each. How often 95 % intervals held the "
         f"truth; 1.96 Monte Carlo standard errors are {error(0.95, n_sets):.1%} at 95 %, "
@@ -260,7 +260,7 @@ def main(n_sets=500, n_boot=400, n_tests=1000):
         ),
     ]
     text = "\n".join(lines) + "\n"
-    Path("benchmarks/coverage.md").write_text(text, encoding="utf-8")
+    Path("benchmarks/auditing/coverage.md").write_text(text, encoding="utf-8")
     print(text)
 
 
