@@ -15,6 +15,7 @@ from fairthesis.methods import METHODS
 from fairthesis.models import AVERAGING
 from fairthesis.postprocessing import POSTHOC
 from fairthesis.study import _experiment as experiment
+from fairthesis.study import probe_run
 from fairthesis.study._archive import compare_results, load_results
 from fairthesis.study._summaries import (
     gap_conclusions,
@@ -359,7 +360,7 @@ def test_verify_says_whether_numbers_agree(plan, out, tmp_path, capsys, monkeypa
     archive.mkdir(parents=True)
     for file in [*out.glob("*.csv"), out / "provenance.json"]:
         (archive / file.name).write_bytes(file.read_bytes())
-    monkeypatch.setattr(experiment, "plan", lambda *a, **k: plan)
+    monkeypatch.setattr("fairthesis.study.plan", lambda *a, **k: plan)
     words = ["verify", "--quiet", "--results", str(archive.parent)]
     with pytest.raises(SystemExit) as end:
         main(words)
@@ -380,14 +381,14 @@ def test_verify_says_whether_numbers_agree(plan, out, tmp_path, capsys, monkeypa
 
 
 def test_leakage_is_probed_once_per_run_and_kept(plan, out):
-    table = experiment.leakage(plan, out, 0, n_boot=20, n_shuffles=1)
+    table = probe_run(plan, out, 0, n_boot=20, n_shuffles=1)
     read = table[table["source"] == "encoder"]
     assert set(read["variant"]) == {"erm", "adversarial"}
     assert read["auroc"].between(0, 1).all()
     kept = sorted(out.glob("runs/*-0/leakage-*.csv"))
     before = [file.stat().st_mtime_ns for file in kept]
     assert len(kept) == 2
-    again = experiment.leakage(plan, out, 0, n_boot=20, n_shuffles=1)
+    again = probe_run(plan, out, 0, n_boot=20, n_shuffles=1)
     pd.testing.assert_frame_equal(table, again)
     assert [file.stat().st_mtime_ns for file in kept] == before
 
