@@ -112,7 +112,7 @@ def test_the_command_lists_parameters_and_refuses_unknown_ones(capsys):
 
 
 def test_the_audit_chapter_takes_another_table(tmp_path):
-    from test_audit import table
+    from support.predictions import table
 
     frame = table(1500).drop(columns="target").rename(columns={"age_group": "age"})
     frame.to_csv(tmp_path / "mine.csv", index=False)
