@@ -1,8 +1,8 @@
 """Kills a command at every change of a file, then gives the same command again.
 
 ``python tests/support/killing.py [SCENARIO[:MOST]...]``; without a number at every single
-change. All is imported once, and each attempt is a fork of this process, ended by SIGKILL just before its k-th
-change (an ``open`` for writing, rename, removal or new folder) below its folder.
+change. All is imported once, and each attempt is a fork of this process, ended by SIGKILL just
+before its k-th change (an ``open`` for writing, rename, removal or new folder) below its folder.
 """
 
 from __future__ import annotations
@@ -140,12 +140,12 @@ def scenarios() -> dict[str, Scenario]:
     import pyarrow.parquet  # noqa: F401 (imported before the forks, not in each of them)
     import torch
     import torch._dynamo
-    from support.cohorts import planted_cohort
 
     from fairthesis import provenance, study
     from fairthesis.auditing import audit, compare
     from fairthesis.embeddings import probe
     from fairthesis.training import TrainConfig, apply_posthoc, train
+    from support.cohorts import planted_cohort
 
     torch.set_num_threads(1)
     provenance._statements = cache(provenance._statements)  # code is read once, not in each fork
