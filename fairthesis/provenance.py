@@ -29,22 +29,26 @@ _ROOT = Path(__file__).parent
 # The files, and whole rooms, that decide what a training run computes, an audit and a probe.
 TRAINING = (
     *("data", "datasets", "methods", "models"),
-    *("inputs/_arrays.py", "metrics/_classification.py", "training/_batches.py"),
-    *("training/_config.py", "training/_export.py", "training/_selection.py"),
-    *("training/_train.py", "training/_validation.py"),
+    *("embeddings/_probes.py", "inputs/_arrays.py"),
+    *("metrics/_rates.py", "metrics/_scores.py", "metrics/_thresholds.py"),
+    *("training/_batches.py", "training/_config.py", "training/_export.py"),
+    *("training/_selection.py", "training/_train.py", "training/_validation.py"),
 )
 AUDITING = (
     *("auditing/_additional.py", "auditing/_audit.py", "auditing/_estimates.py"),
-    *("auditing/_rows.py", "auditing/_report.py", "inputs/_arrays.py", "inputs/_columns.py"),
-    *("inputs/_rows.py", "metrics/_calibration.py", "metrics/_classification.py"),
-    *("metrics/_disparities.py", "metrics/_operating_points.py", "metrics/_thresholds.py"),
-    *("stats/_histograms.py", "stats/_inversion.py", "stats/_replicates.py"),
-    "stats/_resampling.py",
+    *("auditing/_metrics.py", "auditing/_report.py", "auditing/_rows.py"),
+    *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_rows.py"),
+    *("metrics/_calibration.py", "metrics/_disparities.py", "metrics/_operating_points.py"),
+    *("metrics/_rates.py", "metrics/_recalibration.py", "metrics/_scores.py"),
+    *("metrics/_smooth_calibration.py", "metrics/_thresholds.py"),
+    *("stats/_functions.py", "stats/_histograms.py", "stats/_inversion.py"),
+    *("stats/_p_values.py", "stats/_permutations.py", "stats/_replicates.py"),
+    *("stats/_resampling.py", "stats/_summary.py"),
 )
 PROBING = (
     *("embeddings/_leakage.py", "embeddings/_probes.py", "embeddings/_tables.py"),
-    *("inputs/_arrays.py", "inputs/_columns.py", "metrics/_classification.py"),
-    "stats/_resampling.py",
+    *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_rows.py"),
+    *("metrics/_rates.py", "metrics/_scores.py", "stats/_resampling.py"),
 )
 
 

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from fairthesis import inputs
 from fairthesis.errors import InputError
-from fairthesis.metrics._classification import Array, auroc, fnr, fpr, ratio
+from fairthesis.metrics._rates import fnr, fpr, ratio
+from fairthesis.metrics._scores import Array, auroc
 
 #: The fixed false positive rate of an audit; its mirror is a true positive rate of 0.8.
 RATE = 0.2

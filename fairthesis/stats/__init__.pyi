@@ -14,6 +14,12 @@ from ._inversion import Interval as Interval
 from ._inversion import calibration_intervals as calibration_intervals
 from ._inversion import gap_interval as gap_interval
 from ._inversion import smooth_interval as smooth_interval
+from ._p_values import benjamini_hochberg as benjamini_hochberg
+from ._p_values import bootstrap_p_value as bootstrap_p_value
+from ._p_values import holm as holm
+from ._p_values import permutation_p_value as permutation_p_value
+from ._permutations import Permuted as Permuted
+from ._permutations import permuted_groups as permuted_groups
 from ._power import Size as Size
 from ._power import auroc_variance as auroc_variance
 from ._power import cluster_size as cluster_size
@@ -26,27 +32,21 @@ from ._power import smallest_gaps as smallest_gaps
 from ._ranks import Ranks as Ranks
 from ._ranks import friedman_nemenyi as friedman_nemenyi
 from ._replicates import GroupRows as GroupRows
-from ._replicates import Permuted as Permuted
 from ._replicates import Resampled as Resampled
-from ._replicates import Summary as Summary
 from ._replicates import bootstrap_groups as bootstrap_groups
 from ._replicates import jackknife_groups as jackknife_groups
-from ._replicates import permuted_groups as permuted_groups
 from ._replicates import prepare as prepare
 from ._resampling import LEVEL as LEVEL
 from ._resampling import Counts as Counts
 from ._resampling import bca_interval as bca_interval
-from ._resampling import benjamini_hochberg as benjamini_hochberg
 from ._resampling import bootstrap as bootstrap
-from ._resampling import bootstrap_p_value as bootstrap_p_value
 from ._resampling import generator as generator
-from ._resampling import holm as holm
 from ._resampling import jackknife as jackknife
 from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
-from ._resampling import permutation_p_value as permutation_p_value
+from ._summary import Summary as Summary
 
 __all__ = [
     "GRID",

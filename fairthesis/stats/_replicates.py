@@ -1,4 +1,4 @@
-"""What metrics are computed from in all resamples and permutations: sums over rows sorted once.
+"""What metrics are computed from in all resamples: sums over rows that are sorted once.
 
 With a group's positives and negatives in descending order of score, cumulative sums of the
 resampled weights give every threshold, bin and rank at once: counts, bins and recalibration are
@@ -8,11 +8,10 @@ caller's: a metric is a function of a ``Summary``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,48 +26,6 @@ Index = NDArray[np.intp]
 # Points at which the recalibration line is fitted in a replicate: its error is then about 2 % of
 # the replicates' spread (tested), and falls with more.
 SUPPORT = 128
-
-
-class Summary(Protocol):
-    """What a metric is computed from, in resamples as in permutations.
-
-    Every array has a value per resample of one group (``Resampled``), or per group of one
-    permutation (in ``permuted_groups``). A metric that is a function of a summary works for both.
-
-    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
-    >>> def sensitivity(summary: Summary) -> Array:
-    ...     tp, _, _, fn = summary.confusion
-    ...     return metrics.ratio(tp, tp + fn)
-    >>> group = prepare(y, s, np.arange(4), threshold=0.7)
-    >>> sensitivity(group.resampled(np.ones((1, 4), np.float32))).tolist()
-    [0.5]
-    >>> sex = np.array([0, 0, 1, 1], np.uint8)
-    >>> options = {"threshold": 0.7, "n_permutations": 3, "seed": 0, "stream": "sex"}
-    >>> permuted_groups(
-    ...     y, s, np.arange(4), sex, statistics={"tpr": sensitivity}, **options
-    ... )["tpr"].shape
-    (3, 2)
-    """
-
-    @property
-    def noise(self) -> float:
-        """How often the sampling noise is in the sums (``metrics.ece_debiased_from_bins``)."""
-
-    @property
-    def confusion(self) -> tuple[Array, Array, Array, Array]:
-        """True and false positives, true and false negatives at the threshold."""
-
-    @property
-    def auroc(self) -> Array:
-        """Area under the ROC curve; NaN where a class is missing."""
-
-    @property
-    def brier(self) -> Array:
-        """Mean of (score - label) squared."""
-
-    @property
-    def bins(self) -> tuple[Array, Array, Array]:
-        """Cases, sum of scores and positives of each calibration bin, shape (..., bins)."""
 
 
 @dataclass(frozen=True)
@@ -371,149 +328,3 @@ def _statistic(
         return np.stack(values, axis=1)
 
     return statistic
-
-
-def permuted_groups(
-    y: Array,
-    s: Array,
-    patient: Index,
-    labels: NDArray[np.uint8],
-    threshold: float,
-    statistics: Mapping[str, Callable[[Summary], Array]],
-    n_permutations: int,
-    seed: int,
-    stream: str,
-) -> dict[str, Array]:
-    """``statistics`` of every group under permuted group labels.
-
-    Args:
-        y: Labels of 0 and 1, shape (n,).
-        s: Probabilities, shape (n,).
-        patient: Patient of each row, numbered from 0, shape (n,); labels are permuted over patients
-            by ``label_permuter``.
-        labels: Group of each row, numbered from 0, shape (n,).
-        threshold: A case is called positive at a score of at least this.
-        statistics: Name to function of a ``Summary``.
-        n_permutations: Number of permutations.
-        seed: Seed of the permutations.
-        stream: Name of the attribute, so that each has permutations of its own.
-
-    Returns:
-        Name to values of shape (n_permutations, groups).
-
-    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
-    >>> sex = np.array([0, 0, 1, 1], np.uint8)
-    >>> null = permuted_groups(
-    ...     y, s, np.arange(4), sex, 0.5, {"brier": lambda g: g.brier}, 3, seed=0, stream="sex"
-    ... )
-    >>> null["brier"].mean(axis=1).round(3).tolist()  # what one group gains the other loses
-    [0.175, 0.175, 0.175]
-    """
-    rows = _Ordered(y, s, threshold)
-    permute = resampling.label_permuter(labels, patient, rows.order)
-    groups = range(int(labels.max()) + 1)
-
-    def one(replicate: int) -> Array:
-        group = permute(resampling.generator(seed, f"permutation {stream}", replicate))
-        found = rows.permuted(group, groups)
-        return np.stack([of(found) for of in statistics.values()])
-
-    null = resampling.in_chunks(
-        lambda part: np.stack([one(replicate) for replicate in part]), n_permutations, len(y)
-    )
-    return {name: null[:, k] for k, name in enumerate(statistics)}
-
-
-@dataclass(frozen=True)
-class Permuted:
-    """The groups of one permutation, a ``Summary``: every array has a value per group.
-
-    Attributes:
-        confusion: True and false positives, true and false negatives at the threshold.
-        auroc: Area under the ROC curve; NaN where a group lacks a class.
-        brier: Mean of (score - label) squared.
-        bins: Cases, sum of scores and positives of each calibration bin, shape (groups, bins).
-        noise: 1, a sample's own sampling noise (``metrics.ece_debiased_from_bins``).
-
-    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
-    >>> def positives(found):
-    ...     tp, _, _, fn = found.confusion
-    ...     return tp + fn
-    >>> sex = np.array([0, 0, 1, 1], np.uint8)
-    >>> null = permuted_groups(
-    ...     y, s, np.arange(4), sex, 0.5, {"positives": positives}, 2, seed=0, stream="sex"
-    ... )
-    >>> null["positives"].sum(axis=1).tolist()
-    [2.0, 2.0]
-    """
-
-    confusion: tuple[Array, Array, Array, Array]
-    auroc: Array
-    brier: Array
-    bins: tuple[Array, Array, Array]
-    noise: float = 1.0
-
-
-class _Ordered:
-    """All rows in ascending order of score: bins and the threshold are then places in the order.
-
-    A group is the places that it holds, and every count is read from where these places lie.
-    """
-
-    def __init__(self, y: Array, s: Array, threshold: float) -> None:
-        self.order = np.lexsort((y, s))  # among ties, negatives first
-        self.s = s[self.order]
-        self.positive = y[self.order] > 0
-        self.squared = (self.s - self.positive) ** 2
-        bin_of = metrics.bin_index(self.s)
-        self.edges = np.searchsorted(bin_of, np.arange(metrics.N_BINS + 1))
-        self.cut = np.searchsorted(self.s, threshold, "left")
-        # Ties count one half, the mean of "negatives first" and "positives first".
-        turned = np.lexsort((~self.positive, self.s))
-        tied = (self.positive[turned] != self.positive).any()
-        self.turned = turned if tied else None
-
-    def permuted(self, group: NDArray[np.uint8], groups: range) -> Permuted:
-        """What metrics of the groups are computed from, when ``group`` is each row's."""
-        n, label_sum, score_sum = (np.empty((len(groups), metrics.N_BINS)) for _ in range(3))
-        called, tp, pairs, squared = (np.empty(len(groups)) for _ in range(4))
-        for k, places in enumerate(_places(group, len(groups))):
-            ranks = np.flatnonzero(self.positive[places])
-            at = np.searchsorted(places, self.edges)
-            below = np.searchsorted(ranks, at)
-            n[k], label_sum[k] = at[1:] - at[:-1], below[1:] - below[:-1]
-            score_sum[k] = _sums(self.s[places], at)
-            above = np.searchsorted(places, self.cut)
-            called[k] = len(places) - above
-            tp[k] = len(ranks) - np.searchsorted(ranks, above)
-            squared[k] = self.squared[places].sum()
-            pairs[k] = ranks.sum()
-            if self.turned is not None:
-                other = self.turned[group[self.turned] == k]
-                pairs[k] = (pairs[k] + np.flatnonzero(self.positive[other]).sum()) / 2
-        P, total = label_sum.sum(1), n.sum(1)
-        fp, fn = called - tp, P - tp
-        return Permuted(
-            confusion=(tp, fp, total - P - fp, fn),
-            # A positive's rank less the positives before it is the negatives before it.
-            auroc=metrics.ratio(pairs - P * (P - 1) / 2, P * (total - P)),
-            brier=metrics.ratio(squared, total),
-            bins=(n, score_sum, label_sum),
-        )
-
-
-def _places(group: NDArray[np.uint8], n_groups: int) -> list[Index]:
-    """The places of each group, ascending; a scan per group is faster than a sort while few."""
-    if n_groups <= 8:
-        return [np.flatnonzero(group == k) for k in range(n_groups)]
-    ends = np.cumsum(np.bincount(group, minlength=n_groups))
-    return np.split(np.argsort(group, kind="stable"), ends[:-1])
-
-
-def _sums(values: Array, edges: Index) -> Array:
-    """Sums between consecutive edges, 0 where two of them are equal."""
-    sums = np.zeros(len(edges) - 1)
-    some = edges[:-1] < edges[1:]
-    if some.any():
-        sums[some] = np.add.reduceat(values, edges[:-1][some])
-    return sums

@@ -10,21 +10,16 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
-from fairthesis.metrics._calibration import (
-    bin_sums,
-    calibration_line,
-    ece,
-    ece_debiased,
-    logit,
-    recalibration_line,
-)
-from fairthesis.metrics._classification import METRICS, SCORES, auroc, evaluate, ratio
+from fairthesis.metrics._calibration import bin_sums, ece, ece_debiased
 from fairthesis.metrics._disparities import (
     DISPARITIES,
     NEEDED,
     disparities,
     equalized_odds_difference_mean,
 )
+from fairthesis.metrics._rates import ratio
+from fairthesis.metrics._recalibration import calibration_line, logit, recalibration_line
+from fairthesis.metrics._scores import METRICS, SCORES, auroc, evaluate
 
 
 def sample(seed, n=400, ties=False):
@@ -89,7 +84,7 @@ def test_rates_and_disparities_equal_fairlearn():
 def test_ece_equals_torchmetrics():
     torch = pytest.importorskip("torch")
     models = pytest.importorskip("fairthesis.models")
-    assert models.BACKBONES  # loads torchvision as the package does: torchmetrics imports it too
+    models.FairEncoder("resnet18")  # loads torchvision as the package does, for torchmetrics
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torchmetrics.functional.classification import binary_calibration_error

@@ -10,8 +10,10 @@ from support.predictions import scored
 from fairthesis import metrics
 from fairthesis.auditing import PERMUTED_METRICS
 from fairthesis.metrics import NEEDED, disparities
+from fairthesis.stats import _p_values
 from fairthesis.stats import _resampling as resampling
-from fairthesis.stats._replicates import bootstrap_groups, permuted_groups, prepare
+from fairthesis.stats._permutations import permuted_groups
+from fairthesis.stats._replicates import bootstrap_groups, prepare
 
 STATISTICS = [
     lambda found: found.auroc,
@@ -86,7 +88,7 @@ def test_permutation_p_is_uniform_under_the_null():
         stacked = {m: np.array([g[m] for g in groups]) for m in NEEDED}
         observed = disparities(stacked)["auroc_gap"]
         drawn = disparities(null)["auroc_gap"]
-        p.append(resampling.permutation_p_value(float(observed), drawn))
+        p.append(_p_values.permutation_p_value(float(observed), drawn))
     p = np.array(p)
     assert p.min() > 0 and p.max() <= 1
     assert np.mean(p) == pytest.approx(0.5, abs=0.1)
@@ -94,10 +96,10 @@ def test_permutation_p_is_uniform_under_the_null():
 
 
 def test_p_value_and_holm():
-    assert resampling.permutation_p_value(1.0, np.zeros(99)) == 0.01
-    assert resampling.permutation_p_value(0.1, np.full(99, 0.5), smaller=True) == 0.01
-    assert resampling.holm([]) == []
-    assert resampling.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert _p_values.permutation_p_value(1.0, np.zeros(99)) == 0.01
+    assert _p_values.permutation_p_value(0.1, np.full(99, 0.5), smaller=True) == 0.01
+    assert _p_values.holm([]) == []
+    assert _p_values.holm([0.5, 0.9]) == [1.0, 1.0]
 
 
 def test_null_patients_are_refused():
