@@ -55,7 +55,12 @@ def test_sdist_holds_every_file_of_the_checkout(built):
 
 def test_tests_are_found_in_an_unpacked_sdist(built):
     command = [sys.executable, "-m", "pytest", "-q", "--table-half", "-p", "no:cacheprovider"]
-    command += ["-W", "ignore::DeprecationWarning", "tests/test_cohort.py", "tests/test_ages.py"]
+    command += [
+        "-W",
+        "ignore::DeprecationWarning",
+        "tests/data/test_cohort.py",
+        "tests/test_ages.py",
+    ]
     env = os.environ | {"PYTHONPATH": str(built["sdist"])}
     done = subprocess.run(
         command, cwd=built["sdist"], env=env, capture_output=True, text=True, check=False

@@ -74,26 +74,6 @@ def test_a_post_hoc_run_neither(run, tmp_path):
     assert told(tmp_path / "out", [KEY], without=KEYED) == []
 
 
-def test_a_weights_file_is_kept_by_name_and_content(tmp_path):
-    import torch
-
-    from fairthesis.models import torchvision
-
-    (tmp_path / HOME).mkdir()
-    file = tmp_path / HOME / "own.pth"
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), file)
-    config = TrainConfig(backbone="resnet18", weights=str(file))
-    first = config.described()["weights"]
-    assert first.startswith("own.pth (SHA-256 ") and HOME not in first
-    file.rename(tmp_path / "own.pth")
-    moved = TrainConfig(backbone="resnet18", weights=str(tmp_path / "own.pth"))
-    assert moved.described()["weights"] == first
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "own.pth")
-    assert moved.described()["weights"] != first
-    with pytest.raises(fairthesis.InputError, match="names no folders: give the file's path"):
-        TrainConfig(backbone="resnet18", weights=first).described()
-
-
 def test_reports_name_no_folder_and_no_patient(tmp_path):
     home = tmp_path / HOME
     home.mkdir()

@@ -1,4 +1,4 @@
-from ._erasure import Eraser as Eraser
+from ._erasure import LeaceEraser as LeaceEraser
 from ._erasure import fit_leace as fit_leace
 from ._leakage import Leakage as Leakage
 from ._leakage import probe as probe
@@ -10,7 +10,7 @@ from ._tables import join_labels as join_labels
 
 __all__ = [
     "PROBES",
-    "Eraser",
+    "LeaceEraser",
     "Leakage",
     "fit_leace",
     "fit_probe",

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Eraser:
+class LeaceEraser:
     """x -> x - P (x - mean): an affine map, fitted once and applied to any rows.
 
     Args:
@@ -21,7 +21,7 @@ class Eraser:
         projection: P, shape (d, d); from ``fit_leace`` of rank at most the number of groups less
             one.
 
-    >>> eraser = Eraser(mean=np.array([1.0, 0.0]), projection=np.diag([1.0, 0.0]))
+    >>> eraser = LeaceEraser(mean=np.array([1.0, 0.0]), projection=np.diag([1.0, 0.0]))
     >>> eraser([[3.0, 4.0], [5.0, 6.0]]).tolist()  # rows that it has not seen
     [[1.0, 4.0], [1.0, 6.0]]
     """
@@ -43,7 +43,7 @@ class Eraser:
         return x - (x - self.mean) @ self.projection.T
 
 
-def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> Eraser:
+def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> LeaceEraser:
     """Least-squares concept erasure (Belrose et al. 2023, "LEACE", theorem 4.3).
 
     r(x) = x - W⁺ Π W (x - E x), with W = Cov(X)^(-1/2) (pseudo-inverse) and Π the orthogonal
@@ -86,4 +86,4 @@ def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> Eraser:
     whiten, unwhiten = axes / root @ axes.T, axes * root @ axes.T
     left, strength, _ = np.linalg.svd(whiten @ (centred.T @ z / len(x)), full_matrices=False)
     left = left[:, strength > 1e-9]  # correlations: below this they are rounding
-    return Eraser(mean, unwhiten @ left @ left.T @ whiten)
+    return LeaceEraser(mean, unwhiten @ left @ left.T @ whiten)

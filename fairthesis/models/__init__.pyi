@@ -9,6 +9,7 @@ from ._averaging import make_averager as make_averager
 from ._averaging import norm_layers as norm_layers
 from ._averaging import set_weights as set_weights
 from ._averaging import valley as valley
+from ._averaging import weights_of as weights_of
 from ._encoder import BACKBONES as BACKBONES
 from ._encoder import INPUT_NORMS as INPUT_NORMS
 from ._encoder import NORMS as NORMS
@@ -40,4 +41,5 @@ __all__ = [
     "norm_layers",
     "set_weights",
     "valley",
+    "weights_of",
 ]

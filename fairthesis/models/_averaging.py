@@ -23,7 +23,15 @@ Weights = dict[str, Tensor]
 
 
 def weights_of(model: nn.Module) -> Weights:
-    """A copy of the parameters."""
+    """A copy of the parameters by name, detached: for ``set_weights``.
+
+    >>> model = nn.Linear(1, 1)
+    >>> kept = weights_of(model)
+    >>> _ = nn.init.zeros_(model.weight)
+    >>> set_weights(model, kept)
+    >>> sorted(kept), bool((model.weight == kept["weight"]).all())
+    (['bias', 'weight'], True)
+    """
     return {name: value.detach().clone() for name, value in model.named_parameters()}
 
 

@@ -11,8 +11,8 @@ from ._figures import critical_difference as critical_difference
 from ._figures import curves_over_epochs as curves_over_epochs
 from ._figures import forest as forest
 from ._figures import gaps as gaps
-from ._figures import reliability as reliability
-from ._figures import roc as roc
+from ._figures import reliability_by_group as reliability_by_group
+from ._figures import roc_by_group as roc_by_group
 from ._figures import trade_off as trade_off
 from ._figures import use_style as use_style
 from ._gallery import count_table as count_table
@@ -36,8 +36,8 @@ __all__ = [
     "over_epochs",
     "pareto",
     "probe_aurocs",
-    "reliability",
-    "roc",
+    "reliability_by_group",
+    "roc_by_group",
     "trade_off",
     "use_style",
 ]

@@ -158,7 +158,7 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
     return ax
 
 
-def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+def roc_by_group(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
     """ROC curves by name, with the diagonal that chance gives.
 
     Args:
@@ -167,7 +167,8 @@ def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
         ax: where to draw; by default a new figure.
 
     >>> from fairthesis.metrics import roc_curve
-    >>> ax = roc({"F": roc_curve([0, 1, 1], [0.2, 0.1, 0.7]), "M": roc_curve([0, 1], [0.2, 0.7])})
+    >>> curves = {"F": roc_curve([0, 1, 1], [0.2, 0.1, 0.7]), "M": roc_curve([0, 1], [0.2, 0.7])}
+    >>> ax = roc_by_group(curves)
     >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('false positive rate', ['F', 'M'])
     >>> plt.close("all")
@@ -182,7 +183,7 @@ def roc(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def reliability(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+def reliability_by_group(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
     """Reliability curves by name, with the diagonal of perfect calibration.
 
     Args:
@@ -190,7 +191,7 @@ def reliability(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> A
         ax: where to draw; by default a new figure.
 
     >>> from fairthesis.metrics import reliability_curve
-    >>> ax = reliability({"all": reliability_curve([0, 1, 1, 0], [0.2, 0.7, 0.9, 0.6])})
+    >>> ax = reliability_by_group({"all": reliability_curve([0, 1, 1, 0], [0.2, 0.7, 0.9, 0.6])})
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('mean score', 'observed rate')
     >>> plt.close("all")

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fairthesis.embeddings import Eraser, fit_leace
+from fairthesis.embeddings import LeaceEraser, fit_leace
 from fairthesis.errors import InputError
 from fairthesis.postprocessing._by_group import Scores
 
@@ -167,7 +167,7 @@ def orthogonalised(run: RunTables) -> RunTables:
     directions = mean_differences(run.z[rows], run.group[rows], run.y_true[rows])
     _, size, axes = np.linalg.svd(directions, full_matrices=False)
     basis = axes[size > ROUNDING * run.z[rows].std()]
-    return refit(run, Eraser(run.z[rows].mean(0), basis.T @ basis)(run.z))
+    return refit(run, LeaceEraser(run.z[rows].mean(0), basis.T @ basis)(run.z))
 
 
 def exponentiated_gradient(run: RunTables) -> RunTables:

@@ -162,3 +162,25 @@ def test_pad_subset_has_the_counts_of_its_readme() -> None:
     assert crossed(cohort, "sex", "malignant")["?", 0.0] == 305
     for key in ("patient_id", "lesion_id"):
         assert disjoint(cohort, key)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_table_of_which_no_column_states_anything_ends_in_words(
+    name: str, tmp_path: Path
+) -> None:
+    """Whatever column is emptied, a loader gives a cohort or an error in words."""
+    root = LAYOUTS[name](tmp_path / "release")
+    tables = sorted(root.glob("*.csv"))
+    assert tables
+    for path in tables:
+        text = path.read_text(encoding="utf-8-sig")
+        frame = pd.read_csv(path, dtype="string", keep_default_na=False, index_col=False)
+        for column in frame.columns:
+            frame.assign(**{column: ""}).to_csv(path, index=False)
+            try:
+                cohort = datasets.load(name, root)
+            except InputError as error:
+                assert len(str(error)) > 20
+            else:
+                assert len(cohort) > 0
+        path.write_text(text, encoding="utf-8")

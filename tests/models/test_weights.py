@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from fairthesis.errors import InputError
 from fairthesis.models._encoder import FairEncoder, Whitening
 from fairthesis.models._torchvision import torchvision
+from fairthesis.training import TrainConfig
 
 NET = torchvision.models.resnet18(weights=None)
 STATE: dict[str, torch.Tensor] = NET.state_dict()
@@ -219,3 +220,19 @@ def test_torch_exports_and_traces_it() -> None:
         traced = torch.jit.trace(model, (images,))
     for other in (program.module(), traced):
         assert all(torch.equal(a, b) for a, b in zip(want, other(images), strict=True))
+
+
+def test_a_weights_file_is_kept_by_name_and_content(tmp_path: Path) -> None:
+    (tmp_path / "jane.doe-of-st-marys").mkdir()
+    file = tmp_path / "jane.doe-of-st-marys" / "own.pth"
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), file)
+    config = TrainConfig(backbone="resnet18", weights=str(file))
+    first = config.described()["weights"]
+    assert first.startswith("own.pth (SHA-256 ") and "jane.doe-of-st-marys" not in first
+    file.rename(tmp_path / "own.pth")
+    moved = TrainConfig(backbone="resnet18", weights=str(tmp_path / "own.pth"))
+    assert moved.described()["weights"] == first
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "own.pth")
+    assert moved.described()["weights"] != first
+    with pytest.raises(InputError, match="names no folders: give the file's path"):
+        TrainConfig(backbone="resnet18", weights=first).described()

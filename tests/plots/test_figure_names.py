@@ -112,8 +112,10 @@ CURVE = CURVE.assign(low=0.0, high=1.0)
 FIGURES: dict[str, Callable[[str, str], Axes | Figure]] = {
     "_figures.forest": lambda a, b: figures.forest(groups_table(a, b), a),
     "_figures.gaps": lambda a, b: figures.gaps(gaps_table(a, b), a),
-    "_figures.roc": lambda a, b: figures.roc({a: CURVE, b: CURVE}),
-    "_figures.reliability": lambda a, b: figures.reliability({a: CURVE, b: CURVE}),
+    "_figures.roc_by_group": lambda a, b: figures.roc_by_group({a: CURVE, b: CURVE}),
+    "_figures.reliability_by_group": lambda a, b: figures.reliability_by_group(
+        {a: CURVE, b: CURVE}
+    ),
     "_figures.trade_off": lambda a, b: figures.trade_off(
         pd.DataFrame({"method": [a, b], a: [0.1, 0.2], b: [0.8, 0.9]}), a, b
     ),
@@ -189,7 +191,7 @@ def test_empty_and_endless_names_are_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("odd", NAMES)
 def test_no_name_is_too_odd_to_be_drawn(odd: str) -> None:
-    axes = figures.roc({odd: CURVE, f"{odd}{odd}": CURVE})
+    axes = figures.roc_by_group({odd: CURVE, f"{odd}{odd}": CURVE})
     axes.set(title=figures.literal(odd), xlabel=figures.literal(odd))
     axes.set_xticks([0], [figures.literal(odd)])
     legend = axes.get_legend()
@@ -198,7 +200,7 @@ def test_no_name_is_too_odd_to_be_drawn(odd: str) -> None:
 
 
 def test_a_legend_keeps_names_that_begin_with_an_underscore() -> None:
-    axes = figures.roc({"_a": CURVE, "b": CURVE, "": CURVE})
+    axes = figures.roc_by_group({"_a": CURVE, "b": CURVE, "": CURVE})
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text().strip("\u200b") for text in legend.get_texts()] == [

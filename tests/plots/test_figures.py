@@ -14,8 +14,8 @@ from fairthesis.plots._figures import (
     curves_over_epochs,
     forest,
     gaps,
-    reliability,
-    roc,
+    reliability_by_group,
+    roc_by_group,
     style,
     trade_off,
 )
@@ -44,11 +44,11 @@ def test_forest_and_gaps(tables):
 def test_curves():
     frame = table()
     parts = {g: metrics.roc_curve(p["y_true"], p["y_score"]) for g, p in frame.groupby("sex")}
-    assert len(roc(parts).lines) == 3
+    assert len(roc_by_group(parts).lines) == 3
     parts = {
         g: metrics.reliability_curve(p["y_true"], p["y_score"]) for g, p in frame.groupby("sex")
     }
-    assert len(reliability(parts).lines) == 3
+    assert len(reliability_by_group(parts).lines) == 3
 
 
 def test_runs_and_logs_and_given_axes():

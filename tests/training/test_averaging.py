@@ -21,8 +21,8 @@ from fairthesis.models import (
     estimate_statistics,
     set_weights,
     valley,
+    weights_of,
 )
-from fairthesis.models._averaging import weights_of
 from fairthesis.training import TrainConfig, augment, in_batches, make_table, train
 from fairthesis.training import _train as module
 from fairthesis.training._validation import use_average

@@ -18,7 +18,7 @@ from fairthesis.cli import main
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
 from fairthesis.postprocessing import POSTHOC, RunTables, leace, mean_differences, orthogonalised
-from fairthesis.study._experiment import OF_RUN
+from fairthesis.study import OF_RUN
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._posthoc import CODE, apply_posthoc, read_run
 from fairthesis.training._train import train

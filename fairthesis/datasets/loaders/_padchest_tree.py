@@ -90,7 +90,7 @@ def read_labels(
     Labels that are not in the tree are counted by name, in images at hand, and passed over.
     """
     lists = {text: read_list(str(text)) for text in given.dropna().unique()}
-    unread = given.map(lambda text: lists.get(text) is None) & given.notna()
+    unread = given.map(lambda text: lists.get(text) is None).astype(bool) & given.notna()
     unread &= given.fillna("").str.strip().ne("")
     count_values(given[unread & here], "Labels", "(not a list: not stated, image kept)", left_out)
     strange: Counter[str] = Counter()

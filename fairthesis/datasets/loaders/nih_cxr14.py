@@ -106,7 +106,8 @@ def _labels(given: pd.Series, left_out: Counter[str]) -> dict[str, NDArray[np.fl
     """
     words = given.str.split("|").explode()
     means = meaning(words, "nih-cxr14", "Finding Labels")
-    blank = words.isna() | words.str.strip().eq("")
+    # as text: a column in which nothing is stated at all has no strings
+    blank = words.isna() | words.astype("string").str.strip().eq("").fillna(False).astype(bool)
     strange = spelled(words[means.isna() & ~blank])
     name_most(Counter(strange), "finding '{}' is not in the published list (ignored)", left_out)
     known = means.dropna()
