@@ -59,7 +59,7 @@ def test_tests_are_found_in_an_unpacked_sdist(built):
         "-W",
         "ignore::DeprecationWarning",
         "tests/data/test_cohort.py",
-        "tests/test_ages.py",
+        "tests/datasets/test_ages.py",
     ]
     env = os.environ | {"PYTHONPATH": str(built["sdist"])}
     done = subprocess.run(
