@@ -16,6 +16,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from fairthesis import __version__
 from fairthesis.auditing._rows import FEW, AuditedRows
@@ -29,6 +30,7 @@ from fairthesis.auditing._wording import (
     number_text,
     p_value_text,
     summary_sentences,
+    threshold_text,
 )
 from fairthesis.metrics import METRICS, THRESHOLDS, reliability_curve, roc_curve, threshold_counts
 
@@ -67,8 +69,11 @@ def render(
     )
     page = _template(environment, "report.html")
     additional = found.get("further")
+    start = min(max(float(found["threshold"]["value"]), 0.0), 1.0)
+    cuts = np.unique(np.append(THRESHOLDS, start))  # the audit's own is a step of the explorer
+    floor = settings.get("floor", 0)
     attributes = [
-        _attribute(found, name, (chance or {}).get(name, {}), settings.get("floor", 0), data, k)
+        _attribute(found, name, (chance or {}).get(name, {}), floor, data, cuts, k)
         for k, name in enumerate(found["groups"])
     ]
     return page.render(
@@ -90,11 +95,13 @@ def render(
         table=TABLE,
         calibration=CALIBRATION,
         number=number_text,
+        threshold=threshold_text,
         interval=interval_text,
         p_value=p_value_text,
         explorer={a["id"]: a["counts"] for a in attributes if a["counts"]} if explorer else {},
         few=FEW,
-        start=round(min(max(found["threshold"]["value"], 0), 1), 2),
+        start=start,
+        cuts=[float(f"{cut:.6g}") for cut in cuts],
         versions={
             "fairthesis": __version__,
             "python": platform.python_version(),
@@ -127,6 +134,7 @@ def _attribute(
     chance: Mapping[str, Mapping[str, tuple[float, float]]],
     floor: int,
     data: AuditedRows | None,
+    cuts: NDArray[np.float64],
     place: int,
 ) -> dict[str, Any]:
     groups = [
@@ -162,7 +170,7 @@ def _attribute(
             if group["few"]:
                 page["roc"].append("")
                 page["reliability"].append({"line": "", "dots": []})
-                page["counts"].append({name: [0] * len(THRESHOLDS) for name in ("tp", "fp")})
+                page["counts"].append({name: [0] * len(cuts) for name in ("tp", "fp")})
                 continue
             rows = data.groups[attribute].codes == k
             y, s = data.y[rows], data.s[rows]
@@ -176,7 +184,7 @@ def _attribute(
                     "dots": reliability.round(4).to_dict("records"),
                 }
             )
-            table = threshold_counts(y, s)
+            table = threshold_counts(y, s, cuts)
             page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
     return page
 

@@ -26,7 +26,8 @@ class GroupSizes(NamedTuple):
     """Each group's cases, and how many images a patient has.
 
     ``images`` is the mean of images per patient, ``cluster`` the mean weighted by image
-    (``stats.cluster_size``), which is what the design effect needs.
+    (``stats.cluster_size``), which is what the design effect needs. ``positive_cluster`` is the
+    same of positive images alone: a true positive rate rests on these.
 
     >>> GroupSizes({"f": stats.Size(10, 90)}, 1.5, 2.0).cluster
     2.0
@@ -35,6 +36,12 @@ class GroupSizes(NamedTuple):
     sizes: dict[str, stats.Size]
     images: float
     cluster: float
+    positive_cluster: float = 1.0
+
+    def design(self, correlation: float) -> dict[str, float]:
+        """The design effect (``stats.design_effect``) of an AUROC and of a true positive rate."""
+        clusters = {"auroc": self.cluster, "tpr": self.positive_cluster}
+        return {m: stats.design_effect(size, correlation) for m, size in clusters.items()}
 
 
 def group_sizes(
@@ -74,8 +81,15 @@ def group_sizes(
     if patient is None:
         return GroupSizes(sizes, 1.0, 1.0)
     # As in an audit, a row without a key counts as a patient of its own.
-    counts = filled(key_column(rows, patient, what)).value_counts().to_list()
-    return GroupSizes(sizes, len(rows) / len(counts), stats.cluster_size(counts))
+    keys = filled(key_column(rows, patient, what))
+    counts = keys.value_counts().to_list()
+    positive = keys[(rows[label] == 1).to_numpy()].value_counts().to_list()
+    return GroupSizes(
+        sizes,
+        len(rows) / len(counts),
+        stats.cluster_size(counts),
+        stats.cluster_size(positive) if positive else 1.0,
+    )
 
 
 def power(
@@ -130,5 +144,5 @@ def power(
         {"auroc": auroc, "tpr": tpr},
         alpha=alpha,
         wanted=wanted,
-        design=stats.design_effect(found.cluster, correlation),
+        design=found.design(correlation),
     )

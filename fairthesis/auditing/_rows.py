@@ -125,7 +125,10 @@ def audited_rows(
         )
     else:
         value = float(rate if rate is not None else 0.5)
-    by_attribute = {name: _groups(rows, name, warnings) for name in dict.fromkeys(groups)}
+    called = s >= value
+    by_attribute = {
+        name: _groups(rows, name, y > 0, called, warnings) for name in dict.fromkeys(groups)
+    }
     who = _patients(rows, patient, warnings)
     if patient:
         _warn_of_few_patients(who, by_attribute, warnings)
@@ -198,17 +201,40 @@ def _patients(rows: pd.DataFrame, patient: str | None, warnings: list[str]) -> N
     return patient_index(who)
 
 
-def _groups(rows: pd.DataFrame, name: str, warnings: list[str]) -> pd.Categorical:
+def _groups(
+    rows: pd.DataFrame,
+    name: str,
+    positive: NDArray[np.bool_],
+    called: NDArray[np.bool_],
+    warnings: list[str],
+) -> pd.Categorical:
     values = row_groups(rows, name)
     missing = int((values.codes < 0).sum())
     if missing:
         warnings.append(
-            f"{missing} of {len(rows)} rows have no {name}: they count overall and in no group."
+            f"{missing} of {len(rows)} rows have no {name}: they count overall and in no group. "
+            + _of_missing(values.codes < 0, positive, called)
         )
     if len(values.categories) < 2:
         only = f"only {values.categories[0]!r}" if len(values.categories) else "no value at all"
         raise InputError(f"{name} has {only}: expected at least two groups to compare.")
     return values
+
+
+def _of_missing(
+    missing: NDArray[np.bool_], positive: NDArray[np.bool_], called: NDArray[np.bool_]
+) -> str:
+    """What rows without a group hold, beside the others: a group that nobody sees may be there."""
+
+    def share(part: NDArray[np.bool_], of: NDArray[np.bool_]) -> str:
+        n, k = int(of.sum()), int((part & of).sum())
+        return f"{k} of {n}" + (f" ({k / n:.0%})" if n else "")
+
+    return (
+        f"Positive are {share(positive, missing)} of them and {share(positive, ~missing)} of the "
+        f"others; called positive are {share(called, missing & positive)} of these positives and "
+        f"{share(called, ~missing & positive)} of the others'."
+    )
 
 
 def _warn_of_shared(

@@ -64,6 +64,16 @@ def number_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
+def threshold_text(value: float) -> str:
+    """A threshold so that it can be told from 0 and from 1, however near to them it lies.
+
+    >>> threshold_text(0.5), threshold_text(0.0004), threshold_text(0.99987)
+    ('0.500', '0.0004', '0.99987')
+    """
+    three = f"{value:.3f}"
+    return three if abs(float(three) - value) < 5e-4 * min(value, 1 - value) else f"{value:.6g}"
+
+
 def interval_text(ci: list[float] | None) -> str:
     """``low to high``, or nothing where there is none."""
     return "" if ci is None else f"{number_text(ci[0])} to {number_text(ci[1])}"
@@ -122,14 +132,15 @@ def _gap_sentence(
         for name, group in found["groups"][attribute].items()
     }
     known = {name: value for name, value in values.items() if value is not None}
-    # Groups under the floor are not in the gap, so its ends are looked up among the others.
+    # Groups under the floor are not in the gap, so its ends are looked up among the others. Where
+    # all are equal none is the lowest.
     ends = [
         f": lowest in \N{LEFT DOUBLE QUOTATION MARK}{low}\N{RIGHT DOUBLE QUOTATION MARK} "
         f"({number_text(known[low])}), highest in \N{LEFT DOUBLE QUOTATION MARK}{high}"
         f"\N{RIGHT DOUBLE QUOTATION MARK} ({number_text(known[high])})"
         for low in known
         for high in known
-        if abs(known[high] - known[low] - gap["value"]) < 1e-12
+        if gap["value"] > 0 and abs(known[high] - known[low] - gap["value"]) < 1e-12
     ]
     differs = f"{label_of(metric)} differs by {number_text(gap['value'])}{_within(gap)}"
     sentence = f"{differs[0].upper()}{differs[1:]}{ends[0] if ends else ''}."

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from fairthesis.errors import InputError
+
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 WIDE = {"max_content_width": 100}
@@ -75,7 +77,17 @@ def patient(more: str = "", default: str | None = None) -> Option:
 
 def target(which: str = "The target, where the table has several.") -> Option:
     """``--target``, for tables of several."""
-    return click.option("--target", help=which)
+    return click.option("--target", multiple=True, callback=_one, metavar="TEXT", help=which)
+
+
+def _one(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
+    """One value of an option; several would silently be the last."""
+    if len(value) > 1:
+        raise InputError(
+            f"{parameter.opts[0]} is given {len(value)} times ({', '.join(value)}): expected one. "
+            "Run the command once for each."
+        )
+    return value[0] if value else None
 
 
 def split(what: str) -> Option:

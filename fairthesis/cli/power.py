@@ -74,19 +74,20 @@ def command(
       fairthesis power --size f=100,900 --size m=150,1200 --auroc 0.9 --gap 0.05
     """
     from fairthesis import stats
+    from fairthesis.auditing import GroupSizes
 
-    images = cluster = 1.0
     if (file is None) == (not given):
         raise InputError("Expected either a FILE with --group, or --size for each group.")
     if file is not None:
         if group is None:
             raise InputError("Expected --group: the column of the attribute in the table.")
-        sizes, images, cluster = _from_table(file, group, label, patient, split, target)
+        found = _from_table(file, group, label, patient, split, target)
     else:
-        sizes = _from_numbers(given)
+        found = GroupSizes(_from_numbers(given), 1.0, 1.0)
     if images_per_patient is not None:
-        images = cluster = images_per_patient
-    design = stats.design_effect(cluster, correlation)
+        found = GroupSizes(found.sizes, *[images_per_patient] * 3)
+    sizes, images, cluster, of_positive = found
+    design = found.design(correlation)
     references = {"auroc": auroc, "tpr": tpr}
     table = stats.smallest_gaps(sizes, references, alpha=alpha, wanted=wanted, design=design)
     lines = [
@@ -96,7 +97,15 @@ def command(
     unequal = f" ({cluster:.2f} weighted by image)" if cluster > images else ""
     lines += [
         f"{images:.2f} images per patient{unequal}, correlation {correlation:g}: "
-        f"design effect {design:.2f}",
+        f"design effect {design['auroc']:.2f}",
+        *(
+            [
+                f"{of_positive:.2f} positive images per patient, weighted by image: design effect "
+                f"of the true positive rate {design['tpr']:.2f}"
+            ]
+            if of_positive != cluster
+            else []
+        ),
         f"Smallest gap seen with power {wanted:g} at a two-sided level of {alpha:g}:",
         "",
     ]
@@ -122,8 +131,7 @@ def command(
                 (first.positive / totals[0], second.positive / totals[1]),
                 share=totals[0] / sum(totals),
                 images_per_patient=images,
-                cluster=cluster,
-                correlation=correlation,
+                design=design[metric],
                 alpha=alpha,
                 wanted=wanted,
             )

@@ -73,24 +73,30 @@ def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, n_bins: int = 10) -
     return pd.DataFrame(columns | {"n": n.astype(int)})
 
 
-def threshold_counts(y_true: ArrayLike, y_score: ArrayLike) -> pd.DataFrame:
-    """True and false positives at each of ``THRESHOLDS``.
+def threshold_counts(
+    y_true: ArrayLike, y_score: ArrayLike, thresholds: ArrayLike | None = None
+) -> pd.DataFrame:
+    """True and false positives at each of ``thresholds``, by default ``THRESHOLDS``.
 
     Args:
         y_true: Labels of 0 and 1, shape (n,).
         y_score: Scores, shape (n,).
+        thresholds: Numbers, shape (t,); 0, 0.01, ..., 1 if None.
 
     Returns:
-        Columns ``threshold, tp, fp``: positives and negatives scored at least 0, 0.01, ..., 1.
+        Columns ``threshold, tp, fp``: positives and negatives scored at least each threshold.
 
     Raises:
         InputError: Labels or scores cannot be used, or differ in length.
 
     >>> threshold_counts([0, 1], [0.2, 0.7]).iloc[[20, 50]].to_dict("list")
     {'threshold': [0.2, 0.5], 'tp': [1.0, 1.0], 'fp': [1.0, 0.0]}
+    >>> threshold_counts([0, 1], [0.0002, 0.7], [0.0004])["fp"].tolist()
+    [0.0]
     """
     y, s = inputs.check_cases(y_true, y_score)
-    table = {"threshold": THRESHOLDS.astype(np.float64)}
+    cuts = np.asarray(THRESHOLDS if thresholds is None else thresholds, np.float64)
+    table = {"threshold": cuts}
     for name, part in (("tp", np.sort(s[y])), ("fp", np.sort(s[~y]))):
-        table[name] = (len(part) - np.searchsorted(part, THRESHOLDS, "left")).astype(np.float64)
+        table[name] = (len(part) - np.searchsorted(part, cuts, "left")).astype(np.float64)
     return pd.DataFrame(table)

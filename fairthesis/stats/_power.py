@@ -7,7 +7,7 @@ than as many patients: every variance is multiplied by a design effect.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -261,6 +261,7 @@ def patients_needed(
     images_per_patient: float = 1.0,
     cluster: float | None = None,
     correlation: float = 0.0,
+    design: float | None = None,
     alpha: float = 0.05,
     wanted: float = 0.8,
 ) -> int:
@@ -275,6 +276,7 @@ def patients_needed(
         images_per_patient: Mean number of images of a patient.
         cluster: ``cluster_size`` where patients have unequal numbers of images; their mean if None.
         correlation: Correlation of outcomes within a patient, in [0, 1].
+        design: Design effect, in the place of that of ``cluster`` and ``correlation``.
         alpha: Level of the test.
         wanted: Power that is asked for, between ``alpha`` and 1.
 
@@ -292,7 +294,9 @@ def patients_needed(
             f"cluster is {cluster:g}: expected cluster_size of each patient's number of images, "
             f"which is at least their mean, {images_per_patient:g}."
         )
-    design = design_effect(images_per_patient if cluster is None else cluster, correlation)
+    if design is None:
+        own = images_per_patient if cluster is None else cluster
+        design = design_effect(own, correlation)
     _check_options(alpha, wanted, design)
     for name, value in (("share", share), *(("prevalence", p) for p in prevalences)):
         if not 0 < value < 1:
@@ -329,7 +333,7 @@ def smallest_gaps(
     *,
     alpha: float = 0.05,
     wanted: float = 0.8,
-    design: float = 1.0,
+    design: float | Mapping[str, float] = 1.0,
 ) -> pd.DataFrame:
     """The smallest gap in each metric of ``references`` for each pair of groups.
 
@@ -338,7 +342,8 @@ def smallest_gaps(
         references: Value of the first group by metric (``auroc``, ``tpr``, ``fpr``).
         alpha: Level of the test.
         wanted: Power that is asked for.
-        design: Design effect.
+        design: Design effect, the same for all or by metric: a true positive rate rests on the
+            positive images of a patient alone.
 
     Returns:
         A row per metric and pair, columns ``metric, first, second, reference, gap``; see
@@ -361,7 +366,7 @@ def smallest_gaps(
                 sizes[second],
                 alpha=alpha,
                 wanted=wanted,
-                design=design,
+                design=design if isinstance(design, float | int) else design[metric],
             ),
         }
         for metric, reference in references.items()

@@ -116,3 +116,18 @@ def test_constant_scores_are_a_warning(tmp_path, capsys):
     )
     assert code == 0
     assert "Warning: All scores are 0.5" in text
+
+
+@pytest.mark.parametrize("command", ["audit", "compare", "power", "probe"])
+def test_a_target_given_twice_is_refused_in_words(command, tmp_path, capsys):
+    table().to_csv(tmp_path / "p.csv", index=False)
+    files = ["p.csv", "p.csv"] if command == "compare" else ["p.csv"]
+    words = [command, *(str(tmp_path / f) for f in files), "--target", "a", "--target", "b"]
+    words += {"probe": ["--labels", str(tmp_path / "p.csv"), "--attribute", "sex"]}.get(
+        command, ["--group", "sex"]
+    )
+    words += [] if command == "power" else ["--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert "--target is given 2 times (a, b): expected one" in capsys.readouterr().err

@@ -6,7 +6,9 @@ import pytest
 from scipy import stats
 from support.predictions import table
 
+import fairthesis
 from fairthesis import cli, metrics
+from fairthesis.auditing import group_sizes
 from fairthesis.errors import InputError
 from fairthesis.stats import _power as power
 from fairthesis.stats._power import Size
@@ -189,3 +191,24 @@ def test_the_command_weighs_patients_by_their_images(tmp_path, capsys):
 def test_the_command_refuses_in_one_line(capsys, argv, message):
     code, _, err = run(capsys, *argv)
     assert code == 2 and message in err and len(err.splitlines()) == 1
+
+
+def test_the_true_positive_rate_rests_on_positive_images_alone():
+    # Six images of each patient, one of them positive: for the TPR as one image each.
+    n = 300
+    one = pd.DataFrame({"patient_id": range(n), "y_true": 1, "sex": ["F", "M"] * (n // 2)})
+    more = pd.concat([one, *[one.assign(y_true=0)] * 5], ignore_index=True)
+    alone = fairthesis.power(
+        pd.concat([one, one.assign(y_true=0, patient_id=-1 - one["patient_id"])]),
+        group="sex",
+        patient="patient_id",
+    )
+    found = fairthesis.power(more, group="sex", patient="patient_id")
+    gap = {name: part.set_index("metric")["gap"] for name, part in (("a", alone), ("b", found))}
+    assert gap["b"]["tpr"] == pytest.approx(gap["a"]["tpr"])
+    sizes = group_sizes(more, group="sex", patient="patient_id")
+    assert (sizes.images, sizes.cluster, sizes.positive_cluster) == (6.0, 6.0, 1.0)
+    assert sizes.design(0.5) == {"auroc": 3.5, "tpr": 1.0}
+    # Two positive images of each patient count as two.
+    twice = pd.concat([more, one], ignore_index=True)
+    assert group_sizes(twice, group="sex", patient="patient_id").positive_cluster == 2.0
