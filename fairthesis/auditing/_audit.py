@@ -66,8 +66,8 @@ def audit(
         seed: the same seed gives the same report.
         floor: groups with fewer positives or negatives than this are shown, not compared.
         interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
-            and their gap have their own (``inversion``), and so have shares of exactly 0 or 1
-            (``unanimous_interval``) and the gaps in which a group has one.
+            and their gap have their own (``stats.calibration_intervals``), and so have shares of
+            exactly 0 or 1 (``unanimous_interval``) and the gaps in which a group has one.
         extra_metrics: metrics of your own by name, each a function of ``y_true`` (0 or 1) and
             ``y_score`` (and of ``threshold``, where it has a parameter of that name) that gives a
             number. Each gets values, intervals and chance levels, and a gap called

@@ -48,7 +48,7 @@ def paired_changes(
     Rows of the result: each metric for all rows and each group, each disparity between groups;
     columns ``group, metric, reference, other, change, ci_low, ci_high, p_value``, where change is
     other minus reference. The p value is two-sided, from the same replicates as the interval
-    (``resampling.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
+    (``stats.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
     given, but kept out of the disparities.
     """
     first, second = as_frame(reference, "the reference table"), as_frame(other, "the other table")
