@@ -12,6 +12,7 @@ from fairthesis import inputs
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError
 from fairthesis.inputs import read_table
+from fairthesis.stats import patient_index
 
 
 def test_numbers_in_text_are_right_to_the_last_bit(tmp_path: Path) -> None:
@@ -54,3 +55,10 @@ def test_images_of_unknown_patients_are_not_one_patients() -> None:
     patients = make_table(cohort, images, readable, ("y",), ("sex",)).patients[:6].tolist()
     assert patients[0] == patients[1]
     assert len(set(patients)) == 5
+
+
+def test_rows_without_a_key_are_each_of_their_own() -> None:
+    keys = inputs.filled(pd.Series(["a", None, None, "a", None], dtype="string"))
+    assert keys.nunique() == 4
+    assert patient_index(keys).tolist() == [0, 1, 2, 0, 3]
+    assert keys.groupby(keys).ngroup().nunique() == 4

@@ -243,7 +243,8 @@ def filled(keys: pd.Series) -> pd.Series:
     >>> filled(pd.Series(["a", None, None], dtype="string")).nunique()
     3
     """
-    own = pd.Series([f"\0{i}" for i in range(len(keys))], index=keys.index, dtype="string")
+    # Not NUL: pandas 2 counts texts as equal that differ after one.
+    own = pd.Series([f"\x1f{i}" for i in range(len(keys))], index=keys.index, dtype="string")
     return keys.astype("string").fillna(own)
 
 

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
+pytest.importorskip("snakemake")
+
 from fairthesis import study
 from fairthesis.provenance import AUDITING
 from fairthesis.study import load_results
