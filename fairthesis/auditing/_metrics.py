@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairthesis import metrics
+from fairthesis.auditing._additional import ADDITIONAL
 from fairthesis.errors import InputError
 from fairthesis.stats import Resampled, Summary
 
@@ -78,7 +79,7 @@ def checked(extra: Mapping[str, Metric] | None, threshold: float) -> dict[str, M
     Raises:
         InputError: for a name that is taken, or what is no function.
     """
-    taken = {*metrics.METRICS, *FIXED, *metrics.DISPARITIES}
+    taken = {*metrics.METRICS, *ADDITIONAL, *metrics.DISPARITIES}
     found: dict[str, Metric] = {}
     for name, function in (extra or {}).items():
         if not isinstance(name, str) or not name.strip():

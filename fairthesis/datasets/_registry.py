@@ -55,7 +55,7 @@ def _lazy(name: str) -> Loader:
         fit_option("the data root", str | None, root)
         return home.load(root, seed=fit_option("seed", Seed, seed), **accepted)
 
-    loader.__name__ = FILES[name]
+    loader.__name__ = name
     return loader
 
 

@@ -98,6 +98,7 @@ def test_without_resamples_there_are_values_only():
     [
         ({"auroc": roc_auc_score}, "'auroc', which is built in"),
         ({"tpr": roc_auc_score}, "'tpr', which is built in"),
+        ({"net_benefit": roc_auc_score}, "'net_benefit', which is built in"),
         ({"": roc_auc_score}, "expected a word for each"),
         ({"f": 3}, "is 3: expected a function of y_true and y_score"),
         ({"f": lambda y: 1.0}, "cannot be computed on the .* audited rows: TypeError"),
