@@ -2,19 +2,22 @@ from ._audit import audit as audit
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
 from ._estimates import unanimous_interval as unanimous_interval
+from ._metrics import CALIBRATION as CALIBRATION
 from ._metrics import FIXED as FIXED
-from ._metrics import PERMUTED_METRICS as PERMUTED_METRICS
 from ._metrics import RESAMPLED_METRICS as RESAMPLED_METRICS
+from ._metrics import TESTED_METRICS as TESTED_METRICS
+from ._metrics import WITHIN_LABEL as WITHIN_LABEL
 from ._metrics import bin_residuals as bin_residuals
 from ._multitarget import macro as macro
 from ._multitarget import multiclass_table as multiclass_table
 from ._multitarget import multilabel_table as multilabel_table
 from ._pairs import Levelling as Levelling
-from ._pairs import levelling as levelling
+from ._pairs import Levellings as Levellings
 from ._power import GroupSizes as GroupSizes
 from ._power import group_sizes as group_sizes
 from ._power import power as power
 from ._predictions import read_predictions as read_predictions
+from ._report import COUNTED as COUNTED
 from ._report import Estimate as Estimate
 from ._report import FairnessReport as FairnessReport
 from ._report import Gap as Gap
@@ -28,10 +31,13 @@ from ._wording import p_value_text as p_value_text
 from ._wording import summary_sentences as summary_sentences
 
 __all__ = [
+    "CALIBRATION",
+    "COUNTED",
     "FIXED",
     "LABELS",
-    "PERMUTED_METRICS",
     "RESAMPLED_METRICS",
+    "TESTED_METRICS",
+    "WITHIN_LABEL",
     "AuditedRows",
     "Comparison",
     "Estimate",
@@ -40,13 +46,13 @@ __all__ = [
     "Group",
     "GroupSizes",
     "Levelling",
+    "Levellings",
     "audit",
     "audited_rows",
     "bin_residuals",
     "compare",
     "group_sizes",
     "label_of",
-    "levelling",
     "limitation_sentences",
     "macro",
     "multiclass_table",

@@ -17,6 +17,8 @@ ADDITIONAL = (
     "overdiagnosis_rate",
     "tpr_at_fpr_0.2",
     "fpr_at_tpr_0.8",
+    "observed_expected",
+    "calibration_in_the_large",
     "smooth_ece",
     "net_benefit",
 )
@@ -27,10 +29,12 @@ def additional_metrics(
     s: NDArray[np.float64],
     threshold: float,
     known: Mapping[str, Estimate],
+    means: str = "disease",
 ) -> dict[str, Estimate]:
     """All of ``ADDITIONAL`` for one set of rows; only the first two have an interval yet.
 
-    ``known`` holds the audit's metrics.
+    ``known`` holds the audit's metrics. ``means`` is what label 1 says: where it is ``healthy``,
+    the sick who are called healthy are the false positives.
 
     >>> y, s = np.array([0.0, 0, 1, 1]), np.array([0.1, 0.6, 0.5, 0.8])
     >>> from fairthesis.metrics import evaluate
@@ -42,12 +46,15 @@ def additional_metrics(
     values = {
         "tpr_at_fpr_0.2": metrics.tpr_at_fpr(y, s, metrics.RATE),
         "fpr_at_tpr_0.8": metrics.fpr_at_tpr(y, s, 1 - metrics.RATE),
+        "observed_expected": metrics.observed_expected(y, s),
+        "calibration_in_the_large": metrics.calibration_in_the_large(y, s),
         "smooth_ece": metrics.smooth_ece(y, s),
         "net_benefit": float(net_benefit_of(rates, threshold)),
     }
+    missed, false = ("fnr", "fpr") if means == "disease" else ("fpr", "fnr")
     return {
-        "underdiagnosis_rate": known["fnr"],
-        "overdiagnosis_rate": known["fpr"],
+        "underdiagnosis_rate": known[missed],
+        "overdiagnosis_rate": known[false],
         **{name: Estimate(value) for name, value in values.items()},
     }
 

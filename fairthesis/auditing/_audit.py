@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from fairthesis import metrics, stats
-from fairthesis.auditing._estimates import GroupEstimates, Replicates, interval_of
-from fairthesis.auditing._metrics import PERMUTED_METRICS, Metric, checked, gap_of
+from fairthesis import metrics
+from fairthesis.auditing._estimates import GroupEstimates
+from fairthesis.auditing._gaps import AttributeGaps
+from fairthesis.auditing._meaning import meaning_of_positive
+from fairthesis.auditing._metrics import Metric, checked, gap_of
 from fairthesis.auditing._report import FairnessReport, Gap, Group
 from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
-from fairthesis.stats import Interval, gap_interval
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
-# The gaps that are the range of one rate.
-RATE_GAPS = {
-    "tpr_difference": "tpr",
-    "fpr_difference": "fpr",
-    "demographic_parity_difference": "selection_rate",
-    "accuracy_gap": "accuracy",
-}
 
 
 def audit(
@@ -46,10 +38,19 @@ def audit(
     n_permutations: int = 2000,
     seed: int = 0,
     floor: int = FLOOR,
+    primary: Sequence[str] = (),
+    reference: Mapping[str, str] | None = None,
+    positive_means: str | None = None,
     interval: str = "percentile",
     extra_metrics: Mapping[str, Metric] | None = None,
 ) -> FairnessReport:
     """Audit a table of predictions for differences between groups.
+
+    Intervals of groups are percentiles over resampled patients, at a level that knows of patients
+    with many images (``stats.expanded_level``); those of gaps are made of the groups' own (MOVER,
+    ``stats.GroupEnds``). Chance levels and p values come from studentised permutation over
+    patients (``stats.permuted_tests``), corrected for the gaps of the attribute
+    (``stats.step_down``). What they promise is simulated in benchmarks/auditing/coverage.md.
 
     Args:
         frame: one row per image, with a 0/1 label, a probability, and a column per attribute.
@@ -64,16 +65,25 @@ def audit(
         n_boot: resamples of patients for the intervals; 0 for none.
         n_permutations: permutations of the group over patients for chance levels; 0 for none.
         seed: the same seed gives the same report.
-        floor: groups with fewer positives or negatives than this are shown, not compared.
+        floor: groups with fewer cases than this of the kind that a metric rests on (positives for
+            a true positive rate, negatives for a false positive rate, both for AUROC, rows
+            elsewhere) are shown, not compared in it.
+        primary: the gaps that the audit was planned for (``tpr_difference``); their p values are
+            corrected among themselves alone, the others' among the others.
+        reference: attribute to the group with which each other one is compared in the table of
+            pairs; the group with most rows where none is named.
+        positive_means: what label 1 means, ``disease`` or ``healthy`` (as of "No Finding"): it
+            decides which error is a missed diagnosis. Taken from the name of the target or the
+            label where None, with a warning where that says ``healthy``.
         interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
             and their gap have their own (``stats.calibration_intervals``), and so have shares of
-            exactly 0 or 1 (``unanimous_interval``) and the gaps in which a group has one.
+            exactly 0 or 1 (``unanimous_interval``).
         extra_metrics: metrics of your own by name, each a function of ``y_true`` (0 or 1) and
             ``y_score`` (and of ``threshold``, where it has a parameter of that name) that gives a
             number. Each gets values, intervals and chance levels, and a gap called
             ``NAME_difference`` (the largest value less the smallest, as tested as the others). A
-            function is called once per resample, permutation and group: what takes 1 ms takes
-            about 10 s. Where it raises ``ValueError``, as of one class, its value is not known.
+            function is called once per resample and group: what takes 1 ms takes about 5 s. Where
+            it raises ``ValueError``, as of one class, its value is not known.
 
     Raises:
         InputError: where a column is missing or cannot be read, an option is out of its range, or
@@ -86,7 +96,12 @@ def audit(
     >>> sorted(report.groups["sex"])
     ['f', 'm']
     """
-    for name, number in (("n_boot", n_boot), ("n_permutations", n_permutations), ("seed", seed)):
+    for name, number in (
+        ("n_boot", n_boot),
+        ("n_permutations", n_permutations),
+        ("seed", seed),
+        ("floor", floor),
+    ):
         if number < 0:
             raise InputError(f"{name} is {number}: expected 0 or more.")
     if interval not in INTERVALS:
@@ -101,19 +116,33 @@ def audit(
         target=target,
         threshold=threshold,
     )
+    means = meaning_of_positive(positive_means, (data.target, label), data.warnings)
     extra = checked(extra_metrics, data.threshold)
+    for name in primary:
+        known = [*metrics.DISPARITIES, *map(gap_of, extra)]
+        if name not in known:
+            raise unknown("primary gap", name, known)
     parts = GroupEstimates(data, n_boot, seed, interval, extra)
     overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
+    references = _references(members, reference or {})
     gaps: dict[str, dict[str, Gap]] = {}
+    pairs = {}
     for attribute, found in members.items():
-        compared = [k for k, group in enumerate(found.values()) if group.above(floor)]
-        _warn_of_floor(attribute, found, floor, len(compared), data.warnings)
-        null = _null(data, attribute, compared, extra, n_permutations, seed)
-        kept = [list(found.values())[k] for k in compared]
-        gaps[attribute] = _gaps(kept, *parts.replicates(attribute, compared), null, list(extra))
-        for k, name in enumerate([list(found)[k] for k in compared] if null else []):
-            ranges = {m: stats.percentile_interval(null[m][:, k]) for m in null}
-            found[name] = replace(found[name], chance={m: r for m, r in ranges.items() if r})
+        between = AttributeGaps(
+            data,
+            attribute,
+            found,
+            parts.replicates(attribute),
+            floor=floor,
+            n_permutations=n_permutations,
+            seed=seed,
+            intervals=n_boot > 0,
+        )
+        _warn_of_floor(attribute, found, between.compared, floor, data.warnings)
+        gaps[attribute] = between.gaps(primary)
+        pairs[attribute] = between.pairs(references[attribute])
+        for name, chance in between.bands().items():
+            found[name] = replace(found[name], chance=chance)
     _warn_of_permutations(gaps, n_permutations, data.warnings)
     return FairnessReport(
         n_rows=len(data.y),
@@ -122,7 +151,7 @@ def audit(
         rule=data.rule,
         overall=overall,
         groups=members,
-        disparities=_corrected(gaps),
+        disparities=gaps,
         warnings=tuple(data.warnings),
         settings={
             "label": label,
@@ -134,12 +163,30 @@ def audit(
             "n_permutations": n_permutations,
             "seed": seed,
             "floor": floor,
+            "primary": list(primary),
+            "reference": references,
+            "positive_means": means,
             "interval": interval,
             "rows_fingerprint": _fingerprint(data),
         },
-        additional=parts.additional(overall, members),
+        additional=parts.additional(overall, members, means) | {"pairs": pairs},
         data=data,
     )
+
+
+def _references(
+    members: Mapping[str, Mapping[str, Group]], named: Mapping[str, str]
+) -> dict[str, str]:
+    """The group that others are compared with, by attribute: the named one, or the largest."""
+    for attribute, group in named.items():
+        if attribute not in members:
+            raise unknown("attribute in reference", attribute, list(members))
+        if group not in members[attribute]:
+            raise unknown(f"{attribute} in reference", group, list(members[attribute]))
+    return {
+        attribute: named.get(attribute, max(found, key=lambda name: found[name].n))
+        for attribute, found in members.items()
+    }
 
 
 def _fingerprint(data: AuditedRows) -> str:
@@ -150,138 +197,52 @@ def _fingerprint(data: AuditedRows) -> str:
     return digest.hexdigest()[:16]
 
 
-def _null(
-    data: AuditedRows,
-    attribute: str,
-    compared: list[int],
-    extra: Mapping[str, Metric],
-    n_permutations: int,
-    seed: int,
-) -> dict[str, NDArray[np.float64]]:
-    """Metrics of the compared groups under permutation, each (n_permutations, groups)."""
-    if len(compared) < 2 or not n_permutations:
-        return {}
-    codes = data.groups[attribute].codes
-    rows = np.isin(codes, compared)
-    labels = np.searchsorted(compared, codes[rows]).astype(np.uint8)
-    y, s, patient = data.y[rows], data.s[rows], data.patient[rows]
-    null = stats.permuted_groups(
-        y, s, patient, labels, data.threshold, PERMUTED_METRICS, n_permutations, seed, attribute
-    )
-    if extra:
-        with warnings.catch_warnings():  # once per permutation says no more than once
-            warnings.simplefilter("ignore")
-            null |= stats.permuted_functions(
-                extra, y, s, patient, labels, n_permutations, seed, attribute
-            )
-    return null
-
-
-def _gaps(
-    kept: Sequence[Group],
-    drawn: Replicates,
-    left_out: Replicates,
-    null: Replicates,
-    extra: Sequence[str],
-) -> dict[str, Gap]:
-    """The disparities of one attribute among the groups that are compared."""
-    names = [*metrics.DISPARITIES, *map(gap_of, extra)]
-    if len(kept) < 2:
-        return {name: Gap(math.nan) for name in names}
-
-    def gaps(found: Replicates) -> dict[str, NDArray[np.float64]]:
-        own = {gap_of(name): metrics.spread(found[name]) for name in extra}
-        return metrics.disparities(found) | own
-
-    values = gaps(
-        {m: np.array([g.metrics[m].value for g in kept]) for m in (*metrics.NEEDED, *extra)}
-    )
-    spread, without = gaps(drawn), gaps(left_out)
-    chance = gaps(null) if null else {}
-    ends = {name: interval_of(float(values[name]), spread[name], without[name]) for name in values}
-    own = [g.metrics["ece_debiased"] for g in kept]
-    ends["ece_gap"] = gap_interval([e.value for e in own], [e.ci for e in own])
-    ends |= _of_unanimous(kept, values, ends)
-    return {name: _gap(name, float(values[name]), ends[name], chance.get(name)) for name in values}
-
-
-def _of_unanimous(
-    kept: Sequence[Group],
-    values: Mapping[str, NDArray[np.float64]],
-    ends: Mapping[str, Interval | None],
-) -> dict[str, Interval | None]:
-    """Intervals of gaps in rates of which a group has 0 or 1: from the groups' own (MOVER).
-
-    In resamples such a group's rate does not move, as if it were known. The two equalized odds
-    differences are made of the two rates' gaps: the largest of their ends, and MOVER for the mean.
-    """
-    found: dict[str, Interval | None] = {}
-    for name, metric in RATE_GAPS.items():
-        own = [group.metrics[metric] for group in kept]
-        if any(e.value in (0, 1) for e in own):
-            found[name] = gap_interval([e.value for e in own], [e.ci for e in own])
-    parts = ("tpr_difference", "fpr_difference")
-    if any(name in found for name in parts):
-        both = [found.get(name, ends[name]) for name in parts]
-        larger = mean = None
-        if both[0] is not None and both[1] is not None:
-            low, high = np.array(both).T
-            value = np.clip([float(values[name]) for name in parts], low, high)
-            larger = float(low.max()), float(high.max())
-            below, above = np.linalg.norm(value - low), np.linalg.norm(high - value)
-            mean = float(value.mean() - below / 2), float(value.mean() + above / 2)
-        found |= {"equalized_odds_difference": larger, "equalized_odds_difference_mean": mean}
-    return found
-
-
-def _gap(name: str, value: float, ci: Interval | None, null: NDArray[np.float64] | None) -> Gap:
-    known = np.empty(0) if null is None else null[np.isfinite(null)]
-    if not len(known) or not math.isfinite(value):
-        return Gap(value, ci)
-    smaller = name in metrics.SMALLER_IS_WORSE
-    return Gap(
-        value,
-        ci,
-        null_mean=float(known.mean()),
-        null_q95=float(np.quantile(known, 0.05 if smaller else 0.95)),
-        p_value=stats.permutation_p_value(value, known, smaller),
-    )
-
-
-def _corrected(gaps: dict[str, dict[str, Gap]]) -> dict[str, dict[str, Gap]]:
-    """The same gaps with Holm's p values over all attributes and disparities of the audit."""
-    keys = [(a, n) for a, row in gaps.items() for n, g in row.items() if math.isfinite(g.p_value)]
-    adjusted = dict(zip(keys, stats.holm([gaps[a][n].p_value for a, n in keys]), strict=True))
-    return {
-        a: {n: replace(gap, p_value_holm=adjusted.get((a, n), math.nan)) for n, gap in row.items()}
-        for a, row in gaps.items()
-    }
-
-
 def _warn_of_floor(
-    attribute: str, found: Mapping[str, Group], floor: int, compared: int, messages: list[str]
+    attribute: str,
+    found: Mapping[str, Group],
+    compared: Mapping[str, Sequence[int]],
+    floor: int,
+    messages: list[str],
 ) -> None:
-    for name, group in found.items():
-        if not group.above(floor):
+    names = list(found)
+    for k, (name, group) in enumerate(found.items()):
+        lacking = [m for m in ("auroc", "tpr", "fpr", "accuracy") if k not in compared[m]]
+        if "accuracy" in lacking:
+            messages.append(
+                f"{attribute} = {name} has {group.n} rows, fewer than {floor}: shown, but left out "
+                "of the gaps."
+            )
+        elif lacking:
+            what = {"tpr": "true positive rate", "fpr": "false positive rate", "auroc": "AUROC"}
             messages.append(
                 f"{attribute} = {name} has {group.n_positive} positive and {group.n_negative} "
-                f"negative cases, fewer than {floor} of each: shown, but left out of the gaps."
+                f"negative cases, and {floor} of those that a metric rests on are asked for: "
+                f"shown, but left out of the gaps in {' and '.join(what[m] for m in lacking)}."
             )
-    if compared < 2:
-        messages.append(
-            f"{attribute}: fewer than two groups have {floor} positive and {floor} negative "
-            "cases, so no gap is given. No gap shown does not mean no gap."
-        )
+    for metrics_of, cases in (
+        (("tpr", "fpr", "auroc"), f"{floor} positive and {floor} negative cases"),
+        (("tpr", "auroc"), f"{floor} positive cases"),
+        (("fpr", "auroc"), f"{floor} negative cases"),
+    ):
+        if all(len(compared[m]) < 2 for m in metrics_of) and len(names) > 1:
+            messages.append(
+                f"{attribute}: fewer than two groups have {cases}, so no gap is given in what "
+                "rests on these. No gap shown does not mean no gap."
+            )
+            break
 
 
 def _warn_of_permutations(
     gaps: Mapping[str, Mapping[str, Gap]], n_permutations: int, messages: list[str]
 ) -> None:
-    tested = sum(math.isfinite(gap.p_value) for row in gaps.values() for gap in row.values())
-    least = tested / (n_permutations + 1)  # p is never below 1 / (n + 1); Holm multiplies it
+    tested = max(
+        (sum(math.isfinite(gap.p_value) for gap in row.values()) for row in gaps.values()),
+        default=0,
+    )
+    least = tested / (n_permutations + 1)  # p is never below 1 / (n + 1); correction raises it
     if least > ALPHA:
         messages.append(
-            f"With {n_permutations} permutations and {tested} gaps no corrected p value can be "
-            f"below {min(least, 1):.2f}, so no gap can be told from chance, however large. Take "
-            f"at least {math.ceil(tested / ALPHA)} permutations (--n-permutations)."
+            f"With {n_permutations} permutations and {tested} gaps a corrected p value may not "
+            f"get below {min(least, 1):.2f}, so that no gap can be told from chance, however "
+            f"large. Take at least {math.ceil(tested / ALPHA)} permutations (--n-permutations)."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,9 @@ class Comparison:
     that of at least one other model are known.
     ``changes`` has a row per model, group and metric: ``reference, other, change, ci_low,
     ci_high, p_value`` and, for the tested ones, ``p_holm`` and ``p_bh``. ``levelling`` has a row
-    per model and metric, as ``Levelling``, between the groups that are in the gaps; it is empty
-    where fewer than two of them have the metric. ``thresholds`` holds each model's.
+    per model and metric, as ``Levelling`` (bounds in ``best_ci_low`` and so on), between the groups
+    that are in the gaps; it is empty where fewer than two of them have the metric. ``thresholds``
+    holds each model's.
 
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"image_id": range(400), "patient_id": range(400)})
@@ -166,7 +167,7 @@ def compare(
                 patient=patient,
             )
             cuts = (cut, parts[other][1])
-            changes = comparison.changes_of(rows, cuts, n_boot, seed, floor)
+            changes, levelled = comparison.changes_of(rows, cuts, n_boot, seed, floor, LEVELLED)
         except InputError as error:
             raise InputError(f"{reference} and {other}: {error}") from error
         tables.append(changes.assign(model=other)[["model", *changes.columns]])
@@ -179,8 +180,7 @@ def compare(
         about = f"{other}: " if len(rows) < stated else ""
         warnings += [about + text for text in _small(rows, groups, group, floor)]
         # A group too small for the gaps has no say in how they changed.
-        large = comparison.large_groups(rows, floor)
-        levels += [_level(other, metric, changes, large) for metric in LEVELLED]
+        levels += [_level(other, metric, level) for metric, level in levelled.items()]
     changes = _corrected(pd.concat(tables, ignore_index=True), tested)
     levelling = pd.DataFrame(levels)
     return Comparison(
@@ -276,15 +276,17 @@ def _small(rows: pd.DataFrame, groups: list[str], group: str, floor: int) -> lis
     return warnings
 
 
-def _level(
-    model: str, metric: str, changes: pd.DataFrame, large: Sequence[str]
-) -> dict[str, object]:
+def _level(model: str, metric: str, level: comparison.Levelling | None) -> dict[str, object]:
     """A row of ``Comparison.levelling``: empty where fewer than two groups have the metric."""
-    empty: dict[str, object] = {field.name: None for field in fields(comparison.Levelling)}
-    rows = changes[(changes["metric"] == metric) & changes["group"].isin(list(large))]
-    known = rows["change"].notna().sum() >= 2
-    found = asdict(comparison.levelling(changes, metric, large)) if known else empty
-    return {"model": model, "metric": metric, **found}
+    row: dict[str, object] = {"model": model, "metric": metric}
+    for field in fields(comparison.Levelling):
+        value = None if level is None else getattr(level, field.name)
+        if field.name.endswith("_ci"):
+            low, high = value if isinstance(value, tuple) else (None, None)
+            row |= {f"{field.name}_low": low, f"{field.name}_high": high}
+        else:
+            row[field.name] = value
+    return row
 
 
 def _unknown(levelling: pd.DataFrame, group: str) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fairthesis import metrics, stats
 from fairthesis.auditing._additional import additional_metrics, cross_aurocs, net_benefit_of
 from fairthesis.auditing._metrics import (
+    CALIBRATION,
     FIXED,
     RESAMPLED_METRICS,
     Metric,
@@ -21,9 +22,12 @@ from fairthesis.auditing._metrics import (
 )
 from fairthesis.auditing._report import Estimate, Group
 from fairthesis.auditing._rows import AuditedRows
-from fairthesis.metrics import N_BINS, NEEDED, bin_index, bin_sums, grid_cell
+from fairthesis.auditing._rule import rule_intervals
+from fairthesis.metrics import N_BINS, bin_index, bin_sums, grid_cell
 from fairthesis.stats import Interval, calibration_intervals, smooth_interval
 
+# What rests on both labels, and is known no better than the rarer one.
+RANKING = ("auroc", "average_precision", "calibration_intercept", "calibration_slope")
 Replicates = Mapping[str, NDArray[np.float64]]
 
 
@@ -86,15 +90,44 @@ class GroupEstimates:
         y, s = self.data.y[self.masks[part]], self.data.s[self.masks[part]]
         exact = metrics.evaluate(y, s, threshold=self.data.threshold)
         exact |= {name: stats.value_of(f, y, s) for name, f in self.extra.items()}
+        levels = self.levels(part)
         found = {
             name: Estimate(
                 exact[name],
-                interval_of(exact[name], self.drawn[:, part, k], self.left_out[:, part, k]),
+                interval_of(
+                    exact[name], self.drawn[:, part, k], self.left_out[:, part, k], levels[name]
+                ),
             )
             for name, k in self.place.items()
             if name in exact
         }
         return found | self._unanimous(part, exact) | self._calibration(part, exact)
+
+    def levels(self, part: int) -> dict[str, float]:
+        """The level at which each metric's percentiles are read (``stats.expanded_level``)."""
+        rows = self.masks[part]
+        y, called = self.data.y[rows] > 0, self.data.s[rows] >= self.data.threshold
+        patient = self.data.patient[rows]
+
+        def level(cases: NDArray[np.bool_]) -> float:
+            counts = stats.cases_of_patients(patient, cases)
+            return stats.expanded_level(stats.degrees_of_freedom(counts))
+
+        everyone = level(np.ones(len(y), bool))
+        positive, negative = level(y), level(~y)
+        rarer = max(positive, negative)
+        both = (
+            "auroc",
+            "average_precision",
+            "calibration_intercept",
+            "calibration_slope",
+            *FIXED,
+            *CALIBRATION,
+        )
+        found = dict.fromkeys(self.place, everyone) | dict.fromkeys(both, rarer)
+        found |= {"tpr": positive, "fnr": positive, "tnr": negative, "fpr": negative}
+        found |= {"ppv": level(called), "npv": level(~called), "balanced_accuracy": rarer}
+        return found | dict.fromkeys(self.extra, rarer)
 
     def _unanimous(self, part: int, exact: Mapping[str, float]) -> dict[str, Estimate]:
         """The shares of 0 or 1: there, resamples say nothing of the precision."""
@@ -141,21 +174,23 @@ class GroupEstimates:
                 n_patients=len(np.unique(self.data.patient[mask])),
                 n_positive=positive,
                 n_negative=int(mask.sum()) - positive,
+                effective_patients=stats.effective_patients(
+                    stats.cases_of_patients(self.data.patient[mask])
+                ),
                 metrics=self.estimates(part),
             )
         return found
 
-    def replicates(self, attribute: str, compared: list[int]) -> tuple[Replicates, Replicates]:
-        """Bootstrap and jackknife of what gaps are made of, each (replicates, groups)."""
-        at = [self.first[attribute] + k for k in compared]
-        boot, jackknife = (
-            {m: drawn[:, at, self.place[m]] for m in (*NEEDED, *self.extra)}
-            for drawn in (self.drawn, self.left_out)
-        )
-        return boot, jackknife
+    def replicates(self, attribute: str) -> Replicates:
+        """Replicates of the user's metrics in every group, each (replicates, groups)."""
+        first, n = self.first[attribute], len(self.data.groups[attribute].categories)
+        return {m: self.drawn[:, first : first + n, self.place[m]] for m in self.extra}
 
     def additional(
-        self, overall: Mapping[str, Estimate], members: Mapping[str, Mapping[str, Group]]
+        self,
+        overall: Mapping[str, Estimate],
+        members: Mapping[str, Mapping[str, Group]],
+        means: str = "disease",
     ) -> dict[str, Any]:
         """``ADDITIONAL`` of all rows and every group, and xAUC of every pair of groups."""
         crossed = {a: cross_aurocs(self.data, a) for a in members}
@@ -163,16 +198,18 @@ class GroupEstimates:
         def of(part: int, known: Mapping[str, Estimate]) -> dict[str, Estimate]:
             rows, t = self.masks[part], self.data.threshold
             y, s = self.data.y[rows], self.data.s[rows]
-            plain = additional_metrics(y, s, t, known)
+            plain = additional_metrics(y, s, t, known, means)
             boot, jackknife = (
                 {m: drawn[:, part, k] for m, k in self.place.items()}
                 for drawn in (self.drawn, self.left_out)
             )
             for one in (boot, jackknife):
                 one["net_benefit"] = net_benefit_of(one, t)
+            levels = self.levels(part)
+            levels["net_benefit"] = levels["accuracy"]
             ends = {
-                m: interval_of(plain[m].value, boot[m], jackknife[m])
-                for m in (*FIXED, "net_benefit")
+                m: interval_of(plain[m].value, boot[m], jackknife[m], levels[m])
+                for m in (*FIXED, *CALIBRATION, "net_benefit")
             }
             if len(self.residuals) and len(y):
                 sums = np.bincount(grid_cell(s, stats.GRID), y - s, stats.GRID)
@@ -185,9 +222,20 @@ class GroupEstimates:
                 a: {g: of(self.first[a] + k, m.metrics) for k, (g, m) in enumerate(groups.items())}
                 for a, groups in members.items()
             },
+            **self._of_rule(),
             "cross_auroc": crossed,
             "cross_auroc_ci": {a: self._crossed(a, crossed[a]) for a in members},
         }
+
+    def _of_rule(self) -> dict[str, Any]:
+        """``rule``: intervals in which the threshold's choice is uncertain as well."""
+        if self.data.validation is None or not self.n_boot:
+            return {}
+        masks = {("", ""): self.masks[0]}
+        for attribute, column in self.data.groups.items():
+            for k, name in enumerate(column.categories):
+                masks[attribute, str(name)] = self.masks[self.first[attribute] + k]
+        return {"rule": rule_intervals(self.data, masks, self.n_boot, self.seed)}
 
     def _crossed(
         self, attribute: str, values: Mapping[str, Mapping[str, float]]
@@ -211,7 +259,10 @@ class GroupEstimates:
 
 
 def interval_of(
-    value: float, drawn: NDArray[np.float64], left_out: NDArray[np.float64]
+    value: float,
+    drawn: NDArray[np.float64],
+    left_out: NDArray[np.float64],
+    level: float = stats.LEVEL,
 ) -> tuple[float, float] | None:
     """The percentile interval, or BCa where there are jackknife values; None where not known.
 
@@ -220,8 +271,8 @@ def interval_of(
     if not math.isfinite(value) or not len(drawn) or _constant(drawn):
         return None
     if not len(left_out):
-        return stats.percentile_interval(drawn)
-    ends = stats.bca_interval(value, drawn, left_out)
+        return stats.percentile_interval(drawn, level)
+    ends = stats.bca_interval(value, drawn, left_out, level)
     return ends if np.isfinite(ends).all() else None
 
 

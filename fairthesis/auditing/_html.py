@@ -23,6 +23,7 @@ from fairthesis.auditing._rows import FEW, AuditedRows
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
+    NULL,
     interval_text,
     label_of,
     limitation_sentences,
@@ -45,6 +46,7 @@ CALIBRATION = (
     "brier",
     "log_loss",
 )
+RULE = ("tpr", "fpr", "ppv", "npv", "accuracy", "selection_rate")
 # Okabe and Ito's colours, without the yellow that is lost on paper.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#000000", "#8c564b")
 DASHES = ("", "5 3", "1.5 2.5", "7 2 1.5 2")
@@ -82,6 +84,8 @@ def render(
         attributes=attributes,
         summary=summary_sentences(found),
         limits=limitation_sentences(found),
+        null=NULL,
+        rule=RULE,
         overall=[_cells(found["overall"], [*TABLE, *CALIBRATION, *_own(found)])],
         additional=list(additional["overall"]) if additional else [],
         additional_overall=_cells(additional["overall"], list(additional["overall"]))
@@ -143,6 +147,8 @@ def _attribute(
             "colour": COLOURS[k % len(COLOURS)],
             "dash": DASHES[k // len(COLOURS) % len(DASHES)],
             "small": min(group["n_positive"], group["n_negative"]) < floor,
+            "lacks": _lacking(group, floor),
+            "effective": _effective(found, attribute, name),
             "few": (group["n_patients"] or group["n"]) < FEW,
             **{key: group[key] for key in ("n", "n_patients", "n_positive", "n_negative")},
             "cells": _cells(group["metrics"], [*TABLE, *CALIBRATION, *_own(found)]),
@@ -161,6 +167,9 @@ def _attribute(
         ],
         **_additional(found.get("further"), attribute),
         "gaps": _gaps(found["disparities"][attribute]),
+        "pairs": _pairs(found, attribute),
+        "rule": _of_rule(found, attribute),
+        "tested": sum(g["p_value"] is not None for g in found["disparities"][attribute].values()),
         "roc": [],
         "reliability": [],
         "counts": [],
@@ -187,6 +196,60 @@ def _attribute(
             table = threshold_counts(y, s, cuts)
             page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
     return page
+
+
+def _lacking(group: Mapping[str, Any], floor: int) -> str:
+    """In which metrics a group is too small to be compared, in words."""
+    if group["n"] < floor:
+        return "not compared"
+    few = [kind for kind in ("positive", "negative") if group[f"n_{kind}"] < floor]
+    rates = {"positive": "true positive rate", "negative": "false positive rate"}
+    return f"not compared in AUROC, {', '.join(rates[kind] for kind in few)}" if few else ""
+
+
+def _effective(found: Mapping[str, Any], attribute: str, name: str) -> str:
+    number = found.get("further", {}).get("effective_patients", {}).get(attribute, {}).get(name)
+    return "\N{EN DASH}" if number is None else f"{number:,.0f}"
+
+
+def _of_rule(found: Mapping[str, Any], attribute: str) -> list[dict[str, Any]]:
+    """Rates at the threshold with their intervals where the rule chooses it anew."""
+    rule = found.get("further", {}).get("rule")
+    if rule is None:
+        return []
+    rows = [
+        (name, group["metrics"], rule["groups"][attribute][name])
+        for name, group in found["groups"][attribute].items()
+    ]
+    rows.append(("all rows", found["overall"], rule["overall"]))
+    return [
+        {
+            "name": name,
+            "cells": [(number_text(own[m]["value"]), interval_text(ends[m])) for m in RULE],
+        }
+        for name, own, ends in rows
+    ]
+
+
+def _pairs(found: Mapping[str, Any], attribute: str) -> list[dict[str, Any]]:
+    """The table of pairs by metric: those of the gaps' metrics first."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for pair in found.get("further", {}).get("pairs", {}).get(attribute, []):
+        p = pair["p_value_corrected"]
+        rows.setdefault(pair["metric"], []).append(
+            {
+                "who": f"{pair['first']} \N{MINUS SIGN} {pair['second']}",
+                "difference": number_text(pair["difference"]),
+                "ci": interval_text(pair["ci"]),
+                "ci_simultaneous": interval_text(pair["ci_simultaneous"]),
+                "ratio": number_text(pair["ratio"]),
+                "ratio_ci": interval_text(pair["ratio_ci"]),
+                "p": p_value_text(pair["p_value"]),
+                "p_corrected": p_value_text(p),
+                "beyond": p is not None and p <= ALPHA,
+            }
+        )
+    return [{"label": label_of(metric), "rows": found} for metric, found in rows.items()]
 
 
 def _additional(additional: Mapping[str, Any] | None, attribute: str) -> dict[str, Any]:
@@ -288,7 +351,7 @@ def _gaps(gaps: Mapping[str, Any]) -> dict[str, Any]:
     for name, gap in gaps.items():
         drawn = gap["value"] is not None and name != "worst_group_auroc"
         level = gap["null_q95"]
-        p = gap.get("p_value_holm", gap["p_value"])
+        p = gap.get("p_value_corrected", gap.get("p_value_holm", gap["p_value"]))
         rows.append(
             {
                 "label": label_of(name),
@@ -296,6 +359,7 @@ def _gaps(gaps: Mapping[str, Any]) -> dict[str, Any]:
                 "interval": interval_text(gap["ci"]),
                 "null_mean": number_text(gap["null_mean"]),
                 "null_q95": number_text(level),
+                "p_raw": p_value_text(gap["p_value"]),
                 "p": p_value_text(p),
                 "beyond": p is not None and p <= ALPHA,
                 "x": scale(gap["value"]) if drawn else None,

@@ -1,7 +1,7 @@
 """The audit's list of metrics, and those that a user adds.
 
-Built-in ones are functions of a resample or a permutation (``stats.Summary``), a user's of the
-rows' labels and scores.
+Built-in ones are functions of a resample (``stats.Resampled``), a user's of the rows' labels and
+scores. What gaps are made of has a standard error over patients as well (``stats.Clustered``).
 """
 
 from __future__ import annotations
@@ -17,33 +17,37 @@ from numpy.typing import NDArray
 from fairthesis import metrics
 from fairthesis.auditing._additional import ADDITIONAL
 from fairthesis.errors import InputError
-from fairthesis.stats import Resampled, Summary
+from fairthesis.stats import (
+    Clustered,
+    RankedCases,
+    RatioOfSums,
+    Resampled,
+    SquaredCalibrationError,
+)
 
 Array = NDArray[np.float64]
 Metric = Callable[..., float]  # of y_true (0 or 1), y_score and, where it is asked for, threshold
 
 #: Rates at a fixed other rate, beyond ``metrics.METRICS``.
 FIXED = ("tpr_at_fpr_0.2", "fpr_at_tpr_0.8")
+#: Calibration as a whole, beyond ``metrics.METRICS``.
+CALIBRATION = ("observed_expected", "calibration_in_the_large")
 
 
-def _rate(of: Callable[..., Array]) -> Callable[[Summary], Array]:
+def _rate(of: Callable[..., Array]) -> Callable[[Resampled], Array]:
     return lambda found: of(*found.confusion)
 
 
-def _ece_debiased(found: Summary) -> Array:
+def _ece_debiased(found: Resampled) -> Array:
     n, scores, labels = found.bins
     return metrics.ece_debiased_from_bins(n, scores, labels, noise=found.noise)
 
 
-# What gaps are made of: computed in permutations as well.
-SUMMARISED: Mapping[str, Callable[[Summary], Array]] = {
+_RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
     **{name: _rate(of) for name, of in metrics.RATES.items()},
     "auroc": lambda found: found.auroc,
     "brier": lambda found: found.brier,
     "ece_debiased": _ece_debiased,
-}
-_RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
-    **SUMMARISED,
     "average_precision": lambda found: found.average_precision,
     "log_loss": lambda found: found.log_loss,
     "ece": lambda found: metrics.ece_from_bins(*found.bins),
@@ -51,11 +55,30 @@ _RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
     "calibration_slope": lambda found: found.recalibration[1],
     "tpr_at_fpr_0.2": lambda found: found.tpr_at_fpr(metrics.RATE),
     "fpr_at_tpr_0.8": lambda found: found.fpr_at_tpr(1 - metrics.RATE),
+    "observed_expected": lambda found: found.observed_expected,
+    "calibration_in_the_large": lambda found: found.in_the_large,
 }
 #: What every resample is asked for, in the order of its columns: functions of ``stats.Resampled``.
-RESAMPLED_METRICS = {name: _RESAMPLED[name] for name in (*metrics.METRICS, *FIXED)}
-#: What every permutation is asked for: the metrics that gaps are made of, of ``stats.Summary``.
-PERMUTED_METRICS = {name: SUMMARISED[name] for name in metrics.NEEDED}
+RESAMPLED_METRICS = {name: _RESAMPLED[name] for name in (*metrics.METRICS, *FIXED, *CALIBRATION)}
+
+
+def _brier(y: Array, s: Array, threshold: float) -> Clustered:
+    return RatioOfSums((s - y) ** 2, np.ones(len(y)), share=False)
+
+
+#: The metrics that gaps are made of: functions of labels, scores and the threshold that give a
+#: ``stats.Clustered``. Calibration errors are compared by their squares.
+TESTED_METRICS: Mapping[str, Callable[[Array, Array, float], Clustered]] = {
+    "auroc": lambda y, s, t: RankedCases(y, s),
+    "tpr": lambda y, s, t: RatioOfSums((s >= t) * y, y),
+    "fpr": lambda y, s, t: RatioOfSums((s >= t) * (1 - y), 1 - y),
+    "selection_rate": lambda y, s, t: RatioOfSums((s >= t) * 1.0, np.ones(len(y))),
+    "accuracy": lambda y, s, t: RatioOfSums(1.0 * ((s >= t) == (y > 0)), np.ones(len(y))),
+    "ece_debiased": lambda y, s, t: SquaredCalibrationError(y, s),
+    "brier": _brier,
+}
+#: Metrics of the cases of one label: that groups differ in prevalence makes no difference in them.
+WITHIN_LABEL = ("auroc", "tpr", "fpr")
 
 
 def bin_residuals(found: Resampled) -> Array:

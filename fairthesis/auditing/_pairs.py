@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,13 +55,18 @@ def paired_changes(
     """
     first, second = as_frame(reference, "the reference table"), as_frame(other, "the other table")
     rows = paired_rows(first, second, group, key, label, score, patient)
-    return changes_of(rows, thresholds, n_boot, seed, floor)
+    return changes_of(rows, thresholds, n_boot, seed, floor)[0]
 
 
 def changes_of(
-    paired: pd.DataFrame, thresholds: tuple[float, float], n_boot: int, seed: int, floor: int
-) -> pd.DataFrame:
-    """``compare``'s table, from ``paired_rows``."""
+    paired: pd.DataFrame,
+    thresholds: tuple[float, float],
+    n_boot: int,
+    seed: int,
+    floor: int,
+    levelled: Sequence[str] = (),
+) -> tuple[pd.DataFrame, dict[str, Levelling | None]]:
+    """``compare``'s table, from ``paired_rows``, and how each metric of ``levelled`` changed."""
     y = paired["label"].to_numpy(np.float64)
     who = stats.patient_index(paired["patient"])
     column = pd.Categorical(paired["group"])
@@ -89,7 +96,14 @@ def changes_of(
         disparities({m: block[:, kept, place[m]] for m in NEEDED}) for block in (first, second)
     )
     rows += [_row(BETWEEN, name, before[name], after[name]) for name in before]
-    return pd.DataFrame(rows)
+    both = [{m: block[:, kept, place[m]] for m in levelled} for block in (first, second)]
+    levels = Levellings(
+        {m: both[0][m][0] for m in levelled},
+        {m: both[1][m][0] for m in levelled},
+        {m: (both[1][m] - both[0][m])[1:] for m in levelled},
+        [names[k] for k in kept],
+    )
+    return pd.DataFrame(rows), {m: levels.of(m) for m in levelled}
 
 
 def large_groups(paired: pd.DataFrame, floor: int) -> list[str]:
@@ -179,15 +193,31 @@ def _row(group: str, metric: str, before: np.ndarray, after: np.ndarray) -> dict
     return {**row, "p_value": p}
 
 
+SHOWN, NOT_SHOWN, UNKNOWN = "shown", "not shown", "cannot be told"
+
+
 @dataclass(frozen=True)
 class Levelling:
     """How a gap changed: through the group that was best, or the one that was worst.
 
-    ``levelled_down`` is set where the gap shrank and the better group lost more than the worse
-    one gained. ``best`` and ``worst`` are the groups with the reference's highest and lowest
-    value; the changes are the other model less the reference.
+    A model levels down where the gap shrinks because the better group loses more than the worse one
+    gains (Zietlow et al. 2022; Mittelstadt, Wachter and Russell 2023). ``best`` and ``worst`` are
+    the groups with the reference's highest and lowest value; the changes are the other model less
+    the reference. ``levelled_down`` is one of
 
-    >>> down = Levelling("m", "f", -0.05, best_change=-0.06, worst_change=-0.01, levelled_down=True)
+    - ``shown``: the best group lost, it lost more than the worst one gained, and the gap shrank,
+      each beyond the noise;
+    - ``not shown``: one of these is excluded: the best group did not lose, or the worst one gained
+      at least as much, or the gap did not shrink;
+    - ``cannot be told``: neither.
+
+    Which group is best is chosen by the same numbers, and the best by chance falls on average. The
+    bounds (``best_ci``, ``worst_ci``) hold for all groups, pairs of groups and metrics together, so
+    that this choice costs nothing: where no group lost, ``shown`` comes in at most 5 % of
+    comparisons.
+
+    >>> down = Levelling("m", "f", -0.05, best_change=-0.06, worst_change=-0.01,
+    ...                  best_ci=(-0.09, -0.03), worst_ci=(-0.04, 0.02), levelled_down="shown")
     >>> down.best
     'm'
     """
@@ -197,29 +227,98 @@ class Levelling:
     gap_change: float
     best_change: float
     worst_change: float
-    levelled_down: bool
+    best_ci: tuple[float, float] | None
+    worst_ci: tuple[float, float] | None
+    levelled_down: str
 
 
-def levelling(
-    changes: pd.DataFrame, metric: str = "auroc", groups: Collection[str] | None = None
-) -> Levelling:
-    """Whether a gap in ``metric`` (larger is better) was levelled down, from ``compare``'s table.
+class Levellings:
+    """Paired changes of every group in several metrics, with bounds that hold together.
 
-    ``groups`` are those that the gap is between, ``large_groups`` for instance; all by default.
+    Args:
+        reference: Each metric's values of the groups, (groups,), name to array.
+        other: The same of the other model.
+        drawn: Paired replicates of the change, name to (n_boot, groups).
+        names: The groups.
 
-    >>> table = pd.DataFrame({"group": ["a", "b"], "metric": "auroc", "reference": [0.9, 0.8],
-    ...                       "other": [0.82, 0.81], "change": [-0.08, 0.01]})
-    >>> levelling(table).levelled_down
-    True
+    >>> rng = np.random.default_rng(0)
+    >>> drawn = {"auroc": rng.normal([-0.08, 0.0], 0.01, (500, 2))}
+    >>> found = Levellings({"auroc": np.array([0.9, 0.8])}, {"auroc": np.array([0.82, 0.8])},
+    ...                    drawn, ["m", "f"])
+    >>> found.of("auroc").levelled_down
+    'shown'
     """
-    rows = changes[(changes["metric"] == metric) & ~changes["group"].isin([EVERYONE, BETWEEN])]
-    if groups is not None:
-        rows = rows[rows["group"].isin(list(groups))]
-    rows = rows.dropna(subset=["reference", "other"]).set_index("group")
-    if len(rows) < 2:
-        raise InputError(f"{metric} is known in fewer than two groups: there is no gap to judge.")
-    best, worst = str(rows["reference"].idxmax()), str(rows["reference"].idxmin())
-    before, after = (float(np.ptp(rows[name])) for name in ("reference", "other"))
-    lost, gained = -float(rows["change"][best]), float(rows["change"][worst])
-    down = after < before and lost > max(gained, 0.0)
-    return Levelling(best, worst, after - before, -lost, gained, down)
+
+    def __init__(
+        self,
+        reference: Mapping[str, NDArray[np.float64]],
+        other: Mapping[str, NDArray[np.float64]],
+        drawn: Mapping[str, NDArray[np.float64]],
+        names: Sequence[str],
+    ) -> None:
+        self.reference, self.other, self.names = reference, other, list(names)
+        self.change = {m: other[m] - reference[m] for m in reference}
+        self.error: dict[str, NDArray[np.float64]] = {}
+        largest = []
+        for metric, change in self.change.items():
+            apart = _contrasts(drawn[metric]) - _contrasts(change)
+            with np.errstate(invalid="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of a group without the metric
+                self.error[metric] = np.nanstd(apart, axis=0) if len(apart) else np.nan * change
+            if len(apart):
+                scaled = np.abs(apart) / np.where(
+                    self.error[metric] > 0, self.error[metric], np.inf
+                )
+                largest.append(np.nan_to_num(scaled).max(axis=(1, 2)))
+        # The largest studentised deviation of any group, sum or difference, in any metric.
+        self.reach = (
+            float(np.quantile(np.max(largest, axis=0), stats.LEVEL)) if largest else math.nan
+        )
+
+    def bounds(self, metric: str, i: int, j: int) -> tuple[float, float]:
+        """Of the change of group i (j = i), its sum with that of j > i, or its difference to it."""
+        middle = float(_contrasts(self.change[metric])[i, j])
+        half = self.reach * float(self.error[metric][i, j])
+        return middle - half, middle + half
+
+    def of(self, metric: str) -> Levelling | None:
+        """Whether ``metric`` was levelled down; None where fewer than two groups have it."""
+        before, after = self.reference[metric], self.other[metric]
+        known = np.flatnonzero(np.isfinite(before) & np.isfinite(after))
+        if len(known) < 2:
+            return None
+        best = int(known[np.argmax(before[known])])
+        worst = int(known[np.argmin(before[known])])
+        fell, rose = (float(self.change[metric][k]) for k in (best, worst))
+        ends: list[tuple[float, float] | None] = [None, None]
+        state = UNKNOWN
+        if not math.isnan(self.reach) and best != worst:
+            low, high = sorted((best, worst))
+            of_best, of_worst, of_sum, of_difference = (
+                self.bounds(metric, i, j)
+                for i, j in ((best, best), (worst, worst), (low, high), (high, low))
+            )
+            # The difference is of the later group less the earlier one: turned to best less worst.
+            shrinks = of_difference if best == high else (-of_difference[1], -of_difference[0])
+            ends = [of_best, of_worst]
+            asked = (of_best, of_sum, shrinks)
+            if all(end[1] < 0 for end in asked):
+                state = SHOWN
+            elif any(end[0] >= 0 for end in asked):
+                state = NOT_SHOWN
+        gap = float(np.ptp(after[known]) - np.ptp(before[known]))
+        return Levelling(
+            self.names[best], self.names[worst], gap, fell, rose, ends[0], ends[1], state
+        )
+
+
+def _contrasts(change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Changes on the diagonal, sums of two groups' above it, differences (row less column) below.
+
+    Shape (..., groups) to (..., groups, groups).
+    """
+    first, second = change[..., :, None], change[..., None, :]
+    k = change.shape[-1]
+    upper = np.triu(np.ones((k, k), bool), 1)
+    found = np.where(upper, first + second, first - second)
+    return np.where(np.eye(k, dtype=bool), first, found)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fairthesis.auditing._html import render
 from fairthesis.auditing._rows import AuditedRows
+from fairthesis.metrics import NEEDED
 from fairthesis.storage import (
     check_writable,
     table_writer,
@@ -22,6 +23,8 @@ from fairthesis.storage import (
 )
 
 SCHEMA = "fairthesis.audit/1"
+#: What a group must have ``floor`` of to be compared in a metric; elsewhere its rows count.
+COUNTED = {"auroc": ("n_positive", "n_negative"), "tpr": ("n_positive",), "fpr": ("n_negative",)}
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Gap(Estimate):
-    """A disparity with its chance level: what permuting the group over patients gives.
+    """A disparity with its chance level: what it is where all groups are equal.
 
-    ``null_q95`` is the 95 % point of the permuted values, towards the worse side: for
-    ``worst_group_auroc``, where smaller is worse, 95 % of the permuted values lie above it.
-    ``null_mean`` is their mean, ``p_value`` the share of them that are at least as extreme
-    (``stats.permutation_p_value``), ``p_value_holm`` the same after Holm's correction over all
-    attributes and gaps of the audit. All are NaN without permutations.
+    Equal groups are made by studentised permutation over patients (``stats.permuted_tests``):
+    within the label for rates and AUROC, so that a difference in prevalence is none in them;
+    demographic parity, accuracy and Brier score differ by prevalence alone.
+    ``null_mean`` is the mean gap of equal groups, ``null_q95`` its 95 % point, towards the worse
+    side: for ``worst_group_auroc``, where smaller is worse, 95 % lie above it. ``p_value`` is the
+    share of permutations with a gap at least as large, ``p_value_corrected`` the same after
+    Westfall and Young's correction for the other gaps of the attribute (``stats.step_down``). All
+    are NaN without permutations.
 
     >>> gap = Gap(0.09, (0.02, 0.16), null_mean=0.03, null_q95=0.07, p_value=0.01)
     >>> gap.value > gap.null_q95
@@ -57,19 +63,21 @@ class Gap(Estimate):
     null_mean: float = math.nan
     null_q95: float = math.nan
     p_value: float = math.nan
-    p_value_holm: float = math.nan
+    p_value_corrected: float = math.nan
 
 
 @dataclass(frozen=True)
 class Group:
     """One group's counts and metrics.
 
-    ``chance`` holds, for metrics that gaps are made of, the range in which 95 % of the values lie
-    when the group is permuted over patients. ``metrics`` are the estimates by name.
+    ``chance`` holds, for metrics that gaps are made of, where the group's value would lie in 95 of
+    100 cases if it were like the other groups; it holds for all groups of an attribute at once.
+    ``metrics`` are the estimates by name. ``effective_patients`` is how many patients with equal
+    numbers of rows the group's are worth (``stats.effective_patients``).
 
     >>> group = Group(n=90, n_patients=60, n_positive=20, n_negative=70, metrics={})
-    >>> group.above(floor=30)
-    False
+    >>> group.compared("tpr", floor=30), group.compared("fpr", floor=30)
+    (False, True)
     """
 
     n: int
@@ -78,10 +86,16 @@ class Group:
     n_negative: int
     metrics: Mapping[str, Estimate]
     chance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    effective_patients: float = math.nan
 
-    def above(self, floor: int) -> bool:
-        """Whether the group is large enough to be compared."""
-        return min(self.n_positive, self.n_negative) >= floor
+    def compared(self, metric: str, floor: int) -> bool:
+        """Whether the group has enough cases of the kind that ``metric`` rests on.
+
+        Positives for a true positive rate, negatives for a false positive rate, both for AUROC and
+        metrics of your own, rows for everything else; one of each at least.
+        """
+        counts = COUNTED.get(metric, ("n",) if metric in NEEDED else ("n_positive", "n_negative"))
+        return min(getattr(self, name) for name in counts) >= max(floor, 1)
 
 
 @dataclass(frozen=True)
@@ -171,6 +185,17 @@ class FairnessReport:
                 }
                 for attribute, rows in found["cross_auroc_ci"].items()
             },
+            **_of_rule(found.get("rule")),
+            "pairs": {
+                attribute: [_known_row(row) for row in rows]
+                for attribute, rows in found.get("pairs", {}).items()
+            },
+            "effective_patients": {
+                attribute: {
+                    name: _known(group.effective_patients) for name, group in members.items()
+                }
+                for attribute, members in self.groups.items()
+            },
         }
 
     def to_json(self) -> str:
@@ -245,9 +270,36 @@ def _plain(estimate: Estimate) -> dict[str, Any]:
     found: dict[str, Any] = {"value": _known(estimate.value)}
     found["ci"] = None if estimate.ci is None else list(estimate.ci)
     if isinstance(estimate, Gap):
-        for key in ("null_mean", "null_q95", "p_value", "p_value_holm"):
+        for key in ("null_mean", "null_q95", "p_value", "p_value_corrected"):
             found[key] = _known(getattr(estimate, key))
     return found
+
+
+def _of_rule(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Intervals at a threshold chosen anew: overall, and by attribute and group."""
+    if found is None:
+        return {}
+    groups: dict[str, dict[str, Any]] = {}
+    for (attribute, name), rates in found["rates"].items():
+        groups.setdefault(attribute, {})[name] = {
+            metric: None if ci is None else list(ci) for metric, ci in rates.items()
+        }
+    overall = groups.pop("")[""]
+    ends = found["threshold"]
+    threshold = None if ends is None else list(ends)
+    return {"rule": {"threshold_ci": threshold, "overall": overall, "groups": groups}}
+
+
+def _known_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """For JSON: intervals are lists, and what is not known is None."""
+    return {
+        key: list(value)
+        if isinstance(value, tuple)
+        else _known(value)
+        if isinstance(value, float)
+        else value
+        for key, value in row.items()
+    }
 
 
 def _row(estimate: Estimate) -> dict[str, Any]:

@@ -36,12 +36,26 @@ FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
 
 
 @dataclass
+class ValidationRows:
+    """The rows that a threshold was chosen on: labels, scores, patients numbered from 0.
+
+    >>> ValidationRows(np.array([0.0, 1.0]), np.array([0.2, 0.9]), np.arange(2)).y.tolist()
+    [0.0, 1.0]
+    """
+
+    y: NDArray[np.float64]
+    s: NDArray[np.float64]
+    patient: NDArray[np.intp]
+
+
+@dataclass
 class AuditedRows:
     """The rows of an audit, as ``audited_rows`` gives them.
 
     ``y`` are labels of 0 and 1, ``s`` scores from 0 to 1, ``patient`` numbers from 0, each of shape
     (n,); ``groups`` has a categorical per attribute, -1 among its codes where the group is not
-    known. ``threshold`` is the one that ``rule`` gave, ``warnings`` what was left out and why.
+    known. ``threshold`` is the one that ``rule`` gave, ``validation`` the rows it was chosen on,
+    ``warnings`` what was left out and why.
 
     >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
     >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
@@ -58,6 +72,7 @@ class AuditedRows:
     split: str | None
     target: str | None
     warnings: list[str] = field(default_factory=list)
+    validation: ValidationRows | None = None
 
 
 def audited_rows(
@@ -112,6 +127,7 @@ def audited_rows(
             f"All scores are {s[0]:g}: nothing is ranked, AUROC is 0.5 by definition. "
             "Is this the right column?"
         )
+    of_rule = None
     if rule != "fixed":
         if validation.empty:
             raise InputError(
@@ -119,10 +135,11 @@ def audited_rows(
                 f"{PREDICTIONS_TABLE} has none: expected such rows, or give a number such as 0.5. "
                 "Choosing the threshold on the audited rows would flatter the model."
             )
-        held = _stated(validation, label, score, [])
-        value = metrics.choose_threshold(
-            row_labels(held, label, False), row_scores(held, score), rule, rate
+        held = _in_order(_stated(validation, label, score, []), label, score, [], patient)
+        of_rule = ValidationRows(
+            row_labels(held, label, False), row_scores(held, score), _patients(held, patient, [])
         )
+        value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate)
     else:
         value = float(rate if rate is not None else 0.5)
     called = s >= value
@@ -143,6 +160,7 @@ def audited_rows(
         split=split,
         target=target,
         warnings=warnings,
+        validation=of_rule,
     )
 
 

@@ -23,8 +23,10 @@ LABELS = {
     "log_loss": "log loss",
     "ece": "ECE (plug-in)",
     "ece_debiased": "calibration error (debiased)",
-    "calibration_intercept": "calibration intercept",
-    "calibration_slope": "calibration slope",
+    "calibration_intercept": "recalibration line: intercept",
+    "calibration_slope": "recalibration line: slope",
+    "observed_expected": "observed / expected",
+    "calibration_in_the_large": "calibration in the large",
     "underdiagnosis_rate": "underdiagnosis rate",
     "overdiagnosis_rate": "overdiagnosis rate",
     "tpr_at_fpr_0.2": "true positive rate at a false positive rate of 0.2",
@@ -43,6 +45,13 @@ LABELS = {
     "brier_gap": "Brier score gap",
 }
 SUMMARISED = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
+# How equal groups are made, in words.
+NULL = (
+    "Equal groups: for rates and AUROC, groups are exchanged between the patients' cases of one "
+    "label, so that a difference in prevalence makes none here. For demographic parity, accuracy, "
+    "Brier score and calibration error they are exchanged between all patients: prevalence alone "
+    "can make these differ."
+)
 ALPHA = 0.05
 
 
@@ -143,22 +152,60 @@ def _gap_sentence(
         if gap["value"] > 0 and abs(known[high] - known[low] - gap["value"]) < 1e-12
     ]
     differs = f"{label_of(metric)} differs by {number_text(gap['value'])}{_within(gap)}"
-    sentence = f"{differs[0].upper()}{differs[1:]}{ends[0] if ends else ''}."
-    p = gap.get("p_value_holm", gap["p_value"])
-    if p is None:
+    among = " among the groups compared" if _left_out(gap, known) else ""
+    sentence = f"{differs[0].upper()}{differs[1:]}{among}{ends[0] if ends else ''}."
+    pairs = [r for r in _pairs(found, attribute) if r["metric"] == metric]
+    if len(pairs) == 1 and pairs[0]["ci"] is not None:
+        sentence += f" {_signed(pairs[0])}"
+    raw = gap["p_value"]
+    if raw is None:
         return sentence
-    chance = (
-        f" Chance alone gives {number_text(gap['null_mean'])} on average, and more than "
-        f"{number_text(gap['null_q95'])} in 5 of 100 permutations"
+    corrected = gap.get("p_value_corrected", gap.get("p_value_holm", raw))
+    tested = sum(g["p_value"] is not None for g in found["disparities"][attribute].values())
+    p = f"p {p_value_text(raw)}, corrected for {tested} gaps {p_value_text(corrected)}"
+    equal = (
+        f"Equal groups of these sizes would show {number_text(gap['null_mean'])} on average, and "
+        f"more than {number_text(gap['null_q95'])} in 5 of 100 cases."
     )
-    if p <= ALPHA:
-        return f"{sentence}{chance}: the gap is larger than chance explains (p {p_value_text(p)})."
+    if corrected <= ALPHA:
+        surest = min(pairs, key=_corrected_p, default=None) if len(pairs) > 1 else None
+        which = "" if surest is None else f", most surely {_both(surest)}"
+        return f"{sentence} The groups differ more than chance explains{which} ({p}). {equal}"
     most = (
         ""
         if gap["ci"] is None
         else f" A gap as large as {number_text(gap['ci'][1])} is not excluded."
     )
-    return f"{sentence}{chance}: it cannot be told from chance (p {p_value_text(p)}).{most}"
+    return f"{sentence} It cannot be told from chance ({p}). {equal}{most}"
+
+
+def _pairs(found: Mapping[str, Any], attribute: str) -> list[Mapping[str, Any]]:
+    return list(found.get("further", {}).get("pairs", {}).get(attribute, []))
+
+
+def _corrected_p(pair: Mapping[str, Any]) -> float:
+    p = pair["p_value_corrected"]
+    return 1.0 if p is None else float(p)
+
+
+def _both(pair: Mapping[str, Any]) -> str:
+    return f"{_quoted(pair['first'])} and {_quoted(pair['second'])}"
+
+
+def _quoted(name: str) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{name}\N{RIGHT DOUBLE QUOTATION MARK}"
+
+
+def _signed(pair: Mapping[str, Any]) -> str:
+    return (
+        f"{_quoted(pair['first'])} less {_quoted(pair['second'])} is "
+        f"{number_text(pair['difference'])} (95 % interval {interval_text(pair['ci'])})."
+    )
+
+
+def _left_out(gap: Mapping[str, Any], known: Mapping[str, float]) -> bool:
+    """Whether some group's value is outside the gap: it was too small to be compared."""
+    return max(known.values()) - min(known.values()) > gap["value"] + 1e-12
 
 
 def limitation_sentences(found: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairthesis.cli import _layout, _options
+from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
     from fairthesis.auditing import Estimate, FairnessReport, Gap
@@ -28,6 +29,33 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @_options.n_boot()
 @click.option(
     "--n-permutations", default=2000, show_default=True, help="Permutations for chance levels."
+)
+@click.option(
+    "--floor",
+    default=30,
+    show_default=True,
+    help="Cases that a group needs to be compared: positives for a true positive rate, negatives "
+    "for a false positive rate, both for AUROC, rows for the rest.",
+)
+@click.option(
+    "--primary",
+    multiple=True,
+    metavar="GAP",
+    help="A gap that the audit was planned for, such as tpr_difference; repeat for several. They "
+    "are corrected among themselves, the others among the others.",
+)
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="ATTRIBUTE=GROUP",
+    help="The group that others are compared with in the table of pairs; else the largest.",
+)
+@click.option(
+    "--positive-means",
+    type=click.Choice(["disease", "healthy"]),
+    help="What label 1 means: it decides which error is a missed diagnosis. By default disease, "
+    "and healthy for a target such as No Finding.",
 )
 @click.option(
     "--interval",
@@ -55,6 +83,10 @@ def command(
     threshold: str,
     n_boot: int,
     n_permutations: int,
+    floor: int,
+    primary: tuple[str, ...],
+    references: tuple[str, ...],
+    positive_means: str | None,
     interval: str,
     seed: int,
     split: str | None,
@@ -71,6 +103,8 @@ def command(
     Examples:
       fairthesis audit predictions.csv --group sex --group age_group \\
           --patient patient_id --out audit/
+      fairthesis audit predictions.csv --group sex --reference sex=M --primary tpr_difference \\
+          --positive-means healthy --patient patient_id --out audit/
       fairthesis audit results.parquet --label disease --score probability \\
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
     """
@@ -91,10 +125,25 @@ def command(
         threshold=threshold,
         n_boot=n_boot,
         n_permutations=n_permutations,
+        floor=floor,
+        primary=primary,
+        reference=_references(references),
+        positive_means=positive_means,
         interval=interval,
         seed=seed,
     )
     _options.tell(lambda: summary(report), report.write(out, explorer=not no_explorer), quiet)
+
+
+def _references(given: tuple[str, ...]) -> dict[str, str]:
+    """``ATTRIBUTE=GROUP`` as a dictionary."""
+    found = {}
+    for text in given:
+        attribute, equals, group = text.partition("=")
+        if not equals or not attribute.strip() or not group.strip():
+            raise InputError(f"--reference is {text!r}: expected ATTRIBUTE=GROUP, such as sex=M.")
+        found[attribute.strip()] = group.strip()
+    return found
 
 
 def summary(report: FairnessReport) -> str:
@@ -115,15 +164,16 @@ def summary(report: FairnessReport) -> str:
         lines += ["", *_layout.table([attribute, "n", "positive", *BY_GROUP], rows)]
         gaps = report.disparities[attribute]
         rows = [
-            [n, _layout.number(g.value), _ci(g), _chance(g), _layout.p_value(g.p_value_holm)]
-            for n, g in gaps.items()
+            [n, _layout.number(g.value), _ci(g), _chance(g), *_p_values(g)] for n, g in gaps.items()
         ]
         lines += [
             "",
-            *_layout.table([f"gaps by {attribute}", "value", "95 % interval", "chance", "p"], rows),
+            *_layout.table(
+                [f"gaps by {attribute}", "value", "95 % interval", "equal", "p", "corrected"], rows
+            ),
         ]
-    lines += ["", "chance: mean of the gap, and its 95 % point, when groups are permuted over"]
-    lines += ["patients. p: corrected for all gaps of the audit (Holm)."]
+    lines += ["", "equal: mean of the gap, and its 95 % point, where groups are equal (studentised"]
+    lines += ["permutation over patients). corrected: p for all gaps of the attribute."]
     for warning in report.warnings:
         lines += [f"Warning: {warning}"]
     return "\n".join(lines)
@@ -131,6 +181,10 @@ def summary(report: FairnessReport) -> str:
 
 def _ci(estimate: Estimate) -> str:
     return _layout.interval(*(estimate.ci or (math.nan, math.nan)))
+
+
+def _p_values(gap: Gap) -> list[str]:
+    return [_layout.p_value(p) for p in (gap.p_value, gap.p_value_corrected)]
 
 
 def _chance(gap: Gap) -> str:

@@ -52,7 +52,7 @@ def command(
 
     Differences are paired: both models see the same resampled patients. Writes comparison.json,
     changes.csv and levelling.csv into --out. Levelling down: a gap that shrank because the better
-    group lost more than the worse one gained.
+    group lost more than the worse one gained: shown, not shown, or cannot be told.
 
     \b
     Examples:
@@ -123,18 +123,24 @@ def summary(found: Comparison) -> str:
         ]
         head = [found.group, "metric", found.reference, str(model), "change", "95 % interval"]
         lines += ["", *_layout.table([*head, "p", "Holm", "BH"], body, left=2)]
-    lines += ["", "Levelling:"]
+    lines += ["", "Levelling (bounds hold for all groups and metrics together):"]
     for level in found.levelling.to_dict("records"):
         lines.append(f"  {level['model']}, {level['metric']}: {_levelled(level)}")
     return "\n".join([*lines, *(f"Warning: {warning}" for warning in found.warnings)])
 
 
 def _levelled(level: dict[Hashable, Any]) -> str:
-    if level["levelled_down"] is None:
+    state = level["levelled_down"]
+    if not isinstance(state, str):
         return "not known in two groups"
-    mark = "LEVELLED DOWN: " if level["levelled_down"] else ""
+    mark = "LEVELLED DOWN" if state == "shown" else f"levelling down {state}"
     return (
-        f"{mark}gap {level['gap_change']:+.3f}; "
-        f"best group {level['best']} {level['best_change']:+.3f}, "
-        f"worst group {level['worst']} {level['worst_change']:+.3f}"
+        f"{mark}: gap {level['gap_change']:+.3f}; "
+        f"best group {level['best']} {level['best_change']:+.3f}{_bounds(level, 'best')}, "
+        f"worst group {level['worst']} {level['worst_change']:+.3f}{_bounds(level, 'worst')}"
     )
+
+
+def _bounds(level: dict[Hashable, Any], which: str) -> str:
+    low, high = (level[f"{which}_ci_{end}"] for end in ("low", "high"))
+    return "" if low is None or low != low else f" ({low:+.3f} to {high:+.3f})"

@@ -37,11 +37,14 @@ from ._rates import ratio as ratio
 from ._rates import selection_rate as selection_rate
 from ._rates import tnr as tnr
 from ._rates import tpr as tpr
+from ._recalibration import calibration_in_the_large as calibration_in_the_large
 from ._recalibration import calibration_intercept as calibration_intercept
 from ._recalibration import calibration_line as calibration_line
 from ._recalibration import calibration_slope as calibration_slope
 from ._recalibration import logit as logit
+from ._recalibration import observed_expected as observed_expected
 from ._recalibration import recalibration_line as recalibration_line
+from ._recalibration import recalibration_offset as recalibration_offset
 from ._scores import METRICS as METRICS
 from ._scores import SCORES as SCORES
 from ._scores import Ties as Ties
@@ -80,6 +83,7 @@ __all__ = [
     "bin_index",
     "bin_sums",
     "brier",
+    "calibration_in_the_large",
     "calibration_intercept",
     "calibration_line",
     "calibration_slope",
@@ -106,6 +110,7 @@ __all__ = [
     "lowest",
     "net_benefit",
     "npv",
+    "observed_expected",
     "overdiagnosis_rate",
     "parse_threshold",
     "ppv",
@@ -114,6 +119,7 @@ __all__ = [
     "ranking",
     "ratio",
     "recalibration_line",
+    "recalibration_offset",
     "reliability_curve",
     "roc_curve",
     "selection_rate",

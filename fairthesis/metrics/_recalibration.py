@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from fairthesis import inputs
 
@@ -123,6 +124,79 @@ def recalibration_line(
         active[rows[small | lost]] = False
     ok &= ~active
     return np.where(ok, a, np.nan).reshape(lead), np.where(ok, b, np.nan).reshape(lead)
+
+
+def recalibration_offset(x: ArrayLike, weight: ArrayLike, positive: ArrayLike) -> Array:
+    """Intercept a that maximises the likelihood of P(y = 1) = 1 / (1 + exp(-a - x)): slope 1.
+
+    Calibration in the large (Cox 1958; Van Calster et al. 2016, J Clin Epidemiol 74): by how much
+    all logits are too low. At the a that is found as many cases are expected as are observed.
+
+    Args:
+        x: Logits of scores, shape (m,) or (..., m).
+        weight: Weight of all cases at each x, shape (..., m).
+        positive: Weight of the positive cases at each x, shape (..., m).
+
+    Returns:
+        Intercepts, shape (...,); NaN where a class is absent.
+
+    >>> x = logit([0.25, 0.75])
+    >>> round(float(recalibration_offset(x, [100, 100], [40, 90])), 3)
+    0.812
+    """
+    w, y = np.asarray(weight, np.float64), np.asarray(positive, np.float64)
+    lead = w.shape[:-1]
+    flat = (int(np.prod(lead)), w.shape[-1])
+    w, y = w.reshape(flat), y.reshape(flat)
+    x = np.broadcast_to(np.asarray(x, np.float64), w.shape)
+    total, P = w.sum(-1), y.sum(-1)
+    ok = (P > 0) & (total > P)
+    a = np.zeros(len(w))
+    for _ in range(100):
+        p = expit(a[:, None] + x)
+        step = (P - (w * p).sum(-1)) / np.maximum((w * p * (1 - p)).sum(-1), 1e-12)
+        step = np.where(ok, np.clip(step, -2, 2), 0.0)  # far from the truth the curve is flat
+        a += step
+        if not (np.abs(step) > 1e-10).any():
+            break
+    return np.where(ok, a, np.nan).reshape(lead)
+
+
+def calibration_in_the_large(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
+) -> float:
+    """Calibration in the large: ``recalibration_offset`` of the scores' logits; 0 is perfect.
+
+    Args:
+        y_true: Labels of 0 and 1, shape (n,).
+        y_score: Probabilities, shape (n,); clipped as for ``logit``.
+        weight: Weight of each case, shape (n,); 1 if None.
+
+    Returns:
+        The intercept; above 0 where scores are too low on the whole, NaN where a class is absent.
+
+    >>> round(calibration_in_the_large([0, 1, 1, 0], [0.25, 0.75, 0.75, 0.25]), 2)
+    0.0
+    """
+    y, s = inputs.check_cases(y_true, y_score, probability=True)
+    w = np.ones(len(y)) if weight is None else inputs.check_weights(weight, len(y))
+    return float(recalibration_offset(logit(s), w, w * y))
+
+
+def observed_expected(
+    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None = None
+) -> float:
+    """Observed over expected positives, sum(y) / sum(score); 1 is perfect.
+
+    Arguments as for ``calibration_in_the_large``; NaN where all scores are 0.
+
+    >>> observed_expected([0, 1, 1, 0], [0.25, 0.5, 0.5, 0.25])
+    1.3333333333333333
+    """
+    y, s = inputs.check_cases(y_true, y_score, probability=True)
+    w = np.ones(len(y)) if weight is None else inputs.check_weights(weight, len(y))
+    expected = float((w * s).sum())
+    return float((w * y).sum()) / expected if expected > 0 else float("nan")
 
 
 def _line_loss(z: Array, w: Array, y: Array) -> tuple[Array, Array, Array]:

@@ -1,3 +1,9 @@
+from ._clusters import Assignment as Assignment
+from ._clusters import Clustered as Clustered
+from ._clusters import RankedCases as RankedCases
+from ._clusters import RatioOfSums as RatioOfSums
+from ._clusters import SquaredCalibrationError as SquaredCalibrationError
+from ._clusters import Values as Values
 from ._delong import Normal as Normal
 from ._delong import delong as delong
 from ._delong import delong_paired as delong_paired
@@ -5,21 +11,30 @@ from ._delong import obuchowski as obuchowski
 from ._delong import obuchowski_paired as obuchowski_paired
 from ._functions import bootstrap_functions as bootstrap_functions
 from ._functions import jackknife_functions as jackknife_functions
-from ._functions import permuted_functions as permuted_functions
 from ._functions import value_of as value_of
+from ._gap_intervals import GroupEnds as GroupEnds
+from ._gap_intervals import larger_gap as larger_gap
+from ._gap_intervals import mean_gap as mean_gap
 from ._histograms import GRID as GRID
 from ._histograms import cross_auroc_statistic as cross_auroc_statistic
 from ._histograms import residual_histograms as residual_histograms
+from ._intervals import cases_of_patients as cases_of_patients
+from ._intervals import degrees_of_freedom as degrees_of_freedom
+from ._intervals import effective_patients as effective_patients
+from ._intervals import expanded_level as expanded_level
+from ._intervals import quantile_of as quantile_of
 from ._inversion import Interval as Interval
 from ._inversion import calibration_intervals as calibration_intervals
-from ._inversion import gap_interval as gap_interval
 from ._inversion import smooth_interval as smooth_interval
 from ._p_values import benjamini_hochberg as benjamini_hochberg
 from ._p_values import bootstrap_p_value as bootstrap_p_value
 from ._p_values import holm as holm
 from ._p_values import permutation_p_value as permutation_p_value
-from ._permutations import Permuted as Permuted
-from ._permutations import permuted_groups as permuted_groups
+from ._p_values import step_down as step_down
+from ._permutations import MAX_PAIRED as MAX_PAIRED
+from ._permutations import GroupTest as GroupTest
+from ._permutations import group_values as group_values
+from ._permutations import permuted_tests as permuted_tests
 from ._power import Size as Size
 from ._power import auroc_variance as auroc_variance
 from ._power import cluster_size as cluster_size
@@ -33,6 +48,7 @@ from ._ranks import Ranks as Ranks
 from ._ranks import friedman_nemenyi as friedman_nemenyi
 from ._replicates import GroupRows as GroupRows
 from ._replicates import Resampled as Resampled
+from ._replicates import bootstrap_at as bootstrap_at
 from ._replicates import bootstrap_groups as bootstrap_groups
 from ._replicates import jackknife_groups as jackknife_groups
 from ._replicates import prepare as prepare
@@ -46,41 +62,54 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
-from ._summary import Summary as Summary
 
 __all__ = [
     "GRID",
     "LEVEL",
+    "MAX_PAIRED",
+    "Assignment",
+    "Clustered",
     "Counts",
+    "GroupEnds",
     "GroupRows",
+    "GroupTest",
     "Interval",
     "Normal",
-    "Permuted",
+    "RankedCases",
     "Ranks",
+    "RatioOfSums",
     "Resampled",
     "Size",
-    "Summary",
+    "SquaredCalibrationError",
+    "Values",
     "auroc_variance",
     "bca_interval",
     "benjamini_hochberg",
     "bootstrap",
+    "bootstrap_at",
     "bootstrap_functions",
     "bootstrap_groups",
     "bootstrap_p_value",
     "calibration_intervals",
+    "cases_of_patients",
     "cluster_size",
     "cross_auroc_statistic",
+    "degrees_of_freedom",
     "delong",
     "delong_paired",
     "design_effect",
+    "effective_patients",
+    "expanded_level",
     "friedman_nemenyi",
-    "gap_interval",
     "generator",
+    "group_values",
     "holm",
     "jackknife",
     "jackknife_functions",
     "jackknife_groups",
     "label_permuter",
+    "larger_gap",
+    "mean_gap",
     "obuchowski",
     "obuchowski_paired",
     "patient_counts",
@@ -88,14 +117,15 @@ __all__ = [
     "patients_needed",
     "percentile_interval",
     "permutation_p_value",
-    "permuted_functions",
-    "permuted_groups",
+    "permuted_tests",
     "power",
     "prepare",
+    "quantile_of",
     "rate_variance",
     "residual_histograms",
     "smallest_gap",
     "smallest_gaps",
     "smooth_interval",
+    "step_down",
     "value_of",
 ]

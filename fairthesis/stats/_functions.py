@@ -1,13 +1,13 @@
-"""A metric given as a function of labels and scores: its replicates and its values by chance.
+"""A metric given as a function of labels and scores: its replicates.
 
-The sums of ``Summary`` give the metrics that are built in fast. A function that needs the rows
+The sums of ``Resampled`` give the metrics that are built in fast. A function that needs the rows
 themselves is called once for every resample, on rows that are repeated as often as their patient
 was drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from fairthesis.stats._resampling import (
     Counts,
     bootstrap,
-    generator,
-    in_chunks,
     jackknife,
-    label_permuter,
 )
 
 Array = NDArray[np.float64]
@@ -134,53 +131,6 @@ def jackknife_functions(
     [0.75, 1.25, 1.5]
     """
     return jackknife(_values(functions, y, s, patient, masks), _count(patient), seed)
-
-
-def permuted_functions(
-    functions: Mapping[str, Metric],
-    y: Array,
-    s: Array,
-    patient: Index,
-    labels: NDArray[np.uint8],
-    n_permutations: int,
-    seed: int,
-    stream: str,
-) -> dict[str, Array]:
-    """Values of ``functions`` for every group under permuted group labels.
-
-    The permutations are those of ``permuted_groups`` with the same seed and stream.
-
-    Args:
-        functions: Name to metric of labels and scores; see ``value_of``.
-        y: Labels of 0 and 1, shape (n,).
-        s: Scores, shape (n,).
-        patient: Patient of each row, numbered from 0, shape (n,).
-        labels: Group of each row, numbered from 0, shape (n,).
-        n_permutations: Number of permutations.
-        seed: Seed of the permutations.
-        stream: Name of the attribute, so that each has permutations of its own.
-
-    Returns:
-        Name to values of shape (n_permutations, groups); NaN where a function is not defined.
-
-    >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
-    >>> sex = np.array([0, 0, 1, 1], np.uint8)
-    >>> null = permuted_functions(
-    ...     {"top": lambda y, s: s.max()}, y, s, np.arange(4), sex, 5, seed=0, stream="sex"
-    ... )
-    >>> bool((null["top"].max(axis=1) == 0.8).all())  # one of the groups has the highest score
-    True
-    """
-    permute = label_permuter(labels, patient)
-    groups = range(int(labels.max()) + 1)
-
-    def one(replicate: int) -> Array:
-        group = permute(generator(seed, f"permutation {stream}", replicate))
-        parts = [(y[group == k], s[group == k]) for k in groups]
-        return np.array([[value_of(f, *part) for part in parts] for f in functions.values()])
-
-    null = in_chunks(lambda part: np.stack([one(k) for k in part]), n_permutations, len(y))
-    return {name: null[:, k] for k, name in enumerate(functions)}
 
 
 def _count(patient: Index) -> int:

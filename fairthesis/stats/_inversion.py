@@ -8,12 +8,10 @@ would the observed one be neither too small nor too large?
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
-from scipy.stats import studentized_range
 
 from fairthesis import metrics
 from fairthesis.stats._resampling import LEVEL, MAX_UNDEFINED
@@ -144,50 +142,6 @@ def smooth_interval(residual: ArrayLike, drawn: ArrayLike, level: float = LEVEL)
         float(np.abs(raised).sum()),
         level,
     )
-
-
-def gap_interval(
-    values: Sequence[float], intervals: Sequence[Interval | None], level: float = LEVEL
-) -> Interval | None:
-    """Interval for the largest less the smallest true error, from the groups' own intervals.
-
-    Replicates of a debiased error carry the noise of the sample and that of the resampling, and
-    percentiles of their gaps are too wide. The groups' own intervals (``calibration_intervals``)
-    carry it once, and say how far each error may lie above or below its value. For groups i and
-    j, with errors e in [l, u]::
-
-        lower(e_i - e_j) = e_i - e_j - sqrt((e_i - l_i)^2 + (u_j - e_j)^2)
-
-    and the upper end likewise (MOVER: Zou and Donner 2008, "Construction of confidence limits
-    about effect measures"; for groups of different patients). The gap is at least every
-    difference: its ends are the largest lower and the largest upper one, and 0 at least. So that
-    the largest of many lower ends does not claim too much, their distance is widened by the ratio
-    of Tukey's studentized range to the plain one, which is 1 for two groups.
-
-    Args:
-        values: Error of each group; one outside its interval is moved to the nearer end.
-        intervals: Interval of each group, or None.
-        level: Coverage of the intervals, and of the gap's.
-
-    Returns:
-        (low, high) in [0, 1]; None where an interval is missing, or with fewer than two groups.
-
-    >>> low, high = gap_interval([0.10, 0.04], [(0.08, 0.13), (0.01, 0.06)])
-    >>> round(low, 3), round(high, 3)
-    (0.032, 0.102)
-    """
-    known = [ends for ends in intervals if ends is not None]
-    if len(known) < len(intervals) or len(known) < 2:
-        return None
-    low, high = np.array(known).T
-    e = np.clip(np.asarray(values, np.float64), low, high)
-    apart = e[:, None] - e
-    pair = np.sqrt(2) * ndtri((1 + level) / 2)
-    wider = studentized_range.ppf(level, len(e), np.inf) / pair if len(e) > 2 else 1.0
-    least = apart - wider * np.hypot((e - low)[:, None], high - e)
-    most = apart + np.hypot((high - e)[:, None], e - low)
-    other = ~np.eye(len(e), dtype=bool)
-    return max(float(least[other].max()), 0.0), min(float(most[other].max()), 1.0)
 
 
 def _over(part: Array, whole: Array) -> Array:

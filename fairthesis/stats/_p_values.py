@@ -55,6 +55,47 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
+def step_down(observed: ArrayLike, null: ArrayLike) -> tuple[Array, Array]:
+    """p values of several statistics from joint permutations, raw and corrected for their number.
+
+    Westfall and Young's step-down minimum p (1993, "Resampling-based multiple testing", algorithm
+    2.8): the smallest p value is compared with the smallest of all p values in each permutation,
+    the next one with the smallest of those left, and so on. What hangs together, as the gaps of one
+    model do, then costs less than in Holm's correction. The chance of any false claim is at most
+    the level, whichever of the statistics differ.
+
+    Args:
+        observed: Statistics, large ones extreme, shape (k,); NaN is no test and stays NaN.
+        null: Their values in the same permutations, shape (n, k); undefined ones are not extreme.
+
+    Returns:
+        Raw p values, (1 + number at least as extreme) / (1 + n), and corrected ones, each (k,).
+
+    >>> null = np.arange(99.0)[:, None] * [1, 1]  # two that are always the same: nothing is paid
+    >>> [p.round(2).tolist() for p in step_down([98, 98], null)]
+    [[0.02, 0.02], [0.02, 0.02]]
+    """
+    seen, drawn = np.asarray(observed, np.float64), np.asarray(null, np.float64)
+    raw, corrected = np.full(len(seen), math.nan), np.full(len(seen), math.nan)
+    tested = np.flatnonzero(np.isfinite(seen))
+    if not len(tested) or not len(drawn):
+        return raw, corrected
+    both = np.vstack([seen[tested], np.nan_to_num(drawn[:, tested], nan=-np.inf)])
+    slack = 1e-9  # sums taken in another order differ in the last digits
+    n = len(both)
+    p = np.empty_like(both)
+    for column, values in zip(p.T, both.T, strict=True):
+        ranked = np.sort(values)
+        column[:] = (n - np.searchsorted(ranked, values - slack)) / n
+    raw[tested] = p[0]
+    order = np.argsort(-p[0], kind="stable")  # the largest p first
+    least = np.minimum.accumulate(p[:, order], axis=1)  # over the ones that are left
+    adjusted = (least <= p[0, order] + slack).mean(0)
+    stepped = np.maximum.accumulate(adjusted[::-1])[::-1]
+    corrected[tested[order]] = stepped
+    return raw, corrected
+
+
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Benjamini and Hochberg's step-up correction (1995): controls the share of false claims.
 

@@ -3,7 +3,7 @@
 With a group's positives and negatives in descending order of score, cumulative sums of the
 resampled weights give every threshold, bin and rank at once: counts, bins and recalibration are
 differences of them, AUROC and average precision sums over them. Which metrics are wanted is the
-caller's: a metric is a function of a ``Summary``.
+caller's: a metric is a function of a ``Resampled``.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class GroupRows:
         logits: Mean logit of the scores at each of these points.
         line: Intercept and slope of the recalibration line at these points, full sample.
         shift: What collapsing to these points changed in intercept and slope.
+        offset_shift: What it changed in the intercept of the line of slope 1.
         beyond: Positives above each negative, and negatives not below each positive.
         scores: Scores of positives and of negatives.
         losses: Brier and log loss of each positive and of each negative, each of shape (2, cases).
@@ -61,6 +62,7 @@ class GroupRows:
     logits: Array
     line: tuple[float, float]
     shift: tuple[float, float]
+    offset_shift: float
     beyond: tuple[Index, Index]
     scores: tuple[Array32, Array32]
     losses: tuple[Array32, Array32]
@@ -73,7 +75,7 @@ class GroupRows:
 class Resampled:
     """One group in c resamples: every property is an array of shape (c,), computed when asked.
 
-    It is a ``Summary``, and has what permutations have no use for.
+    A metric is a function of it.
 
     >>> y, s, who = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9]), np.arange(3)
     >>> group = prepare(y, s, who, threshold=0.5)
@@ -107,6 +109,21 @@ class Resampled:
         tp, fp = (
             c[:, k].astype(np.float64)
             for c, k in zip((self.cum_pos, self.cum_neg), self.rows.cut, strict=True)
+        )
+        return tp, fp, self.negatives - fp, self.positives - tp
+
+    def confusion_at(self, positives: Index, negatives: Index) -> tuple[Array, Array, Array, Array]:
+        """The same where the first ``positives`` and ``negatives`` of each resample are called.
+
+        Args:
+            positives: Number of the group's positives at or above the resample's own threshold, in
+                descending order of score, shape (c,).
+            negatives: The same of negatives.
+        """
+        row = np.arange(len(self.cum_pos))
+        tp, fp = (
+            np.take_along_axis(c, k[:, None], axis=1)[row, 0].astype(np.float64)
+            for c, k in ((self.cum_pos, positives), (self.cum_neg, negatives))
         )
         return tp, fp, self.negatives - fp, self.positives - tp
 
@@ -166,6 +183,20 @@ class Resampled:
             tolerance=1e-5,
         )
         return a + rows.shift[0], b + rows.shift[1]
+
+    @cached_property
+    def in_the_large(self) -> Array:
+        """Intercept of the recalibration line of slope 1 (``metrics.recalibration_offset``)."""
+        rows = self.rows
+        at = _segments(self.cum_pos, rows.support[0])
+        n = at + _segments(self.cum_neg, rows.support[1])
+        return metrics.recalibration_offset(rows.logits, n, at) + rows.offset_shift
+
+    @property
+    def observed_expected(self) -> Array:
+        """Positives over the sum of scores."""
+        expected = self.w_pos @ self.rows.scores[0] + self.w_neg @ self.rows.scores[1]
+        return metrics.ratio(self.positives, expected.astype(np.float64))
 
     def tpr_at_fpr(self, rate: float) -> Array:
         """As ``metrics.tpr_at_fpr`` of repeated rows; counts are whole numbers."""
@@ -235,6 +266,8 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     n_pos = np.diff(support[0]).astype(np.float64)
     rough = metrics.recalibration_line(logits, np.diff(edge), n_pos)
     shift = tuple(np.nan_to_num(float(e - r)) for e, r in zip(exact, rough, strict=True))
+    offset = metrics.recalibration_offset(x, np.ones(len(y)), y)
+    rough_offset = metrics.recalibration_offset(logits, np.diff(edge), n_pos)
     losses = np.stack([(s - y) ** 2, metrics.log_losses(y, s)]).astype(np.float32)
     single = s.astype(np.float32)
     start = tuple(float(r) for r in rough)
@@ -251,6 +284,7 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
         logits=logits,
         line=(start[0], start[1]) if np.isfinite(start).all() else (0.0, 1.0),
         shift=(shift[0], shift[1]),
+        offset_shift=float(np.nan_to_num(offset - rough_offset)),
         beyond=(above, not_below),
         scores=(single[pos], single[neg]),
         losses=(losses[:, pos], losses[:, neg]),
@@ -288,6 +322,46 @@ def bootstrap_groups(
     if not n_boot:  # no replicates, no intervals
         return np.empty((0, len(groups), len(statistics)))
     return resampling.bootstrap(_statistic(groups, statistics), n_patients, n_boot, seed)
+
+
+def bootstrap_at(
+    groups: Sequence[GroupRows],
+    called: Sequence[tuple[Index, Index]],
+    n_patients: int,
+    n_boot: int,
+    seed: int,
+) -> Array:
+    """Counts of every group in every resample of patients, each at a threshold of its own.
+
+    The draws are those of ``bootstrap_groups`` with the same seed.
+
+    Args:
+        groups: The rows of each group, from ``prepare``.
+        called: For each group, how many of its positives and of its negatives, in descending order
+            of score, are at or above each resample's threshold, two arrays of shape (n_boot,).
+        n_patients: Number of patients that are drawn from.
+        n_boot: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        True and false positives, true and false negatives, shape (n_boot, groups, 4).
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    >>> group = prepare(y, s, np.arange(3), threshold=0.5)
+    >>> one, none = np.array([1, 1]), np.array([0, 0])
+    >>> bootstrap_at([group], [(one, none)], 3, 2, seed=0)[..., 1].tolist()  # no false positive
+    [[0.0], [0.0]]
+    """
+
+    def statistic(draws: range) -> Array:
+        counts = resampling.patient_counts(n_patients, draws, seed)
+        found = [
+            np.stack(rows.resampled(counts).confusion_at(positives[draws], negatives[draws]), -1)
+            for rows, (positives, negatives) in zip(groups, called, strict=True)
+        ]
+        return np.stack(found, axis=1)
+
+    return resampling.in_chunks(statistic, n_boot, n_patients)
 
 
 def jackknife_groups(

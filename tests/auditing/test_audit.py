@@ -29,7 +29,14 @@ from fairthesis.metrics import (
     tpr_at_fpr,
     underdiagnosis_rate,
 )
-from fairthesis.stats import bca_interval, bootstrap_groups, patient_index, prepare
+from fairthesis.stats import (
+    bca_interval,
+    bootstrap_groups,
+    degrees_of_freedom,
+    expanded_level,
+    patient_index,
+    prepare,
+)
 
 SCHEMA = json.loads(
     (Path(fairthesis.__file__).parent / "auditing" / "audit.schema.json").read_text()
@@ -69,7 +76,7 @@ def test_values_are_those_of_the_rows():
     aurocs = [g.metrics["auroc"].value for g in report.groups["sex"].values()]
     assert gap.value == pytest.approx(max(aurocs) - min(aurocs))
     assert 0 < gap.null_mean < gap.null_q95
-    assert gap.p_value <= gap.p_value_holm <= 1
+    assert gap.p_value <= gap.p_value_corrected <= 1
     assert gap.p_value < 0.1
     worst = report.disparities["sex"]["worst_group_auroc"]
     assert worst.value < worst.null_q95 < worst.null_mean
@@ -168,7 +175,7 @@ def test_a_share_of_0_or_1_has_the_exact_interval(interval):
     # Replicates that never differ are not an interval.
     assert found["overall"]["auroc"] == {"value": 1, "ci": None}
     assert found["disparities"]["sex"]["auroc_gap"]["ci"] is None
-    # A gap of two such shares: what both exact intervals leave open, by Pythagoras.
+    # A gap of two such shares that share their patients: correlated, so less than by Pythagoras.
     reach = 1 - 0.025 ** (1 / 5)
     for name in ("tpr_difference", "fpr_difference", "equalized_odds_difference", "accuracy_gap"):
         assert found["disparities"]["sex"][name]["ci"] == pytest.approx([0, reach])
@@ -190,8 +197,9 @@ def test_a_gap_of_which_one_group_has_a_share_of_1_counts_what_is_not_known_of_i
     above = own["value"] - own["ci"][0]
     assert gap["ci"] == pytest.approx([gap["value"] - below, gap["value"] + above])
     both = [found["disparities"]["sex"][f"{rate}_difference"]["ci"] for rate in ("tpr", "fpr")]
-    odds = found["disparities"]["sex"]["equalized_odds_difference"]["ci"]
-    assert odds == pytest.approx(np.max(both, axis=0))
+    low, high = found["disparities"]["sex"]["equalized_odds_difference"]["ci"]
+    # The larger of two lower ends holds less often than each, so it is taken a little lower.
+    assert max(both)[0] - 0.03 < low < max(both)[0] and high == max(high for _, high in both)
 
 
 def test_resampling_can_be_left_out():
@@ -337,7 +345,7 @@ def test_additional_metrics_are_those_of_the_functions():
     auroc = found["groups"]["sex"]["F"]["metrics"]["auroc"]
     assert crossed["F"]["F"] == pytest.approx(auroc["value"])
     ends = found["further"]["cross_auroc_ci"]["sex"]
-    assert ends["F"]["F"] == pytest.approx(auroc["ci"], abs=2e-3)  # the same resamples
+    assert ends["F"]["F"] == pytest.approx(auroc["ci"], abs=5e-3)  # the same resamples
     assert ends["F"]["M"][0] < crossed["F"]["M"] < ends["F"]["M"][1]
     del found["further"]["cross_auroc_ci"]  # a file written before there were any
     jsonschema.validate(found, SCHEMA)
@@ -371,7 +379,9 @@ def test_bca_in_the_audit_is_that_of_every_patient_left_out():
     drawn = bootstrap_groups([part], [lambda found: found.brier], n, 400, 0)[:, 0, 0]
     value = metrics.evaluate(y, s)["brier"]
     ci = run(frame, interval="bca", n_boot=400).overall["brier"].ci
-    assert ci == pytest.approx(bca_interval(value, drawn, left_out), abs=1e-4)
+    level = expanded_level(degrees_of_freedom(np.bincount(patient)))
+    assert level > 0.95
+    assert ci == pytest.approx(bca_interval(value, drawn, left_out, level), abs=1e-4)
 
 
 def test_too_few_permutations_to_find_anything_are_reported():

@@ -136,7 +136,7 @@ def test_a_group_of_one_patient_is_named_and_has_no_interval():
     frame.loc[test, ["patient_id", "sex"]] = ["one", "X"]
     report = run(frame)
     group = report.groups["sex"]["X"]
-    assert group.n_patients == 1 and group.above(30)
+    assert group.n_patients == 1 and group.compared("auroc", 30)
     assert group.metrics["tpr"].ci is None  # in a third of the resamples they are not drawn
     text = " ".join(report.warnings)
     assert "sex = X has only 1 patient," in text and "not to be trusted" in text

@@ -10,7 +10,13 @@ from sklearn.metrics import roc_auc_score
 from support.predictions import two
 
 from fairthesis import metrics
-from fairthesis.auditing._pairs import levelling, paired_changes
+from fairthesis.auditing._pairs import (
+    NOT_SHOWN,
+    SHOWN,
+    UNKNOWN,
+    Levellings,
+    paired_changes,
+)
 from fairthesis.errors import InputError
 from fairthesis.metrics import cross_auroc, fpr_at_tpr, net_benefit, smooth_ece, tpr_at_fpr
 from fairthesis.stats import bca_interval, bootstrap, delong, delong_paired
@@ -78,14 +84,44 @@ def test_a_key_that_is_a_number_here_and_text_there():
         paired_changes(first, padded, group="sex", n_boot=5)
 
 
+def levelled(reference, other, error=0.005):
+    before, after = np.array(reference), np.array(other)
+    drawn = np.random.default_rng(0).normal(after - before, error, (400, len(before)))
+    names = [str(k) for k in range(len(before))]
+    return Levellings({"auroc": before}, {"auroc": after}, {"auroc": drawn}, names).of("auroc")
+
+
 def test_levelling_up_is_not_levelling_down():
-    rows = {"group": ["a", "b"], "metric": "auroc", "reference": [0.9, 0.8]}
-    up = pd.DataFrame(rows | {"other": [0.89, 0.85], "change": [-0.01, 0.05]})
-    assert not levelling(up).levelled_down
-    wider = pd.DataFrame(rows | {"other": [0.89, 0.7], "change": [-0.01, -0.1]})
-    assert not levelling(wider).levelled_down
-    both = pd.DataFrame(rows | {"other": [0.8, 0.75], "change": [-0.1, -0.05]})
-    assert levelling(both).levelled_down
+    assert levelled([0.9, 0.8], [0.8, 0.79]).levelled_down == SHOWN
+    assert levelled([0.9, 0.8], [0.87, 0.85]).levelled_down == NOT_SHOWN  # gained more than lost
+    assert levelled([0.9, 0.8], [0.89, 0.7]).levelled_down == NOT_SHOWN  # the gap grew
+    assert levelled([0.9, 0.8], [0.93, 0.85]).levelled_down == NOT_SHOWN  # nobody lost
+    assert levelled([0.9, 0.8], [0.8, 0.79], error=0.1).levelled_down == UNKNOWN
+    found = levelled([0.9, 0.8, 0.85], [0.8, 0.79, 0.85])
+    assert (found.best, found.worst) == ("0", "1")
+    assert found.best_ci[0] < found.best_change < found.best_ci[1] < 0
+    assert found.gap_change == pytest.approx(-0.04)  # group 2 is now the best
+
+
+def test_models_that_are_equally_good_level_nothing_down():
+    """The best group is the one that was lucky, and falls on average: it was named in every second
+    comparison of two equally good models."""
+    rng = np.random.default_rng(0)
+    shown = lucky = 0
+    for _ in range(300):
+        first, second = (
+            {m: 0.8 + rng.normal(scale=0.02, size=4) for m in ("auroc", "tpr", "tnr")}
+            for _ in range(2)
+        )
+        drawn = {
+            m: second[m] - first[m] + rng.normal(scale=0.02 * np.sqrt(2), size=(200, 4))
+            for m in first
+        }
+        levels = Levellings(first, second, drawn, list("abcd"))
+        found = [levels.of(m) for m in first]
+        shown += any(one.levelled_down == SHOWN for one in found)
+        lucky += any(one.best_change < 0 and one.gap_change < 0 for one in found)
+    assert shown / 300 <= 0.05 and lucky / 300 > 0.5
 
 
 def test_delong_equals_its_definition():

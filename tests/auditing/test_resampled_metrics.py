@@ -1,13 +1,13 @@
-"""Every metric of the audit, in resamples and permutations, is that of the rows written out."""
+"""Every metric of the audit, in resamples, is that of the rows written out."""
 
 import numpy as np
 import pytest
 from support.predictions import scored
 
 from fairthesis import metrics
-from fairthesis.auditing import FIXED, PERMUTED_METRICS, RESAMPLED_METRICS
-from fairthesis.metrics import NEEDED, fpr_at_tpr, tpr_at_fpr
-from fairthesis.stats import generator, label_permuter, patient_counts, permuted_groups, prepare
+from fairthesis.auditing import FIXED, RESAMPLED_METRICS
+from fairthesis.metrics import fpr_at_tpr, tpr_at_fpr
+from fairthesis.stats import patient_counts, prepare
 
 LINE = ("calibration_intercept", "calibration_slope")
 
@@ -62,21 +62,3 @@ def test_replicates_of_a_debiased_error_centre_on_it():
     drawn = resampled(part, patient_counts(4000, range(400)))["ece_debiased"]
     exact = metrics.evaluate(y, s)["ece_debiased"]
     assert abs(drawn.mean() - exact) < 0.1 * drawn.std() + 1e-3
-
-
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("constant", [True, False])
-@pytest.mark.parametrize("n_groups", [3, 12])  # places are found by scan, or by sort
-def test_permuted_metrics_equal_metrics_of_permuted_groups(ties, constant, n_groups):
-    y, s, patient = scored(4, ties=ties)
-    rng = np.random.default_rng(5)
-    labels = rng.integers(0, n_groups, len(y)).astype(np.uint8)
-    labels = labels[patient] if constant else labels
-    null = permuted_groups(y, s, patient, labels, 0.5, PERMUTED_METRICS, 4, 0, "sex")
-    permute = label_permuter(labels, patient)
-    for k in range(4):
-        group = permute(generator(0, "permutation sex", k))
-        for g in range(int(labels.max()) + 1):
-            expected = metrics.evaluate(y[group == g], s[group == g])
-            for name in NEEDED:
-                assert null[name][k, g] == pytest.approx(expected[name], abs=1e-9), name
