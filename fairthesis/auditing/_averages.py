@@ -1,8 +1,9 @@
 """Averages over targets of what their audits found, with intervals.
 
-A target's own interval, however its audit made it, says how far its value may lie off; how far the
+A target's own interval, however its audit made it, says how far its value may lie off. How far the
 targets' errors go together, as they do where patients are shared, is read from resamples in which
-all targets see the same draws.
+all targets see the same draws. Not so for gaps: noise makes every one of them larger, and what all
+have in common does not average out. Theirs are taken to err together, the safe side.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis import metrics, stats
+from fairthesis import stats
 from fairthesis.auditing._metrics import RESAMPLED_METRICS
 from fairthesis.auditing._report import Estimate, FairnessReport
 from fairthesis.inputs import (
@@ -24,14 +25,14 @@ from fairthesis.inputs import (
     key_column,
     label_column,
     probability_column,
-    row_groups,
     rows_of_split,
 )
 from fairthesis.stats import Interval
 
 Array = NDArray[np.float64]
 Key = tuple[str, str]  # attribute and gap; "" and a metric over all rows
-ROWS = metrics.NEEDED  # of all rows
+# Metrics over all rows whose estimates are unbiased, or nearly so.
+CORRELATED = ("auroc", "average_precision", "accuracy", "tpr", "fpr", "ppv", "brier", "log_loss")
 # Resamples for the correlations: their error is then below 0.05.
 MOST = 500
 
@@ -71,8 +72,8 @@ def draws_of(
     score: str,
     split: str | None,
     units: pd.Series | None,
-) -> dict[Key, Array]:
-    """Replicates of one target's metrics over all rows and of its gaps, each of shape (c,).
+) -> dict[str, Array]:
+    """Replicates of one target's metrics over all rows, each of shape (c,).
 
     Targets whose ``units`` are numbered alike see the same draws. Empty without resamples.
     """
@@ -85,29 +86,16 @@ def draws_of(
     part, unit = part[kept], unit[kept]
     y = label_column(part, label, PREDICTIONS_TABLE)
     s = probability_column(part, score, PREDICTIONS_TABLE)
-    floor = int(report.settings.get("floor", 0))
-    masks, at = [np.ones(len(y), bool)], {}
-    for attribute, members in report.groups.items():
-        column = row_groups(part, attribute)
-        names = [str(name) for name in column.categories]
-        compared = [names.index(n) for n, g in members.items() if g.above(floor) and n in names]
-        at[attribute] = range(len(masks), len(masks) + len(compared))
-        masks += [column.codes == k for k in compared]
-    prepared = [stats.prepare(y[m], s[m], unit[m], report.threshold) for m in masks]
-    wanted = [RESAMPLED_METRICS[m] for m in ROWS]
+    order = np.lexsort([s, y, unit])  # sums do not depend on the order of the table's rows
+    prepared = stats.prepare(y[order], s[order], unit[order], report.threshold)
+    wanted = [RESAMPLED_METRICS[m] for m in CORRELATED]
     seed = int(report.settings.get("seed", 0))
-    drawn = stats.bootstrap_groups(prepared, wanted, int(units.max()) + 1, n_boot, seed)
-    found: dict[Key, Array] = {("", m): drawn[:, 0, k] for k, m in enumerate(ROWS)}
-    for attribute, places in at.items():
-        if len(places) > 1:
-            own = {m: drawn[:, list(places), k] for k, m in enumerate(ROWS)}
-            gaps = metrics.disparities(own)
-            found |= {(attribute, name): values for name, values in gaps.items()}
-    return found
+    drawn = stats.bootstrap_groups([prepared], wanted, int(units.max()) + 1, n_boot, seed)
+    return {m: drawn[:, 0, k] for k, m in enumerate(CORRELATED)}
 
 
 def averages(
-    reports: Mapping[str, FairnessReport], draws: Mapping[str, Mapping[Key, Array]]
+    reports: Mapping[str, FairnessReport], draws: Mapping[str, Mapping[str, Array]]
 ) -> dict[Key, Average]:
     """The mean over targets of each metric over all rows, and of each gap by attribute."""
     found: dict[Key, Average] = {}
@@ -118,12 +106,13 @@ def averages(
         known = {
             target: estimate
             for target, report in reports.items()
-            for estimate in [_estimate(report, key)]
+            for estimate in [_estimate(report, *key)]
             if estimate is not None and math.isfinite(estimate.value)
         }
         values = [e.value for e in known.values()]
-        together = correlations([draws[target].get(key) for target in known])
-        ends = mean_interval(values, [e.ci for e in known.values()], together)
+        attribute, name = key
+        own = [None if attribute else draws[target].get(name) for target in known]
+        ends = mean_interval(values, [e.ci for e in known.values()], correlations(own))
         chance = [getattr(e, "null_mean", math.nan) for e in known.values()]
         found[key] = Average(
             float(np.mean(values)) if values else math.nan,
@@ -134,8 +123,7 @@ def averages(
     return found
 
 
-def _estimate(report: FairnessReport, key: Key) -> Estimate | None:
-    attribute, name = key
+def _estimate(report: FairnessReport, attribute: str, name: str) -> Estimate | None:
     return report.disparities[attribute].get(name) if attribute else report.overall.get(name)
 
 

@@ -27,7 +27,7 @@ from fairthesis.inputs import (
 )
 
 ALL = "all"
-SUM_SLACK = 1e-3  # by which the probabilities of a row's classes may miss 1
+ROUNDED = 0.0005  # the error of a probability of three decimals
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,11 @@ def class_rows(frame: pd.DataFrame, label: str, columns: Mapping[str, str]) -> p
 def sums_off_one(
     rows: pd.DataFrame, columns: Mapping[str, str]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Each row's sum of class probabilities, and where it is not 1."""
+    """Each row's sum of class probabilities, and where it is further from 1 than rounding."""
     parts = [number_column(rows, column, PREDICTIONS_TABLE) for column in columns.values()]
     total: NDArray[np.float64] = np.sum(parts, axis=0)
-    return total, ~(np.abs(total - 1) <= SUM_SLACK)
+    slack = ROUNDED * max(len(columns), 2) + 1e-9
+    return total, ~(np.abs(total - 1) <= slack)
 
 
 def class_findings(

@@ -17,6 +17,7 @@ import pandas as pd
 from fairthesis import __version__
 from fairthesis.auditing._wording import (
     ALPHA,
+    SUMMARISED,
     interval_text,
     label_of,
     number_text,
@@ -115,16 +116,21 @@ def _of_attribute(found: Mapping[str, Any], attribute: str, gaps: Mapping[str, A
         f"targets{_within(gap)}; chance alone would give {number_text(gap['null_mean'])}."
     ]
     p_values = found["p_over_targets"][attribute]
-    tested = sum(p is not None for row in p_values.values() for p in row.values())
-    beyond = [
-        f"{label_of(name)} for {', '.join(_named(t) for t in hit)}"
-        for name, row in p_values.items()
-        for hit in [[t for t, p in row.items() if p is not None and p <= ALPHA]]
-        if hit
-    ]
-    if beyond:
-        sentences.append(f"Larger than chance explains: {'; '.join(beyond)}.")
-    elif tested:
+    beyond: dict[str, list[str]] = {}
+    for name, row in p_values.items():
+        for target, p in row.items():
+            if p is not None and p <= ALPHA:
+                beyond.setdefault(target, []).append(name)
+    for target, names in beyond.items():
+        own = found["targets"][target]["disparities"][attribute]
+        main = [n for n in SUMMARISED if n in names] or names[:1]
+        told = [f"{label_of(n)} {number_text(own[n]['value'])}" for n in main]
+        others = len(names) - len(main)
+        more = f", and {others} other gap{'s' if others > 1 else ''}" if others else ""
+        sentences.append(
+            f"More than chance explains for {_named(target)}: {', '.join(told)}{more}."
+        )
+    if not beyond and any(p is not None for row in p_values.values() for p in row.values()):
         sentences.append("No gap can be told from chance. That does not show that there is none.")
     return sentences
 

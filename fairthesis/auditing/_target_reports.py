@@ -143,7 +143,7 @@ class FairnessReports:
         for other targets goes.
 
         Returns:
-            The files of the directory itself.
+            The files of the directory itself, and the targets' folders.
         """
         directory = Path(directory)
         check_writable(directory)
@@ -161,7 +161,7 @@ class FairnessReports:
         for folder in {(directory / file).parent for file in stale} - {directory}:
             with contextlib.suppress(OSError):  # not empty, or there no more
                 folder.rmdir()
-        return [directory / name for name in own]
+        return [directory / name for name in (*own, *self.folders.values())]
 
 
 def _average(average: Average, gap: bool) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class _Run:
         self.groups, self.patient, self.split, self.options = groups, patient, split, options
         self.reports: dict[str, FairnessReport] = {}
         self.failed: dict[str, str] = {}
-        self.draws: dict[str, dict[Key, NDArray[np.float64]]] = {}
+        self.draws: dict[str, dict[str, NDArray[np.float64]]] = {}
         self.units: pd.Series | None = None
 
     def audit(self, finding: Finding, frame: pd.DataFrame) -> None:
