@@ -26,7 +26,13 @@ from fairthesis.auditing._findings import (
 from fairthesis.auditing._report import FairnessReport
 from fairthesis.auditing._target_reports import FairnessReports
 from fairthesis.errors import InputError
-from fairthesis.inputs import PREDICTIONS_TABLE, as_frame, require_columns, rows_of_split
+from fairthesis.inputs import (
+    PREDICTIONS_TABLE,
+    as_frame,
+    probability_column,
+    require_columns,
+    rows_of_split,
+)
 
 
 def audit_targets(
@@ -191,6 +197,8 @@ def _complete(
 ) -> pd.DataFrame:
     """The rows with a class and all probabilities; how many of the part are left out is said."""
     rows = class_rows(frame, label, columns)
+    for column in columns.values():  # one that holds none makes all of them meaningless
+        probability_column(rows, column, PREDICTIONS_TABLE)
     part, _ = rows_of_split(frame, split, (label,))
     gone = len(part) - int(part.index.isin(rows.index).sum())
     if gone:
