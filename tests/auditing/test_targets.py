@@ -2,12 +2,15 @@
 
 import json
 import re
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from support.targets import TARGETS, long, wide
+from support.targets import CLASSES, TARGETS, classes, long, wide
 
+import fairthesis
 from fairthesis import stats
 from fairthesis.auditing import audit, audit_targets
 from fairthesis.auditing._averages import correlations, mean_interval
@@ -81,7 +84,7 @@ def test_targets_of_other_patients_average_out():
     two["patient_id"] += "-b"
     two["image_id"] += "-b"
     both = pd.concat([long(one).query("target == 'Edema'"), long(two).query("target == 'Mass'")])
-    found = audit_targets(both, **(QUICK | {"n_boot": 400, "n_permutations": 0}))
+    found = audit_targets(both, **(QUICK | {"n_boot": 400, "n_permutations": 0, "groups": ["sex"]}))
     own = [r.overall["auroc"] for r in found.reports.values()]
     reach = np.hypot(*(e.value - e.ci[0] for e in own)) / 2
     average = found.averages["", "auroc"]
@@ -166,6 +169,24 @@ def test_the_folder(found, tmp_path):
     gaps = pd.read_csv(tmp_path / "disparities.csv").set_index(["target", "attribute", "name"])
     p = gaps["p_value_targets"]
     assert p["Mass", "sex", "auroc_gap"] == found.p_over_targets["sex", "auroc_gap"]["Mass"]
+
+
+@pytest.mark.parametrize("of", ["targets", "classes"])
+def test_contract(found, of):
+    if of == "classes":
+        columns = {c: f"p_{c}" for c in CLASSES}
+        options = {"groups": ["sex"], "label": "dx", "n_boot": 20, "n_permutations": 0}
+        found = audit_targets(classes(), classes=columns, **options)
+    written = json.loads(found.to_json())
+    folder = Path(fairthesis.__file__).parent / "auditing"
+    schemas = {
+        name: json.loads((folder / f"{name}.schema.json").read_text(encoding="utf-8"))
+        for name in ("audit", "audits")
+    }
+    jsonschema.validate(written, schemas["audits"])
+    for report in written["targets"].values():
+        jsonschema.validate(report, schemas["audit"])
+    assert ("decisions" in written) == (of == "classes")
 
 
 def test_what_an_older_audit_left_goes_and_nothing_else(found, tmp_path):

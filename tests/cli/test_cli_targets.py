@@ -115,3 +115,19 @@ def test_what_cannot_be_asked_is_refused_in_words(table, tmp_path, capsys, argv,
     code, text, err = run(capsys, table, *QUICK, "--out", tmp_path / "out", "--quiet", *argv)
     assert (code, text) == (2, "") and words in err
     assert len(err.strip().splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_no_file_names_a_patient_or_a_folder(tmp_path, capsys):
+    home = tmp_path / "jane.doe-of-st-marys"
+    home.mkdir()
+    table = long(wide())
+    for column in ("patient_id", "image_id"):
+        table[column] = "MRN-4711-" + table[column]
+    table.to_csv(home / "long.csv", index=False)
+    code, _, _ = run(capsys, home / "long.csv", *QUICK, "--out", tmp_path / "out")
+    assert code == 0
+    files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
+    assert len(files) > 20
+    for file in files:
+        content = file.read_bytes()
+        assert b"MRN-4711" not in content and home.name.encode() not in content, file.name
