@@ -88,11 +88,12 @@ def main() -> None:
         f"{TARGETS} targets (`audit_targets`), with means over targets",
         f"writing them: {size:.0f} MiB, with a page for each",
     ]
+    fewer = "" if options.resamples >= 2000 else "An audit's own are 2,000. "
     lines = [
         f"# {TARGETS} targets in one audit",
         "",
         f"{options.rows:,} rows, {TARGETS} findings, 3 attributes (2, 5 and 8 groups), "
-        f"{options.resamples:,} resamples and {options.resamples:,} permutations. "
+        f"{options.resamples:,} resamples and {options.resamples:,} permutations. {fewer}"
         f"{len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, numpy "
         f"{np.__version__}; load average {load:.1f} at the start (where others' work fills the "
         "cores, read the processor's seconds). Made by `benchmarks/auditing/targets.py`.",
