@@ -1,7 +1,11 @@
 from ._audit import audit as audit
+from ._averages import Average as Average
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
+from ._decisions import Decided as Decided
+from ._decisions import Decisions as Decisions
 from ._estimates import unanimous_interval as unanimous_interval
+from ._findings import wanted_targets as wanted_targets
 from ._metrics import CALIBRATION as CALIBRATION
 from ._metrics import FIXED as FIXED
 from ._metrics import RESAMPLED_METRICS as RESAMPLED_METRICS
@@ -24,6 +28,8 @@ from ._report import Gap as Gap
 from ._report import Group as Group
 from ._rows import AuditedRows as AuditedRows
 from ._rows import audited_rows as audited_rows
+from ._target_reports import FairnessReports as FairnessReports
+from ._targets import audit_targets as audit_targets
 from ._wording import LABELS as LABELS
 from ._wording import label_of as label_of
 from ._wording import limitation_sentences as limitation_sentences
@@ -39,15 +45,20 @@ __all__ = [
     "TESTED_METRICS",
     "WITHIN_LABEL",
     "AuditedRows",
+    "Average",
     "Comparison",
+    "Decided",
+    "Decisions",
     "Estimate",
     "FairnessReport",
+    "FairnessReports",
     "Gap",
     "Group",
     "GroupSizes",
     "Levelling",
     "Levellings",
     "audit",
+    "audit_targets",
     "audited_rows",
     "bin_residuals",
     "compare",
@@ -62,4 +73,5 @@ __all__ = [
     "read_predictions",
     "summary_sentences",
     "unanimous_interval",
+    "wanted_targets",
 ]

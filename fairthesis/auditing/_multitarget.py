@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import metrics
+from fairthesis.auditing._findings import class_columns, class_names, class_rows, sums_off_one
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
     as_frame,
@@ -20,7 +21,6 @@ from fairthesis.inputs import (
     require_columns,
     row_groups,
     rows_of_split,
-    text_column,
 )
 
 Array = NDArray[np.float64]
@@ -64,7 +64,7 @@ def multilabel_table(
     frame = as_frame(frame, WHAT)
     require_columns(frame, [target, label, score, *([weight] if weight else [])], WHAT)
     rows, _ = rows_of_split(frame.reset_index(drop=True), split)
-    named = _names(rows[target])
+    named = class_names(rows[target])
     kept = ~is_empty(rows[label]) & ~is_empty(rows[score]) & named.notna().to_numpy(bool)
     rows, names = rows[kept], named[kept].to_numpy(object)
     if rows.empty:
@@ -110,28 +110,10 @@ def multiclass_table(
     {'mel': 0.0, 'nv': 1.0}
     """
     frame = as_frame(frame, WHAT)
-    given = dict(classes) if isinstance(classes, Mapping) else {c: c for c in classes}
-    columns: dict[str, str] = dict(zip(_names(pd.Series(list(given))), given.values(), strict=True))
-    if len(columns) < len(given):
-        raise InputError(
-            f"Two of the classes {', '.join(map(repr, given))} are the same as text: expected "
-            "each class once."
-        )
-    if len(columns) < 2:
-        raise InputError(
-            f"Got {len(columns)} class: expected two or more columns of probabilities."
-        )
-    require_columns(frame, [label, *columns.values()], WHAT)
-    empty = np.any([is_empty(frame[name]) for name in (label, *columns.values())], axis=0)
-    rows = frame[~empty].reset_index(drop=True)
-    if rows.empty:
-        raise InputError(f"No row in {WHAT} has {label} and all of {', '.join(columns.values())}.")
-    truth = _names(rows[label])
-    for name in truth.unique():
-        if name not in columns:
-            raise unknown(f"class in {label}", name, columns)
-    total = np.sum([number_column(rows, column, WHAT) for column in columns.values()], axis=0)
-    off = ~(np.abs(total - 1) <= 1e-3)
+    columns = class_columns(classes)
+    rows = class_rows(frame, label, columns).reset_index(drop=True)
+    truth = class_names(rows[label])
+    total, off = sums_off_one(rows, columns)
     if off.any():
         raise InputError(
             f"The class probabilities of row {int(off.argmax())} add up to "
@@ -196,16 +178,11 @@ def _rows(
 def _thresholds(threshold: float | Mapping[Any, float], targets: Sequence[str]) -> dict[str, float]:
     if not isinstance(threshold, Mapping):
         return dict.fromkeys(targets, float(threshold))
-    given = dict(zip(_names(pd.Series(list(threshold))), threshold.values(), strict=True))
+    given = dict(zip(class_names(pd.Series(list(threshold))), threshold.values(), strict=True))
     for name in targets:
         if name not in given:
             raise unknown("target without a threshold", name, threshold)
     return {name: float(given[name]) for name in targets}
-
-
-def _names(values: pd.Series) -> pd.Series:
-    """Classes or targets as text: 0 and "0" are one, also where a null has made 0 a 0.0."""
-    return text_column(values.infer_objects())
 
 
 def _weights(rows: pd.DataFrame, weight: str | None) -> Array | None:

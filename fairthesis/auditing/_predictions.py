@@ -29,19 +29,21 @@ ALWAYS = ("split", "target", "image_id")  # used where they are there
 def read_predictions(
     path: str | Path,
     *,
-    label: str,
-    score: str,
+    label: str | Sequence[str],
+    score: str | Sequence[str],
     groups: Sequence[str],
     patient: str | None = None,
+    class_names: bool = False,
 ) -> pd.DataFrame:
     r"""The columns of a table (see ``inputs.read_table``) that an audit of it needs.
 
     Args:
         path: CSV of any dialect, Parquet, a workbook's first sheet, or a folder of parts.
-        label: the column of 0/1 labels.
-        score: the column of probabilities.
+        label: the column of 0/1 labels, or several.
+        score: the column of probabilities, or several.
         groups: attribute columns; ``"sex*age_group"`` needs both.
         patient: the column of patient keys.
+        class_names: the labels are names of classes, which stay as they are.
 
     Returns:
         The columns that were named, and ``split``, ``target`` and ``image_id`` where they are
@@ -60,15 +62,17 @@ def read_predictions(
     >>> sorted(table), table["y_score"].tolist()
     (['sex', 'y_score', 'y_true'], [0.7, 0.2])
     """
+    labels, scores = ([c] if isinstance(c, str) else list(c) for c in (label, score))
     names = table_columns(path)
     header = pd.DataFrame(columns=names)  # a name that stands twice does so here
     parts = [part for group in groups for part in attribute_parts(header, group)]
-    named = [label, score, *parts, *([patient] if patient else [])]
+    named = [*labels, *scores, *parts, *([patient] if patient else [])]
     require_columns(header, named, PREDICTIONS_TABLE)
     # Without a patient column the audit looks for one by name, to say so.
     spare = [] if patient else [c for c in names if c.lower() in PATIENT_NAMES]
-    numeric = "|".join(map(re.escape, (label, score)))
+    numeric = "|".join(map(re.escape, scores if class_names else [*labels, *scores]))
     frame = read_table(path, {*named, *ALWAYS, *spare}, numeric=numeric)
-    if pd.api.types.is_float_dtype(frame[score].dtype):
-        frame[score] = shortest(frame[score].to_numpy())
+    for column in scores:
+        if pd.api.types.is_float_dtype(frame[column].dtype):
+            frame[column] = shortest(frame[column].to_numpy())
     return frame

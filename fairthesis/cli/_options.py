@@ -80,6 +80,12 @@ def target(which: str = "The target, where the table has several.") -> Option:
     return click.option("--target", multiple=True, callback=_one, metavar="TEXT", help=which)
 
 
+def targets() -> Option:
+    """``--target`` any number of times, for a command that takes several."""
+    text = "A target of a table with several; repeat for more. All of them by default, or by 'all'."
+    return click.option("--target", "targets", multiple=True, metavar="TEXT", help=text)
+
+
 def _one(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
     """One value of an option; several would silently be the last."""
     if len(value) > 1:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairthesis.cli import _layout, _options
+from fairthesis.cli import _layout, _options, _several
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 )
 @_options.seed("Same seed, same report.")
 @_options.split("to audit where there is a split column")
-@_options.target("The target to audit, where the table has several.")
+@_options.targets()
+@_several.columns()
 @click.option(
     "--no-explorer",
     is_flag=True,
@@ -90,7 +91,9 @@ def command(
     interval: str,
     seed: int,
     split: str | None,
-    target: str | None,
+    targets: tuple[str, ...],
+    findings: tuple[str, ...],
+    classes: tuple[str, ...],
     no_explorer: bool,
     quiet: bool,
 ) -> None:
@@ -98,6 +101,8 @@ def command(
 
     Writes audit.json, audit.html (one page, opens anywhere) and tidy CSVs into --out. Intervals
     come from resampling patients; next to each gap stands what chance alone gives.
+
+    A table of several targets, or of classes, gives one page of all of them, and a folder for each.
 
     \b
     Examples:
@@ -107,31 +112,41 @@ def command(
           --positive-means healthy --patient patient_id --out audit/
       fairthesis audit results.parquet --label disease --score probability \\
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
+      fairthesis audit films.csv --group sex --finding Effusion:p_effusion \\
+          --finding Mass:p_mass --out audit/
+      fairthesis audit skin.csv --group sex --label dx --classes mel=p_mel \\
+          --classes nv=p_nv --classes bkl=p_bkl --out audit/
     """
-    from fairthesis.auditing import audit, read_predictions
+    from fairthesis.auditing import audit
     from fairthesis.provenance import used_test_labels
     from fairthesis.storage import warn_of_damage
 
     used_test_labels(file.resolve().parent)
     warn_of_damage(file)
-    report = audit(
-        read_predictions(file, label=label, score=score, groups=groups, patient=patient),
-        groups=groups,
-        label=label,
-        score=score,
-        patient=patient,
-        split=split,
-        target=target,
-        threshold=threshold,
-        n_boot=n_boot,
-        n_permutations=n_permutations,
-        floor=floor,
-        primary=primary,
-        reference=_references(references),
-        positive_means=positive_means,
-        interval=interval,
-        seed=seed,
-    )
+    settings: dict[str, Any] = {
+        "groups": groups,
+        "label": label,
+        "score": score,
+        "patient": patient,
+        "split": split,
+        "threshold": threshold,
+        "n_boot": n_boot,
+        "n_permutations": n_permutations,
+        "floor": floor,
+        "primary": primary,
+        "reference": _references(references),
+        "positive_means": positive_means,
+        "interval": interval,
+        "seed": seed,
+    }
+    several = _several.Several(targets, findings, classes)
+    table = several.read(file, label, score, groups, patient)
+    if several.asked(table, (label, score, patient)):
+        reports = several.audit(table, progress=not quiet, **settings)
+        written = reports.write(out, explorer=not no_explorer)
+        _options.tell(lambda: _several.summary(reports), written, quiet)
+        return
+    report = audit(table, target=several.target, **settings)
     _options.tell(lambda: summary(report), report.write(out, explorer=not no_explorer), quiet)
 
 

@@ -13,6 +13,7 @@ from ._functions import bootstrap_functions as bootstrap_functions
 from ._functions import jackknife_functions as jackknife_functions
 from ._functions import value_of as value_of
 from ._gap_intervals import GroupEnds as GroupEnds
+from ._gap_intervals import gap_interval as gap_interval
 from ._gap_intervals import larger_gap as larger_gap
 from ._gap_intervals import mean_gap as mean_gap
 from ._histograms import GRID as GRID
@@ -101,6 +102,7 @@ __all__ = [
     "effective_patients",
     "expanded_level",
     "friedman_nemenyi",
+    "gap_interval",
     "generator",
     "group_values",
     "holm",

@@ -99,7 +99,12 @@ class GroupEnds:
             return np.exp(low), np.exp(high)
 
     def gap(self) -> Interval:
-        """Interval of the largest less the smallest true value; see ``gap_interval``."""
+        """Interval of the largest less the smallest true value.
+
+        The gap is at least every difference: its ends are the largest lower and the largest upper
+        one, and 0 at least. So that the largest of many lower ends does not claim too much, they
+        reach farther, as ``simultaneous`` ones do.
+        """
         return self._gap(self.level)
 
     def _gap(self, level: float, floor: float = 0.0) -> Interval:
@@ -120,6 +125,27 @@ class GroupEnds:
         wider = ndtri(tail ** (1 / len(self.value))) / ndtri(tail)
         reach = np.maximum(self.high - self.value, 0)
         return float(self.low.min()), float((self.value + wider * reach).min())
+
+
+def gap_interval(
+    values: Sequence[float], intervals: Sequence[Interval | None], level: float = LEVEL
+) -> Interval | None:
+    """``GroupEnds.gap`` of independent groups; None where an interval is missing.
+
+    Args:
+        values: Value of each group; one outside its interval is moved to the nearer end.
+        intervals: Interval of each group, or None.
+        level: Coverage of the intervals.
+
+    >>> low, high = gap_interval([0.10, 0.04], [(0.08, 0.13), (0.01, 0.06)])
+    >>> round(low, 3), round(high, 3)
+    (0.032, 0.102)
+    """
+    known = [ends for ends in intervals if ends is not None]
+    if len(known) < len(intervals) or len(known) < 2:
+        return None
+    low, high = np.array(known).T
+    return GroupEnds(np.clip(np.asarray(values), low, high), low, high, level=level).gap()
 
 
 def larger_gap(parts: Sequence[GroupEnds]) -> Interval:

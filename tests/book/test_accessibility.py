@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from support import targets
 from support.accessibility import violations
 from support.predictions import run, table
+
+from fairthesis.auditing import audit_targets
 
 pytestmark = pytest.mark.browser
 
@@ -94,3 +97,18 @@ def test_no_name_in_the_table_is_run(browser, tmp_path):
     assert all(url == file.as_uri() or url.startswith("blob:") for url in asked)
     assert scripts == 2
     assert run_me in tables and run_me in shown and quoted in shown and "{{ 7*7 }}" in shown
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_so_can_the_audits_of_several_targets_and_classes(width, browser, tmp_path):
+    quick = {"groups": ["sex"], "patient": "patient_id", "n_boot": 40, "n_permutations": 99}
+    reports = {
+        "targets": audit_targets(targets.long(targets.wide(900)), **quick),
+        "classes": audit_targets(
+            targets.classes(), label="dx", classes={c: f"p_{c}" for c in targets.CLASSES}, **quick
+        ),
+    }
+    for name, found in reports.items():
+        file = tmp_path / f"{name}.html"
+        file.write_text(found.to_html(), encoding="utf-8")
+        assert seen(browser, file, width) == ([], [], [file.as_uri()], 0)
