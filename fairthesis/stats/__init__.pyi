@@ -63,18 +63,21 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
+from ._power import EFFECTIVE_GAPS as EFFECTIVE_GAPS
+from ._power import corrected_level as corrected_level
 
 __all__ = [
-    "GRID",
-    "LEVEL",
-    "MAX_PAIRED",
     "Assignment",
     "Clustered",
     "Counts",
+    "EFFECTIVE_GAPS",
+    "GRID",
     "GroupEnds",
     "GroupRows",
     "GroupTest",
     "Interval",
+    "LEVEL",
+    "MAX_PAIRED",
     "Normal",
     "RankedCases",
     "Ranks",
@@ -94,6 +97,7 @@ __all__ = [
     "calibration_intervals",
     "cases_of_patients",
     "cluster_size",
+    "corrected_level",
     "cross_auroc_statistic",
     "degrees_of_freedom",
     "delong",
