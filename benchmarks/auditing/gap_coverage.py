@@ -210,14 +210,14 @@ def report(rows, n_sets):
     lines = [
         "# Gaps: coverage of intervals, size of tests",
         "",
-        f"Made by `benchmarks/auditing/gap_coverage.py` at commit {commit}: {n_sets} simulated data "
-        f"sets of each kind, each audited with {N_BOOT} resamples and {N_PERMUTATIONS} permutations. "
-        "Half of the groups have a true positive rate that is lower, and a false positive rate that "
-        "is higher, by the gap; labels and scores hang together within patients. 1.96 Monte Carlo "
-        f"standard errors are {100 * error:.1f} points at 95 %.",
+        f"Made by `benchmarks/auditing/gap_coverage.py` at commit {commit}: {n_sets} simulated "
+        f"data sets of each kind, each audited with {N_BOOT} resamples and {N_PERMUTATIONS} "
+        "permutations. Half of the groups have a true positive rate that is lower, and a false "
+        "positive rate that is higher, by the gap; labels and scores hang together within "
+        f"patients. 1.96 Monte Carlo standard errors are {100 * error:.1f} points at 95 %.",
         "",
-        "How often (%) the 95 % interval of a gap held the truth; bold: below 93. Where the truth is "
-        "0 or nearly so, an interval cannot reach below it and holds it more often.",
+        "How often (%) the 95 % interval of a gap held the truth; bold: below 93. Where the truth "
+        "is 0 or nearly so, an interval cannot reach below it and holds it more often.",
         "",
         *table(
             ["design", "gap", *words],
@@ -227,10 +227,10 @@ def report(rows, n_sets):
             ],
         ),
         "",
-        "How often (%) a test at 5 % called a difference that is not there (p of one gap alone), and "
-        "how often any of these five did after correction; bold: above 6.5 (7.5 with 50 positives). "
-        "A gap that prevalence alone makes (demographic parity, accuracy, Brier score) is no error "
-        "there and not listed.",
+        "How often (%) a test at 5 % called a difference that is not there (p of one gap alone), "
+        "and how often any of these five did after correction; bold: above 6.5 (7.5 with 50 "
+        "positives). A gap that prevalence alone makes (demographic parity, accuracy, Brier "
+        "score) is no error there and not listed.",
         "",
     ]
     null = rows[rows["null"]]

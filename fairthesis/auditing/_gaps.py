@@ -129,9 +129,11 @@ class AttributeGaps:
             return np.atleast_2d(np.corrcoef(self.drawn[metric][:, compared], rowvar=False))
         y, s = self.data.y[rows], self.data.s[rows]
         tested = TESTED_METRICS[metric](y, s, self.data.threshold)
-        covariance = stats.group_values(tested, patient, labels).covariance[0]
-        error = np.sqrt(np.diag(covariance))
-        return np.nan_to_num(np.asarray(metrics.ratio(covariance, np.outer(error, error))))
+        values = stats.group_values(tested, patient, labels)
+        if values.covariance is None:
+            return None
+        error = np.sqrt(values.variance[0])
+        return np.nan_to_num(metrics.ratio(values.covariance[0], np.outer(error, error)))
 
     def gaps(self, primary: Sequence[str]) -> dict[str, Gap]:
         """Every disparity; p values are corrected among ``primary`` ones, and among the others."""

@@ -36,9 +36,11 @@ from ._permutations import MAX_PAIRED as MAX_PAIRED
 from ._permutations import GroupTest as GroupTest
 from ._permutations import group_values as group_values
 from ._permutations import permuted_tests as permuted_tests
+from ._power import EFFECTIVE_GAPS as EFFECTIVE_GAPS
 from ._power import Size as Size
 from ._power import auroc_variance as auroc_variance
 from ._power import cluster_size as cluster_size
+from ._power import corrected_level as corrected_level
 from ._power import design_effect as design_effect
 from ._power import patients_needed as patients_needed
 from ._power import power as power
@@ -63,21 +65,19 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
-from ._power import EFFECTIVE_GAPS as EFFECTIVE_GAPS
-from ._power import corrected_level as corrected_level
 
 __all__ = [
+    "EFFECTIVE_GAPS",
+    "GRID",
+    "LEVEL",
+    "MAX_PAIRED",
     "Assignment",
     "Clustered",
     "Counts",
-    "EFFECTIVE_GAPS",
-    "GRID",
     "GroupEnds",
     "GroupRows",
     "GroupTest",
     "Interval",
-    "LEVEL",
-    "MAX_PAIRED",
     "Normal",
     "RankedCases",
     "Ranks",
