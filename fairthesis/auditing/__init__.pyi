@@ -21,6 +21,8 @@ from ._report import Gap as Gap
 from ._report import Group as Group
 from ._rows import AuditedRows as AuditedRows
 from ._rows import audited_rows as audited_rows
+from ._search import search as search
+from ._search_report import SearchReport as SearchReport
 from ._wording import LABELS as LABELS
 from ._wording import label_of as label_of
 from ._wording import limitation_sentences as limitation_sentences
@@ -40,6 +42,7 @@ __all__ = [
     "Group",
     "GroupSizes",
     "Levelling",
+    "SearchReport",
     "audit",
     "audited_rows",
     "bin_residuals",
@@ -54,6 +57,7 @@ __all__ = [
     "p_value_text",
     "power",
     "read_predictions",
+    "search",
     "summary_sentences",
     "unanimous_interval",
 ]

@@ -14,6 +14,7 @@ from ._inversion import Interval as Interval
 from ._inversion import calibration_intervals as calibration_intervals
 from ._inversion import gap_interval as gap_interval
 from ._inversion import smooth_interval as smooth_interval
+from ._max_t import step_down_max_t as step_down_max_t
 from ._p_values import benjamini_hochberg as benjamini_hochberg
 from ._p_values import bootstrap_p_value as bootstrap_p_value
 from ._p_values import holm as holm
@@ -97,5 +98,6 @@ __all__ = [
     "smallest_gap",
     "smallest_gaps",
     "smooth_interval",
+    "step_down_max_t",
     "value_of",
 ]
