@@ -113,7 +113,8 @@ def test_permuted_statistics_are_about_standard_normal(images, within):
     rows, given = rows_of(made(500, images=images, drop=0, within=within))
     tested = AgainstRest(rows, given.inside, given.outside)
     drawn = tested.permuted(["tpr", "fpr", "auroc"], 300, 0, "a test")
-    for null in drawn.values():
+    large = np.minimum(*tested.effective("positive")) > 60  # in small ones rates are skewed
+    for null in (values[:, large] for values in drawn.values()):
         # With several images groups differ by chance in label patterns, which stay as they are.
         assert np.abs(null.mean(axis=0)).max() < (0.3 if images == 1 else 0.6)
         assert null.std(axis=0).min() > 0.85 and null.std(axis=0).max() < 1.2
