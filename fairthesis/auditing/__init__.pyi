@@ -6,6 +6,8 @@ from ._metrics import FIXED as FIXED
 from ._metrics import PERMUTED_METRICS as PERMUTED_METRICS
 from ._metrics import RESAMPLED_METRICS as RESAMPLED_METRICS
 from ._metrics import bin_residuals as bin_residuals
+from ._monitor import monitor as monitor
+from ._monitor_report import MonitorReport as MonitorReport
 from ._multitarget import macro as macro
 from ._multitarget import multiclass_table as multiclass_table
 from ._multitarget import multilabel_table as multilabel_table
@@ -42,6 +44,7 @@ __all__ = [
     "Group",
     "GroupSizes",
     "Levelling",
+    "MonitorReport",
     "SearchReport",
     "audit",
     "audited_rows",
@@ -52,6 +55,7 @@ __all__ = [
     "levelling",
     "limitation_sentences",
     "macro",
+    "monitor",
     "multiclass_table",
     "multilabel_table",
     "p_value_text",

@@ -47,9 +47,12 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
+from ._sequential import BETS as BETS
+from ._sequential import drift_evidence as drift_evidence
 from ._summary import Summary as Summary
 
 __all__ = [
+    "BETS",
     "GRID",
     "LEVEL",
     "Counts",
@@ -74,6 +77,7 @@ __all__ = [
     "delong",
     "delong_paired",
     "design_effect",
+    "drift_evidence",
     "friedman_nemenyi",
     "gap_interval",
     "generator",
