@@ -85,8 +85,8 @@ def monitor(
     >>> late = (table["day"] > "2024-03") & (table["sex"] == "F")
     >>> table["y_score"] = np.where(rng.random(1200) < np.where(late, 0.5, 0.9), 0.9, 0.1)
     >>> report = monitor(table, time="day", groups=["sex"], limits={"tpr": 0.8})
-    >>> [(a["group"], a["period"]) for a in report.alarms][:1]
-    [('F', '2024-03')]
+    >>> [(a["group"], a["metric"], a["alarm"]) for a in report.alarms]
+    [('F', 'tpr', '2024-03'), ('all rows', 'tpr', '2024-04')]
     """
     names = [groups] if isinstance(groups, str) else list(dict.fromkeys(groups))
     if not names:

@@ -39,7 +39,7 @@ class MonitorReport:
     >>> table = pd.DataFrame({"day": ["2024-01-31", "2024-02-01"] * 50, "sex": ["F", "M"] * 50})
     >>> table["y_true"], table["y_score"] = [0, 1, 1, 0] * 25, [0.2, 0.8, 0.9, 0.1] * 25
     >>> report = monitor(table, time="day", groups=["sex"], limits={"tpr": 0.7})
-    >>> report.alarms, report.periods.loc[0, ["group", "period", "n", "tpr"]].tolist()
+    >>> report.alarms, report.periods[["group", "period", "n", "tpr"]].values.tolist()[0]
     ([], ['all rows', '2024-01', 50, 1.0])
     """
 

@@ -195,15 +195,15 @@ def test_the_order_of_rows_does_not_matter():
 def test_dates_fall_into_periods(by, days, names):
     frame = made(100, months=1)
     frame["day"] = [days[k % len(days)] for k in range(len(frame))]
-    assert (
-        monitor(frame, limits=LIMITS, by=by, **BASE).periods["period"].tolist()[: len(names)]
-        == names
-    )
-    as_dates = frame.assign(
-        day=pd.to_datetime(frame["day"].str[:7], format="mixed", errors="coerce")
-    )
-    assert as_dates["day"].notna().any()
-    monitor(as_dates, limits=LIMITS, by=by, **BASE)
+    found = monitor(frame, limits=LIMITS, by=by, **BASE)
+    assert found.periods["period"].tolist()[: len(names)] == names
+
+
+def test_dates_mean_the_same_as_text_and_as_dates():
+    frame = made(200)
+    typed = frame.assign(day=pd.to_datetime(frame["day"]))
+    first, again = (monitor(f, limits=LIMITS, **BASE) for f in (frame, typed))
+    assert first.to_dict() == again.to_dict()
 
 
 def bad():
