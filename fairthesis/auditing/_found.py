@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from fairthesis.auditing._candidates import Candidates
-from fairthesis.auditing._rest import SEARCHED, AgainstRest, Rows
+from fairthesis.auditing._rest import SEARCHED, AgainstRest
+from fairthesis.auditing._units import Rows
 from fairthesis.stats import holm, permutation_p_value
 
 ALPHA = 0.05

@@ -14,10 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fairthesis.auditing._units import (
+    Array,
+    Index,
+    Rows,
+    Units,
+    counted,
+    label_pattern,
+    placements,
+    unit_pairs,
+)
 from fairthesis.stats import generator
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 CLASSES = ("positive", "negative")
 #: Which rows a metric is a mean over, and the sign that makes a larger difference a worse one.
 SEARCHED = {
@@ -26,69 +34,6 @@ SEARCHED = {
     "auroc": (("positive", "negative"), -1.0),
 }
 ENTRIES = 4_000_000  # numbers held at a time in each of the larger arrays: 32 MB
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows by arrays of shape (n,): label, score, call, patient (from 0) and cell."""
-
-    y: Array
-    s: Array
-    called: NDArray[np.bool_]
-    patient: Index
-    cell: Index
-
-    def part(self, rows: NDArray[np.bool_]) -> Rows:
-        """Some of the rows, their patients numbered anew."""
-        patient = np.unique(self.patient[rows], return_inverse=True)[1].reshape(-1)
-        return Rows(self.y[rows], self.s[rows], self.called[rows], patient, self.cell[rows])
-
-
-def label_pattern(y: Array, patient: Index) -> Index:
-    """1 for a patient with positive rows only, 2 with negative ones only, 3 with both."""
-    n = int(patient.max()) + 1
-    positive = np.bincount(patient, y > 0, n) > 0
-    negative = np.bincount(patient, y <= 0, n) > 0
-    return np.asarray(positive + 2 * negative, np.intp)
-
-
-def placements(y: Array, s: Array) -> Array:
-    """Of each row the share of the other class's rows that it is ranked rightly against."""
-    positive = y > 0
-    found = np.empty(len(y))
-    for mine, other in ((positive, ~positive), (~positive, positive)):
-        reference = np.sort(s[other])
-        left, right = (np.searchsorted(reference, s[mine], side) for side in ("left", "right"))
-        found[mine] = (left + right) / 2 / max(len(reference), 1)
-    found[~positive] = 1 - found[~positive]
-    return found
-
-
-class _Units:
-    """The rows of one class, gathered by patient and cell: the smallest parts that move."""
-
-    def __init__(self, rows: Rows, mine: NDArray[np.bool_], n_cells: int, n_patients: int) -> None:
-        key, self.of_row = np.unique(
-            rows.patient[mine] * n_cells + rows.cell[mine], return_inverse=True
-        )
-        self.patient, self.cell = np.divmod(key, n_cells)
-        self.count = np.bincount(self.patient, minlength=n_patients)
-        self.first = np.cumsum(self.count) - self.count
-        self.place = np.arange(len(key)) - self.first[self.patient]
-        self.n = np.bincount(self.of_row, minlength=len(key)).astype(np.float64)
-
-    def sums(self, values: Array) -> Array:
-        return np.asarray(np.bincount(self.of_row, values, len(self.n)), np.float64)
-
-    def moved(self, donor: Index, turn: Array) -> Index:
-        """The cells when each patient has those of a donor, shape (permutations, units).
-
-        Where the donor has several, they are taken in turn from a random one on.
-        """
-        own = donor[:, self.patient]
-        count = self.count[own]
-        start = (turn[:, self.patient] * count).astype(np.intp)
-        return self.cell[self.first[own] + (self.place + start) % count]
 
 
 @dataclass(frozen=True)
@@ -122,7 +67,7 @@ class AgainstRest:
         positive = rows.y > 0
         self.mine = {"positive": positive, "negative": ~positive}
         self.units = {
-            name: _Units(rows, mine, self.n_cells, self.n_patients)
+            name: Units(rows, mine, self.n_cells, self.n_patients)
             for name, mine in self.mine.items()
         }
         placed = placements(rows.y, rows.s)
@@ -137,10 +82,8 @@ class AgainstRest:
 
     def _find_pairs(self) -> None:
         """Pairs of cells that a patient has, and for each two sides the groups that hold them."""
-        all_units = _Units(
-            self.rows, np.ones(len(self.rows.y), bool), self.n_cells, self.n_patients
-        )
-        left, right = _pairs(all_units, all_units)
+        all_units = Units(self.rows, np.ones(len(self.rows.y), bool), self.n_cells, self.n_patients)
+        left, right = unit_pairs(all_units, all_units)
         code = np.unique(all_units.cell[left] * self.n_cells + all_units.cell[right])
         first, second = np.divmod(code, self.n_cells)
         self.pair_of = np.zeros((self.n_cells, self.n_cells), np.intp)
@@ -153,7 +96,7 @@ class AgainstRest:
         }
         self.held = {sides: held for sides, held in self.held.items() if held.any()}
         self.unit_pairs = {
-            (a, b): _pairs(self.units[a], self.units[b])
+            (a, b): unit_pairs(self.units[a], self.units[b])
             for a, b in (("positive",) * 2, ("negative",) * 2, CLASSES)
         }
 
@@ -166,7 +109,9 @@ class AgainstRest:
         unit = self.units[name]
         cells = unit.cell[None, :]
         n = self._by_cell(cells, unit.n)
-        squares = self._by_pair((name, name), {name: cells}, unit.n, unit.n)
+        squares = self._by_pair(
+            (name, name), self._codes((name, name), {name: cells}), unit.n, unit.n
+        )
         found = []
         for side, held in self.sides.items():
             total, square = n @ held.T, squares @ self.held[side, side].T
@@ -217,11 +162,18 @@ class AgainstRest:
         for name in wanted:
             by_cell = self._by_cell(cells[name], self.units[name].n)
             number |= {(name, side): by_cell @ held.T for side, held in self.sides.items()}
+        codes = {
+            pair: self._codes(pair, cells) for pair in self.unit_pairs if wanted.issuperset(pair)
+        }
         with np.errstate(divide="ignore", invalid="ignore"):
-            return {m: self._difference(m, cells, number) for m in metrics}
+            return {m: self._difference(m, cells, codes, number) for m in metrics}
 
     def _difference(
-        self, metric: str, cells: Mapping[str, Index], number: Mapping[tuple[str, str], Array]
+        self,
+        metric: str,
+        cells: Mapping[str, Index],
+        codes: Mapping[tuple[str, str], Index],
+        number: Mapping[tuple[str, str], Array],
     ) -> Differences:
         names, kind = SEARCHED[metric][0], "auroc" if metric == "auroc" else "rate"
         mean: dict[tuple[str, str], Array] = {}
@@ -234,7 +186,7 @@ class AgainstRest:
         variance: Array | float = 0.0
         for a, b in self.unit_pairs:
             if a in names and b in names:
-                part = self._covariance((a, b), kind, cells, number, mean)
+                part = self._covariance((a, b), kind, codes[a, b], number, mean)
                 variance = variance + part * (1 if a == b else 2)
         inside, outside = (sum(mean[name, side] for name in names) for side in ("in", "out"))
         return Differences(np.asarray(inside), np.asarray(outside), np.asarray(variance))
@@ -243,7 +195,7 @@ class AgainstRest:
         self,
         pair: tuple[str, str],
         kind: str,
-        cells: Mapping[str, Index],
+        codes: Index,
         number: Mapping[tuple[str, str], Array],
         mean: Mapping[tuple[str, str], Array],
     ) -> Array | float:
@@ -257,7 +209,7 @@ class AgainstRest:
         value = {name: self.values[kind, name] for name in pair}
         n = {name: self.units[name].n for name in pair}
         products = [
-            self._by_pair(pair, cells, first, second)
+            self._by_pair(pair, codes, first, second)
             for first in (value[a], n[a])
             for second in (value[b], n[b])
         ]
@@ -273,14 +225,16 @@ class AgainstRest:
         return total
 
     def _by_cell(self, cells: Index, weights: Array) -> Array:
-        return _counted(cells, weights, self.n_cells)
+        return counted(cells, weights, self.n_cells)
 
-    def _by_pair(
-        self, pair: tuple[str, str], cells: Mapping[str, Index], first: Array, second: Array
-    ) -> Array:
+    def _codes(self, pair: tuple[str, str], cells: Mapping[str, Index]) -> Index:
+        """The pair of cells of every two units of a patient, shape (permutations, pairs)."""
         left, right = self.unit_pairs[pair]
-        codes = self.pair_of[cells[pair[0]][:, left], cells[pair[1]][:, right]]
-        return _counted(codes, first[left] * second[right], self.n_pairs)
+        return self.pair_of[cells[pair[0]][:, left], cells[pair[1]][:, right]]
+
+    def _by_pair(self, pair: tuple[str, str], codes: Index, first: Array, second: Array) -> Array:
+        left, right = self.unit_pairs[pair]
+        return counted(codes, first[left] * second[right], self.n_pairs)
 
     def _auroc(
         self, inside: NDArray[np.bool_], outside: NDArray[np.bool_]
@@ -309,20 +263,3 @@ class AgainstRest:
                 # What the side's own square lacks, as in _covariance.
                 factor[k] += (part**2).sum() / (m - 1) if m > 1 else np.nan
         return values[0], values[1], float((residual.sum(axis=0) ** 2).sum() + factor.sum())
-
-
-def _pairs(first: _Units, second: _Units) -> tuple[Index, Index]:
-    """Every unit of one class with every unit of the other that the same patient has."""
-    several = second.count[first.patient]
-    left = np.repeat(np.arange(len(first.patient)), several)
-    ends = np.cumsum(several)
-    right = np.arange(len(left)) - np.repeat(ends - several, several)
-    return left, right + np.repeat(second.first[first.patient], several)
-
-
-def _counted(codes: Index, weights: Array, n: int) -> Array:
-    """Sums of weights by code, for each row of codes."""
-    rows = len(codes)
-    flat = (codes + n * np.arange(rows)[:, None]).ravel()
-    total = np.bincount(flat, np.broadcast_to(weights, codes.shape).ravel(), rows * n)
-    return np.asarray(total, np.float64).reshape(rows, n)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from fairthesis.auditing._candidates import Candidates, candidates, cut_numbers
 from fairthesis.auditing._found import ALPHA, confirm_found, explain
-from fairthesis.auditing._rest import SEARCHED, AgainstRest, Rows, label_pattern
+from fairthesis.auditing._rest import SEARCHED, AgainstRest
 from fairthesis.auditing._rows import audited_rows
 from fairthesis.auditing._search_report import SearchReport
+from fairthesis.auditing._units import Rows, label_pattern
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
@@ -264,7 +265,7 @@ def _described(
     return pd.DataFrame(
         {
             "place": kept[chosen],
-            "group": [given.names[k] for k in kept[chosen]],
+            "group": np.array(given.names, object)[kept[chosen]],
             "columns": [len(given.parts[k]) for k in kept[chosen]],
             "metric": metric,
             "n": n[chosen],

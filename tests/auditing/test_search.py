@@ -10,7 +10,8 @@ from support.predictions import table as predictions
 from fairthesis import cli, stats
 from fairthesis.auditing import search
 from fairthesis.auditing._candidates import candidates
-from fairthesis.auditing._rest import AgainstRest, Rows, placements
+from fairthesis.auditing._rest import AgainstRest
+from fairthesis.auditing._units import Rows, placements
 from fairthesis.errors import InputError
 
 QUICK = {"patient": "patient_id", "n_permutations": 99}
