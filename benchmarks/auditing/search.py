@@ -26,6 +26,9 @@ NULL = {
     "nothing differs, 200 patients, floor of 10": {"n": 200, "images": 1, "minimum": 10},
     "nothing differs, 1 to 6 images a patient": {"n": 400, "images": 6},
     "site differs within patients": {"n": 400, "images": 4, "within": True},
+    "the same, twice as many other data sets": {
+        "n": 400, "images": 4, "within": True, "first": 10_000, "times": 2,
+    },
     "prevalence differs (15 % to 55 %)": {"n": 600, "images": 1, "prevalence": True},
     "prevalence and images differ": {"n": 400, "images": 4, "prevalence": True, "more": True},
     "prevalence differs, and site within patients": {
@@ -116,8 +119,10 @@ def main() -> None:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, kind in NULL.items():
+        kind = dict(kind)
+        first, sets = kind.pop("first", 0), n * kind.pop("times", 1)
         hits = dict.fromkeys(("any", "tpr", "fpr", "auroc", "confirmed"), 0)
-        for seed in range(n):
+        for seed in range(first, first + sets):
             found = searched(seed, **kind)
             hits["any"] += len(found) > 0
             hits["confirmed"] += bool((found["confirmed"] == True).any())  # noqa: E712
@@ -125,7 +130,7 @@ def main() -> None:
                 hits[metric] += bool((found["metric"] == metric).any())
         asked = kind.get("metrics", ["tpr", "fpr", "auroc"])
         cells = [
-            percent(hits[m], n) if m not in ("tpr", "fpr", "auroc") or m in asked else "–"
+            percent(hits[m], sets) if m not in ("tpr", "fpr", "auroc") or m in asked else "–"
             for m in hits
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
