@@ -27,6 +27,7 @@ from ._intervals import quantile_of as quantile_of
 from ._inversion import Interval as Interval
 from ._inversion import calibration_intervals as calibration_intervals
 from ._inversion import smooth_interval as smooth_interval
+from ._max_t import step_down_max_t as step_down_max_t
 from ._p_values import benjamini_hochberg as benjamini_hochberg
 from ._p_values import bootstrap_p_value as bootstrap_p_value
 from ._p_values import holm as holm
@@ -65,8 +66,11 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
+from ._sequential import BETS as BETS
+from ._sequential import drift_evidence as drift_evidence
 
 __all__ = [
+    "BETS",
     "EFFECTIVE_GAPS",
     "GRID",
     "LEVEL",
@@ -103,6 +107,7 @@ __all__ = [
     "delong",
     "delong_paired",
     "design_effect",
+    "drift_evidence",
     "effective_patients",
     "expanded_level",
     "friedman_nemenyi",
@@ -133,5 +138,6 @@ __all__ = [
     "smallest_gaps",
     "smooth_interval",
     "step_down",
+    "step_down_max_t",
     "value_of",
 ]
