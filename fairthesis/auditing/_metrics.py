@@ -62,6 +62,10 @@ _RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
 RESAMPLED_METRICS = {name: _RESAMPLED[name] for name in (*metrics.METRICS, *FIXED, *CALIBRATION)}
 
 
+def _right(y: Array, s: Array, threshold: float) -> Array:
+    return np.asarray((s >= threshold) == (y > 0), np.float64)
+
+
 def _brier(y: Array, s: Array, threshold: float) -> Clustered:
     return RatioOfSums((s - y) ** 2, np.ones(len(y)), share=False)
 
@@ -72,8 +76,8 @@ TESTED_METRICS: Mapping[str, Callable[[Array, Array, float], Clustered]] = {
     "auroc": lambda y, s, t: RankedCases(y, s),
     "tpr": lambda y, s, t: RatioOfSums((s >= t) * y, y),
     "fpr": lambda y, s, t: RatioOfSums((s >= t) * (1 - y), 1 - y),
-    "selection_rate": lambda y, s, t: RatioOfSums((s >= t) * 1.0, np.ones(len(y))),
-    "accuracy": lambda y, s, t: RatioOfSums(1.0 * ((s >= t) == (y > 0)), np.ones(len(y))),
+    "selection_rate": lambda y, s, t: RatioOfSums(np.asarray(s >= t, np.float64), np.ones(len(y))),
+    "accuracy": lambda y, s, t: RatioOfSums(_right(y, s, t), np.ones(len(y))),
     "ece_debiased": lambda y, s, t: SquaredCalibrationError(y, s),
     "brier": _brier,
 }

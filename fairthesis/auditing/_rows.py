@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fairthesis import metrics
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
+    OTHERS,
     PREDICTIONS_TABLE,
     as_frame,
     filled,
@@ -55,7 +56,8 @@ class AuditedRows:
     ``y`` are labels of 0 and 1, ``s`` scores from 0 to 1, ``patient`` numbers from 0, each of shape
     (n,); ``groups`` has a categorical per attribute, -1 among its codes where the group is not
     known. ``threshold`` is the one that ``rule`` gave, ``validation`` the rows it was chosen on,
-    ``warnings`` what was left out and why.
+    ``warnings`` what was left out and why, ``flow`` how many rows there were at each step: in the
+    table, of the target, of the part, and those left out for want of a label or a score.
 
     >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
     >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
@@ -73,6 +75,7 @@ class AuditedRows:
     target: str | None
     warnings: list[str] = field(default_factory=list)
     validation: ValidationRows | None = None
+    flow: dict[str, int] = field(default_factory=dict)
 
 
 def audited_rows(
@@ -85,6 +88,7 @@ def audited_rows(
     split: str | None = None,
     target: str | None = None,
     threshold: float | str = 0.5,
+    floor: int = 30,
 ) -> AuditedRows:
     """Check a table and the choices, and take the rows that can be audited.
 
@@ -112,12 +116,20 @@ def audited_rows(
     warnings: list[str] = []
     own = ["image_id", *([patient] if patient else [])]
     frame = with_keys(frame.reset_index(drop=True), own, told=warnings)
+    flow = {"rows in the table": len(frame)}
     frame, target = rows_of_target(frame, target, (label, score, patient))
+    if target is not None:
+        flow[f"of the target {target}"] = len(frame)
     rows, split = rows_of_split(frame, split, (label, score, patient))
     if rows.empty:
         raise InputError(f"No rows in {PREDICTIONS_TABLE} for the chosen split and target.")
     if patient and split is not None:
         _warn_of_shared(frame, rows, patient, warnings)
+    if split is not None:
+        flow[f"of the part {split}"] = len(rows)
+    no_label, no_score = is_empty(rows[label]), is_empty(rows[score])
+    flow["left out: no label"] = int(no_label.sum())
+    flow["left out: no score"] = int((no_score & ~no_label).sum())
     validation = rows_of_part(frame, "val")
     rows = _in_order(_stated(rows, label, score, warnings), label, score, groups, patient)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
@@ -144,7 +156,7 @@ def audited_rows(
         value = float(rate if rate is not None else 0.5)
     called = s >= value
     by_attribute = {
-        name: _groups(rows, name, y > 0, called, warnings) for name in dict.fromkeys(groups)
+        name: _groups(rows, name, y > 0, called, floor, warnings) for name in dict.fromkeys(groups)
     }
     who = _patients(rows, patient, warnings)
     if patient:
@@ -161,6 +173,7 @@ def audited_rows(
         target=target,
         warnings=warnings,
         validation=of_rule,
+        flow=flow,
     )
 
 
@@ -224,9 +237,16 @@ def _groups(
     name: str,
     positive: NDArray[np.bool_],
     called: NDArray[np.bool_],
+    floor: int,
     warnings: list[str],
 ) -> pd.Categorical:
-    values = row_groups(rows, name)
+    values = row_groups(rows, name, max(floor, 2))
+    if OTHERS in values.categories and OTHERS not in set(rows.get(name, ())):
+        pooled = group_values(rows, name, PREDICTIONS_TABLE)[values == OTHERS].nunique()
+        warnings.append(
+            f"{pooled} groups of {name} have fewer than {max(floor, 2)} rows each: they are pooled "
+            f"as {OTHERS!r}."
+        )
     missing = int((values.codes < 0).sum())
     if missing:
         warnings.append(

@@ -124,7 +124,8 @@ class Values:
         k = self.value.shape[1]
         if self.covariance is None:  # sums, for hundreds of groups
             w, v = self.weight, self.variance
-            others = np.maximum(w.sum(1, keepdims=True) - w, 1e-300)
+            others = w.sum(1, keepdims=True) - w
+            others = np.where(others > 0, others, np.inf)
             sums = (w * self.value).sum(1, keepdims=True) - w * self.value
             squares = (w**2 * v).sum(1, keepdims=True) - w**2 * v
             error = np.sqrt(np.maximum(v + squares / others**2, 0))
@@ -197,12 +198,14 @@ class RatioOfSums:
         """Where a patient has one group: patients with the same two sums are counted together."""
         # The same for every permutation of the same patients.
         if self._kinds is None or self._kinds[0] is not groups.patient:
-            a, b = (
-                np.bincount(groups.patient, x, groups.n_patients)
-                for x in (self.numerator, self.denominator)
+            sums = np.stack(
+                [
+                    np.bincount(groups.patient, x, groups.n_patients)
+                    for x in (self.numerator, self.denominator)
+                ]
             )
-            kept = np.flatnonzero(b > 0)
-            pairs, kind = np.unique(np.stack([a[kept], b[kept]]), axis=1, return_inverse=True)
+            kept = np.flatnonzero(sums[1] > 0)
+            pairs, kind = np.unique(sums[:, kept], axis=1, return_inverse=True)
             self._kinds = (groups.patient, kept, kind.ravel(), pairs[0], pairs[1])
         _, kept, kind, a, b = self._kinds
         assert groups.own is not None
