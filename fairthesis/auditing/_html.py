@@ -19,7 +19,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from fairthesis import __version__
+from fairthesis.auditing._adjusted_page import adjusted_block
 from fairthesis.auditing._rows import FEW, AuditedRows
+from fairthesis.auditing._weighted_curves import weighted_curves
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
@@ -94,6 +96,7 @@ def render(
         card=Markup(
             _template(environment, "card.html").render(asked=CARD, measured=model_card(found))
         ),
+        adjusted=adjusted_block(environment, found),
         label_of=label_of,
         own=_own(found),
         table=TABLE,
@@ -195,6 +198,8 @@ def _attribute(
             )
             table = threshold_counts(y, s, cuts)
             page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
+    if data is not None and data.weight is not None and attribute in data.groups:
+        page |= weighted_curves(data, attribute, [g["few"] for g in groups], cuts)
     return page
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import metrics
+from fairthesis.auditing._strata import Covariate, covariate
+from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
@@ -37,7 +39,7 @@ FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
 
 @dataclass
 class ValidationRows:
-    """The rows that a threshold was chosen on: labels, scores, patients numbered from 0.
+    """The rows that a threshold was chosen on: labels, scores, patients numbered from 0, weights.
 
     >>> ValidationRows(np.array([0.0, 1.0]), np.array([0.2, 0.9]), np.arange(2)).y.tolist()
     [0.0, 1.0]
@@ -46,6 +48,7 @@ class ValidationRows:
     y: NDArray[np.float64]
     s: NDArray[np.float64]
     patient: NDArray[np.intp]
+    weight: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -55,7 +58,8 @@ class AuditedRows:
     ``y`` are labels of 0 and 1, ``s`` scores from 0 to 1, ``patient`` numbers from 0, each of shape
     (n,); ``groups`` has a categorical per attribute, -1 among its codes where the group is not
     known. ``threshold`` is the one that ``rule`` gave, ``validation`` the rows it was chosen on,
-    ``warnings`` what was left out and why.
+    ``warnings`` what was left out and why. ``weight`` are weights with a mean of 1, None where all
+    rows count alike; ``covariates`` the strata of the columns that are adjusted for.
 
     >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
     >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
@@ -73,6 +77,12 @@ class AuditedRows:
     target: str | None
     warnings: list[str] = field(default_factory=list)
     validation: ValidationRows | None = None
+    weight: NDArray[np.float64] | None = None
+    covariates: dict[str, Covariate] = field(default_factory=dict)
+
+    def weight_of(self, rows: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+        """The weights of some rows; None where all count alike."""
+        return None if self.weight is None else self.weight[rows]
 
 
 def audited_rows(
@@ -85,6 +95,8 @@ def audited_rows(
     split: str | None = None,
     target: str | None = None,
     threshold: float | str = 0.5,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
 ) -> AuditedRows:
     """Check a table and the choices, and take the rows that can be audited.
 
@@ -107,7 +119,9 @@ def audited_rows(
         raise InputError("No group is given: expected at least one attribute column.")
     if len(frame) == 0:
         raise InputError(f"No rows in {PREDICTIONS_TABLE}: expected one row per image.")
-    require_columns(frame, [label, score, *([patient] if patient else [])], PREDICTIONS_TABLE)
+    named = [label, score, *(column for column in (patient, weight) if column)]
+    require_columns(frame, named, PREDICTIONS_TABLE)
+    adjust = (adjust,) if isinstance(adjust, str) else tuple(dict.fromkeys(adjust))
     rule, rate = metrics.parse_threshold(threshold)
     warnings: list[str] = []
     own = ["image_id", *([patient] if patient else [])]
@@ -119,7 +133,8 @@ def audited_rows(
     if patient and split is not None:
         _warn_of_shared(frame, rows, patient, warnings)
     validation = rows_of_part(frame, "val")
-    rows = _in_order(_stated(rows, label, score, warnings), label, score, groups, patient)
+    rows = with_weights(_stated(rows, label, score, warnings), weight, warnings)
+    rows = _in_order(rows, label, score, groups, patient, weight, adjust)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
     y, s = row_labels(rows, label), row_scores(rows, score)
     if s.min() == s.max():
@@ -135,11 +150,15 @@ def audited_rows(
                 f"{PREDICTIONS_TABLE} has none: expected such rows, or give a number such as 0.5. "
                 "Choosing the threshold on the audited rows would flatter the model."
             )
-        held = _in_order(_stated(validation, label, score, []), label, score, [], patient)
+        held = with_weights(_stated(validation, label, score, []), weight, [])
+        held = _in_order(held, label, score, [], patient, weight)
         of_rule = ValidationRows(
-            row_labels(held, label, False), row_scores(held, score), _patients(held, patient, [])
+            row_labels(held, label, False),
+            row_scores(held, score),
+            _patients(held, patient, []),
+            relative(held, weight, []),
         )
-        value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate)
+        value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate, of_rule.weight)
     else:
         value = float(rate if rate is not None else 0.5)
     called = s >= value
@@ -161,11 +180,19 @@ def audited_rows(
         target=target,
         warnings=warnings,
         validation=of_rule,
+        weight=relative(rows, weight, warnings),
+        covariates={name: covariate(rows, name, warnings) for name in adjust},
     )
 
 
 def _in_order(
-    rows: pd.DataFrame, label: str, score: str, groups: Sequence[str], patient: str | None
+    rows: pd.DataFrame,
+    label: str,
+    score: str,
+    groups: Sequence[str],
+    patient: str | None,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The rows in an order of their own, so that resampling does not depend on the table's.
 
@@ -174,7 +201,9 @@ def _in_order(
     own = [c for c in (patient, "image_id") if c is not None and c in rows.columns]
     columns = [rows[c] for c in dict.fromkeys(own)]  # keys by now
     columns += [rows[score], rows[label]]
-    columns += [group_values(rows, name, PREDICTIONS_TABLE) for name in sorted(set(groups))]
+    columns += [rows[weight]] if weight else []
+    named = (*sorted(set(groups)), *sorted(set(adjust)))
+    columns += [group_values(rows, name, PREDICTIONS_TABLE) for name in named]
     codes = [pd.factorize(column, sort=True)[0] for column in columns]  # a null comes first
     return rows.iloc[np.lexsort(codes[::-1])]
 
