@@ -33,7 +33,7 @@ from fairthesis.auditing._wording import label_of
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 #: What is standardised, and the gap that is made of it.
-ADJUSTED = {
+ADJUSTED: dict[str, str] = {
     metric: gap
     for metric in ("auroc", "tpr", "fpr", "selection_rate", "accuracy", "brier")
     for gap, of in RANGES.items()
@@ -66,7 +66,7 @@ class AdjustedGroups:
         seed: int,
     ) -> None:
         self.data, self.attribute, self.by = data, attribute, list(by)
-        self.compared = {m: list(compared[m]) for m in ADJUSTED}
+        self.compared: dict[str, list[int]] = {m: list(compared[m]) for m in ADJUSTED}
         self.code = np.asarray(data.groups[attribute].codes, np.intp)
         self.stratum = joined([data.covariates[name] for name in by])
         self.n_strata = int(self.stratum.max()) + 1
@@ -74,11 +74,11 @@ class AdjustedGroups:
         called = data.s >= data.threshold
         # Which rows a metric rests on, and what it is the mean of (AUROC is none).
         self.positive, everyone = data.y > 0, np.ones(len(data.y), bool)
-        self.rests = dict.fromkeys(ADJUSTED, everyone)
+        self.rests: dict[str, NDArray[np.bool_]] = dict.fromkeys(ADJUSTED, everyone)
         self.rests |= {"tpr": self.positive, "auroc": self.positive, "fpr": ~self.positive}
         self.weight = weight
-        self.means = {
-            **dict.fromkeys(("tpr", "fpr", "selection_rate"), 1.0 * called),
+        self.means: dict[str, Array] = {
+            **dict.fromkeys(("tpr", "fpr", "selection_rate"), called.astype(np.float64)),
             "accuracy": 1.0 * (called == self.positive),
             "brier": (data.s - data.y) ** 2,
         }
@@ -134,7 +134,7 @@ class AdjustedGroups:
         strata = np.flatnonzero(share > 0).tolist()
         value = sum(share[h] * self._value(metric, self.cells[group, h]) for h in strata)
         columns = [k for k, cell in enumerate(self.cells) if cell[0] == group and cell[1] in strata]
-        found = self.drawn[:, columns, list(ADJUSTED).index(metric)]
+        found = self.drawn[..., list(ADJUSTED).index(metric)][:, columns]
         # A resample may lack a small stratum: the others stand in for it.
         seen = np.isfinite(found) * share[strata]
         drawn = metrics.ratio((np.nan_to_num(found) * seen).sum(1), seen.sum(1))
@@ -170,7 +170,7 @@ class AdjustedGroups:
         share, support = self.standard(metric) if len(compared) > 1 else (np.zeros(1), math.nan)
         nothing = Estimate(math.nan)
         if len(compared) < 2 or support < LEAST_SUPPORT:
-            return {g: (nothing, math.nan) for g in compared}, nothing, support
+            return dict.fromkeys(compared, (nothing, math.nan)), nothing, support
         found = {g: self.adjusted(metric, g, share) for g in compared}
         values = np.array([one.value for one, _, _ in found.values()])
         ends = [one.ci for one, _, _ in found.values()]
@@ -236,8 +236,8 @@ class AdjustedGroups:
             if share < LEAST_SUPPORT:
                 lost.setdefault(
                     f"only {_percent(share)} of the cases are in strata that every compared group "
-                    f"has cases in, and {_percent(LEAST_SUPPORT)} are asked for: not adjusted. Take fewer "
-                    "columns or coarser ones",
+                    f"has cases in, and {_percent(LEAST_SUPPORT)} are asked for: not adjusted. "
+                    "Take fewer columns or coarser ones",
                     [],
                 ).append(label_of(metric))
                 continue

@@ -51,7 +51,7 @@ def adjusted_rows(adjusted: Mapping[str, Any]) -> list[dict[str, Any]]:
         parts = [*found["groups"].items(), *parts]
         for name, of in parts:
             for metric, both in of.items():
-                row = {
+                row: dict[str, Any] = {
                     "attribute": attribute,
                     "by": ", ".join(found["by"]),
                     "group": name,
@@ -69,13 +69,14 @@ def adjusted_rows(adjusted: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def adjusted_sentences(attribute: str, found: Mapping[str, Any]) -> list[str]:
+def adjusted_sentences(found: Mapping[str, Any]) -> list[str]:
     """What is left of each gap, in sentences that do not say why.
 
-    >>> gap = {"crude": {"value": 0.2, "ci": [0.1, 0.3]}, "adjusted": {"value": 0.01, "ci": [0, 0.1]}}
-    >>> adjusted_sentences("sex", {"by": ["age"], "gaps": {"tpr": gap}, "support": {"tpr": 1.0}})[0]
-    'True positive rate: a gap of 0.200 (0.100 to 0.300), of which 0.010 (0.000 to 0.100) is left \
-after adjusting for age: not told from none.'
+    >>> crude, left = {"value": 0.2, "ci": [0.1, 0.3]}, {"value": 0.01, "ci": [0.0, 0.1]}
+    >>> gaps = {"tpr": {"crude": crude, "adjusted": left}}
+    >>> print(*adjusted_sentences({"by": ["age"], "gaps": gaps, "support": {"tpr": 1.0}}))
+    True positive rate: a gap of 0.200 (0.100 to 0.300); 0.010 (0.000 to 0.100) is left after \
+adjusting for age, not told from none.
     """
     told = []
     by = ", ".join(found["by"])
@@ -89,14 +90,9 @@ after adjusting for age: not told from none.'
             told.append(f"{start}; it could not be adjusted for {by}.")
             continue
         support = found["support"][metric]
-        part = "" if support == 1 else f", in the {math.floor(1000 * support) / 10:g} % in common"
-        told.append(
-            f"{start}, of which {_text(both['adjusted'])} is left after adjusting for {by}{part}"
-            f"{_verdict(both)}."
-            if both["adjusted"]["value"] <= both["crude"]["value"]
-            else f"{start}; after adjusting for {by} it is {_text(both['adjusted'])}{part}"
-            f"{_verdict(both)}."
-        )
+        part = "" if support == 1 else f" in {math.floor(1000 * support) / 10:g} % of the cases"
+        left = f"{_text(both['adjusted'])} is left after adjusting for {by}"
+        told.append(f"{start}; {left}{part}{_verdict(both)}.")
     return told
 
 
@@ -110,8 +106,8 @@ def _verdict(both: Mapping[str, Any]) -> str:
     if crude is None or left is None:
         return ""
     if left > 0:
-        return ": a gap remains" if crude > 0 else ": a gap shows only then"
-    return ": not told from none" if crude > 0 else ": neither is told from none"
+        return ", a gap still" if crude > 0 else ", and only this is told from none"
+    return ", not told from none" if crude > 0 else "; neither is told from none"
 
 
 def adjusted_block(environment: jinja2.Environment, found: Mapping[str, Any]) -> Markup:
@@ -128,7 +124,7 @@ def adjusted_block(environment: jinja2.Environment, found: Mapping[str, Any]) ->
                 name: ", ".join(f"{cut:g}" for cut in cuts) for name, cuts in of["cuts"].items()
             },
             "strata": of["strata"],
-            "sentences": adjusted_sentences(attribute, of),
+            "sentences": adjusted_sentences(of),
             "metrics": [_metric(of, metric) for metric in of["gaps"] if _shown(of, metric)],
         }
         for attribute, of in adjusted.items()

@@ -317,8 +317,8 @@ def unanimous_interval(
     """Clopper and Pearson's interval (1934) of a share that is 0 or 1 among all cases.
 
     ``patients`` has each case's patient. It counts patients, as if all cases of one were alike:
-    with p the share and m patients, p^m is the chance to see none (or all) of them. Where cases have
-    weights, m is the effective number of patients (Kish 1965; Korn and Graubard 1998).
+    with p the share and m patients, p^m is the chance to see none (or all) of them. Where cases
+    have weights, m is the effective number of patients (Kish 1965; Korn and Graubard 1998).
 
     >>> low, high = unanimous_interval(1.0, np.arange(20))
     >>> round(low, 3), high

@@ -78,8 +78,9 @@ def _mean(
     return of
 
 
-#: The metrics that gaps are made of: functions of labels, scores, the threshold and, where rows have
-#: them, weights, that give a ``stats.Clustered``. Calibration errors are compared by their squares.
+#: The metrics that gaps are made of: functions of labels, scores, the threshold and, where rows
+#: have them, weights, that give a ``stats.Clustered``. Calibration errors are compared by their
+#: squares.
 TESTED_METRICS: Mapping[str, Callable[..., Clustered]] = {
     "auroc": lambda y, s, t, weight=None: RankedCases(y, s, weight),
     "tpr": _mean(lambda y, s, t: s >= t, lambda y: y),

@@ -39,9 +39,7 @@ def overdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLik
     return fpr(tp, fp, tn, fn)
 
 
-def _rates(
-    y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None
-) -> tuple[Array, Array]:
+def _rates(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None) -> tuple[Array, Array]:
     """TPR and FPR at every threshold that occurs, from "nothing is positive" downwards."""
     y, s = inputs.check_cases(y_true, y_score)
     cut = np.concatenate([[np.inf], np.unique(s)[::-1]])

@@ -92,7 +92,7 @@ def choose_threshold(
             "The threshold rule needs positive and negative cases in the validation rows "
             f"(split == 'val'), but got {positives:g} and {negatives:g}."
         )
-    # The share at or above as 1 less the share below: ties of Youden's index are told in the last bit.
+    # 1 less the share below, as ever: the last bit decides where Youden's index is the same.
     false, true = (1 - (n - above) / n for n, above in ((negatives, false), (positives, true)))
     if rule == "youden":
         return float(candidates[np.argmax(true - false)])

@@ -188,7 +188,7 @@ class RatioOfSums:
         # The same for every permutation of the same patients.
         if self._kinds is None or self._kinds[0] is not groups.patient:
             a, b = (
-                np.bincount(groups.patient, x, groups.n_patients)
+                np.asarray(np.bincount(groups.patient, x, groups.n_patients), np.float64)
                 for x in (self.numerator, self.denominator)
             )
             kept = np.flatnonzero(b > 0)
@@ -255,7 +255,8 @@ class RankedCases:
         at = np.flatnonzero(positive), np.flatnonzero(~positive)
         n_positive = np.bincount(label[by[at[0]]], minlength=size)
         counts = n_positive, total - n_positive
-        P, N = counts
+        P: NDArray[Any] = counts[0]
+        N: NDArray[Any] = counts[1]
         cell = np.take(groups.cell.reshape(R, n)[:, self.order].ravel(), by)
         before = self._before(at, by % n, total) if self.tied else None
         weights = None

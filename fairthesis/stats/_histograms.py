@@ -115,8 +115,8 @@ def cross_auroc_statistic(
         rows = np.flatnonzero(kind & (codes >= 0))
         column = codes[rows].astype(np.intp) * RANKS + cell[rows]
         w = np.ones(len(rows)) if weight is None else weight[rows]
-        w = w.astype(np.float32)
-        histograms.append(_by_patient(w, patient[rows], column, n_patients, n_groups * RANKS))
+        single = w.astype(np.float32)
+        histograms.append(_by_patient(single, patient[rows], column, n_patients, n_groups * RANKS))
 
     def statistic(counts: Counts) -> Array:
         p, n = (

@@ -186,7 +186,8 @@ class Resampled:
             return None
         both = ((self.w_pos, rows.weights[0]), (self.w_neg, rows.weights[1]))
         parts = [
-            _weighted_segments(w, own, edges) for (w, own), edges in zip(both, rows.bins, strict=True)
+            _weighted_segments(w, own, edges)
+            for (w, own), edges in zip(both, rows.bins, strict=True)
         ]
         return parts[0] + parts[1]
 
