@@ -12,6 +12,8 @@ from ._metrics import RESAMPLED_METRICS as RESAMPLED_METRICS
 from ._metrics import TESTED_METRICS as TESTED_METRICS
 from ._metrics import WITHIN_LABEL as WITHIN_LABEL
 from ._metrics import bin_residuals as bin_residuals
+from ._monitor import monitor as monitor
+from ._monitor_report import MonitorReport as MonitorReport
 from ._multitarget import macro as macro
 from ._multitarget import multiclass_table as multiclass_table
 from ._multitarget import multilabel_table as multilabel_table
@@ -28,6 +30,8 @@ from ._report import Gap as Gap
 from ._report import Group as Group
 from ._rows import AuditedRows as AuditedRows
 from ._rows import audited_rows as audited_rows
+from ._search import search as search
+from ._search_report import SearchReport as SearchReport
 from ._target_reports import FairnessReports as FairnessReports
 from ._targets import audit_targets as audit_targets
 from ._wording import LABELS as LABELS
@@ -57,6 +61,8 @@ __all__ = [
     "GroupSizes",
     "Levelling",
     "Levellings",
+    "MonitorReport",
+    "SearchReport",
     "audit",
     "audit_targets",
     "audited_rows",
@@ -66,11 +72,13 @@ __all__ = [
     "label_of",
     "limitation_sentences",
     "macro",
+    "monitor",
     "multiclass_table",
     "multilabel_table",
     "p_value_text",
     "power",
     "read_predictions",
+    "search",
     "summary_sentences",
     "unanimous_interval",
     "wanted_targets",

@@ -16,6 +16,7 @@ from fairthesis.auditing._estimates import GroupEstimates
 from fairthesis.auditing._gaps import AttributeGaps
 from fairthesis.auditing._meaning import meaning_of_positive
 from fairthesis.auditing._metrics import Metric, checked, gap_of
+from fairthesis.auditing._missing import missing_group
 from fairthesis.auditing._report import FairnessReport, Gap, Group
 from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.auditing._wording import ALPHA
@@ -24,6 +25,7 @@ from fairthesis.inputs import attribute_parts
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
+SHOWN_FEW = 5  # groups that a warning names
 
 
 def audit(
@@ -131,6 +133,7 @@ def audit(
         threshold=threshold,
         weight=weight,
         adjust=adjust,
+        floor=floor,
     )
     means = meaning_of_positive(positive_means, (data.target, label), data.warnings)
     extra = checked(extra_metrics, data.threshold, data.weight is not None)
@@ -195,8 +198,14 @@ def audit(
             "rows_fingerprint": _fingerprint(data),
         },
         additional=parts.additional(overall, members, means)
-        | {"pairs": pairs}
-        | ({"adjusted": adjusted} if adjusted else {}),
+        | {
+            "pairs": pairs,
+            "flow": data.flow,
+            "missing": {attribute: missing_group(data, attribute) for attribute in members},
+            "positive_means": means,
+        }
+        | ({"adjusted": adjusted} if adjusted else {})
+        | ({} if data.weight is None else {"weight": weight}),
         data=data,
     )
 
@@ -235,20 +244,23 @@ def _warn_of_floor(
     messages: list[str],
 ) -> None:
     names = list(found)
+    few: dict[tuple[str, ...], list[str]] = {}
     for k, (name, group) in enumerate(found.items()):
-        lacking = [m for m in ("auroc", "tpr", "fpr", "accuracy") if k not in compared[m]]
-        if "accuracy" in lacking:
-            messages.append(
-                f"{attribute} = {name} has {group.n} rows, fewer than {floor}: shown, but left out "
-                "of the gaps."
-            )
-        elif lacking:
-            what = {"tpr": "true positive rate", "fpr": "false positive rate", "auroc": "AUROC"}
-            messages.append(
-                f"{attribute} = {name} has {group.n_positive} positive and {group.n_negative} "
-                f"negative cases, and {floor} of those that a metric rests on are asked for: "
-                f"shown, but left out of the gaps in {' and '.join(what[m] for m in lacking)}."
-            )
+        lacking = tuple(m for m in ("auroc", "tpr", "fpr", "accuracy") if k not in compared[m])
+        if lacking:
+            counts = f"{group.n_positive} positive and {group.n_negative} negative cases"
+            few.setdefault(lacking, []).append(f"{name} has {counts}")
+    what = {"tpr": "true positive rate", "fpr": "false positive rate", "auroc": "AUROC"}
+    for lacking, groups in few.items():
+        out = "the gaps"
+        if "accuracy" not in lacking:
+            out += f" in {' and '.join(what[m] for m in lacking)}"
+        listed = "; ".join(groups[:SHOWN_FEW])
+        more = f" and {len(groups) - SHOWN_FEW} more groups" if len(groups) > SHOWN_FEW else ""
+        messages.append(
+            f"{attribute} = {listed}{more}: too few of the {floor} that a metric rests on, so "
+            f"shown, but left out of {out}."
+        )
     for metrics_of, cases in (
         (("tpr", "fpr", "auroc"), f"{floor} positive and {floor} negative cases"),
         (("tpr", "auroc"), f"{floor} positive cases"),

@@ -29,6 +29,7 @@ RANGES = {
     "brier_gap": "brier",
 }
 ODDS = ("tpr", "fpr")
+REST = "all others"
 
 
 class AttributeGaps:
@@ -129,9 +130,11 @@ class AttributeGaps:
             return np.atleast_2d(np.corrcoef(self.drawn[metric][:, compared], rowvar=False))
         y, s = self.data.y[rows], self.data.s[rows]
         tested = TESTED_METRICS[metric](y, s, self.data.threshold, self.data.weight_of(rows))
-        covariance = stats.group_values(tested, patient, labels).covariance[0]
-        error = np.sqrt(np.diag(covariance))
-        return np.nan_to_num(np.asarray(metrics.ratio(covariance, np.outer(error, error))))
+        values = stats.group_values(tested, patient, labels)
+        if values.covariance is None:
+            return None
+        error = np.sqrt(values.variance[0])
+        return np.nan_to_num(metrics.ratio(values.covariance[0], np.outer(error, error)))
 
     def gaps(self, primary: Sequence[str]) -> dict[str, Gap]:
         """Every disparity; p values are corrected among ``primary`` ones, and among the others."""
@@ -258,15 +261,42 @@ class AttributeGaps:
     def pairs(self, reference: str) -> list[dict[str, Any]]:
         """Every pair of compared groups in every metric: difference, ratio, p; first less second.
 
-        The second one is ``reference`` where the pair holds it.
+        The second one is ``reference`` where the pair holds it. Of more than ``stats.MAX_PAIRED``
+        groups each is compared with all others together, ``REST``.
         """
         rows: list[dict[str, Any]] = []
         for metric, compared in self.compared.items():
+            if len(compared) > stats.MAX_PAIRED:
+                rows += self._against_rest(metric)
             if not 2 <= len(compared) <= stats.MAX_PAIRED:
                 continue
             order = sorted(range(len(compared)), key=lambda i: self.names[compared[i]] == reference)
             for place, i in enumerate(order):
                 rows += [self._pair(metric, i, j) for j in order[place + 1 :]]
+        return rows
+
+    def _against_rest(self, metric: str) -> list[dict[str, Any]]:
+        """Each group less the weighted mean of all others, by the permutations' standard error."""
+        test = self.tests.get(metric)
+        if test is None or metric == "ece_debiased":  # tested by its square: not a difference of it
+            return []
+        rows = []
+        for i, k in enumerate(self.compared[metric]):
+            value, rest, error = (float(x[i]) for x in (test.value, test.rest, test.error))
+            row: dict[str, Any] = {
+                "metric": metric,
+                "first": self.names[k],
+                "second": REST,
+                "difference": value - rest,
+                "ratio": float(metrics.ratio(value, rest)),
+                "ratio_ci": None,
+                "p_value": float(test.rest_p[i]),
+                "p_value_corrected": float(test.rest_p_corrected[i]),
+            }
+            for name, reach in (("ci", stats.quantile_of(1e9)), ("ci_simultaneous", test.reach)):
+                ends = (value - rest - reach * error, value - rest + reach * error)
+                row[name] = ends if self.intervals else None
+            rows.append(row)
         return rows
 
     def _pair(self, metric: str, i: int, j: int) -> dict[str, Any]:

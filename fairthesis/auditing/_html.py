@@ -20,8 +20,17 @@ from numpy.typing import NDArray
 
 from fairthesis import __version__
 from fairthesis.auditing._adjusted_page import adjusted_block
+from fairthesis.auditing._funnel import FUNNELS, funnel
+from fairthesis.auditing._page_parts import (
+    PREVALENCES,
+    about,
+    confusion,
+    decision_curves,
+    predictive_values,
+    score_densities,
+)
 from fairthesis.auditing._rows import FEW, AuditedRows
-from fairthesis.auditing._weighted_curves import weighted_curves
+from fairthesis.auditing._weighted_page import weighted_page
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
@@ -49,6 +58,7 @@ CALIBRATION = (
     "log_loss",
 )
 RULE = ("tpr", "fpr", "ppv", "npv", "accuracy", "selection_rate")
+MANY = 20  # groups, beyond which curves by group cannot be told apart
 # Okabe and Ito's colours, without the yellow that is lost on paper.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#000000", "#8c564b")
 DASHES = ("", "5 3", "1.5 2.5", "7 2 1.5 2")
@@ -87,6 +97,8 @@ def render(
         summary=summary_sentences(found),
         limits=limitation_sentences(found),
         null=NULL,
+        about=about(found, settings),
+        prevalences=PREVALENCES,
         rule=RULE,
         overall=[_cells(found["overall"], [*TABLE, *CALIBRATION, *_own(found)])],
         additional=list(additional["overall"]) if additional else [],
@@ -158,8 +170,12 @@ def _attribute(
         }
         for k, (name, group) in enumerate(found["groups"][attribute].items())
     ]
+    many = len(groups) > MANY
+    own = found["groups"][attribute]
     page: dict[str, Any] = {
         "name": attribute,
+        "many": many,
+        "funnels": [f for m in FUNNELS if many and (f := funnel(found["overall"], own, m))],
         "id": f"a{place}",
         "groups": groups,
         "forests": [_forest(found, attribute, metric, groups, chance) for metric in FOREST],
@@ -169,6 +185,10 @@ def _attribute(
             if metric not in FOREST
         ],
         **_additional(found.get("further"), attribute),
+        "confusion": {g["name"]: confusion(own[g["name"]]) for g in groups},
+        "predictive": {g["name"]: predictive_values(own[g["name"]]) for g in groups},
+        "decision": None,
+        "densities": [],
         "gaps": _gaps(found["disparities"][attribute]),
         "pairs": _pairs(found, attribute),
         "rule": _of_rule(found, attribute),
@@ -177,7 +197,7 @@ def _attribute(
         "reliability": [],
         "counts": [],
     }
-    if data is not None and attribute in data.groups:
+    if data is not None and attribute in data.groups and not many:
         for k, group in enumerate(groups):
             if group["few"]:
                 page["roc"].append("")
@@ -198,8 +218,10 @@ def _attribute(
             )
             table = threshold_counts(y, s, cuts)
             page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
-    if data is not None and data.weight is not None and attribute in data.groups:
-        page |= weighted_curves(data, attribute, [g["few"] for g in groups], cuts)
+        page["decision"] = decision_curves(page["counts"], groups, cuts)
+        page["densities"] = score_densities(data.y, data.s, data.groups[attribute].codes, groups)
+    if found.get("further", {}).get("weight"):
+        page |= weighted_page(data, attribute, groups, own, cuts, many)
     return page
 
 

@@ -155,7 +155,9 @@ def power(
 
     Returns:
         A table with a row for each metric and pair of groups, and the columns ``metric, first,
-        second, reference, gap`` (``stats.smallest_gaps``). ``gap`` is NaN where none could be seen.
+        second, reference, gap, gap_corrected`` (``stats.smallest_gaps``): the smallest gap that
+        is seen where it was planned, and where the audit looks at all gaps and pairs and corrects
+        for them. NaN where none could be seen.
 
     Raises:
         InputError: where a column is missing or cannot be read, for fewer than two groups, and

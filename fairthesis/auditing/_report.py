@@ -186,8 +186,11 @@ class FairnessReport:
                 }
                 for attribute, rows in found["cross_auroc_ci"].items()
             },
+            **({"flow": dict(found["flow"])} if "flow" in found else {}),
+            **({"missing": found["missing"]} if "missing" in found else {}),
+            **({"positive_means": found["positive_means"]} if "positive_means" in found else {}),
             **_of_rule(found.get("rule")),
-            **({"adjusted": found["adjusted"]} if "adjusted" in found else {}),
+            **{key: found[key] for key in ("adjusted", "weight") if key in found},
             "pairs": {
                 attribute: [_known_row(row) for row in rows]
                 for attribute, rows in found.get("pairs", {}).items()

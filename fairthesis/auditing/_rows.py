@@ -14,6 +14,7 @@ from fairthesis.auditing._strata import Covariate, covariate
 from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
+    OTHERS,
     PREDICTIONS_TABLE,
     as_frame,
     filled,
@@ -58,8 +59,10 @@ class AuditedRows:
     ``y`` are labels of 0 and 1, ``s`` scores from 0 to 1, ``patient`` numbers from 0, each of shape
     (n,); ``groups`` has a categorical per attribute, -1 among its codes where the group is not
     known. ``threshold`` is the one that ``rule`` gave, ``validation`` the rows it was chosen on,
-    ``warnings`` what was left out and why. ``weight`` are weights with a mean of 1, None where all
-    rows count alike; ``covariates`` the strata of the columns that are adjusted for.
+    ``warnings`` what was left out and why, ``flow`` how many rows there were at each step: in the
+    table, of the target, of the part, and those left out for want of a label or a score.
+    ``weight`` are weights with a mean of 1, None where all rows count alike; ``covariates`` the
+    strata of the columns that are adjusted for.
 
     >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
     >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
@@ -77,6 +80,7 @@ class AuditedRows:
     target: str | None
     warnings: list[str] = field(default_factory=list)
     validation: ValidationRows | None = None
+    flow: dict[str, int] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
     covariates: dict[str, Covariate] = field(default_factory=dict)
 
@@ -97,6 +101,7 @@ def audited_rows(
     threshold: float | str = 0.5,
     weight: str | None = None,
     adjust: Sequence[str] = (),
+    floor: int = 30,
 ) -> AuditedRows:
     """Check a table and the choices, and take the rows that can be audited.
 
@@ -126,14 +131,25 @@ def audited_rows(
     warnings: list[str] = []
     own = ["image_id", *([patient] if patient else [])]
     frame = with_keys(frame.reset_index(drop=True), own, told=warnings)
+    flow = {"rows in the table": len(frame)}
     frame, target = rows_of_target(frame, target, (label, score, patient))
+    if target is not None:
+        flow[f"of the target {target}"] = len(frame)
     rows, split = rows_of_split(frame, split, (label, score, patient))
     if rows.empty:
         raise InputError(f"No rows in {PREDICTIONS_TABLE} for the chosen split and target.")
     if patient and split is not None:
         _warn_of_shared(frame, rows, patient, warnings)
+    if split is not None:
+        flow[f"of the part {split}"] = len(rows)
+    no_label, no_score = is_empty(rows[label]), is_empty(rows[score])
+    flow["left out: no label"] = int(no_label.sum())
+    flow["left out: no score"] = int((no_score & ~no_label).sum())
     validation = rows_of_part(frame, "val")
-    rows = with_weights(_stated(rows, label, score, warnings), weight, warnings)
+    rows = _stated(rows, label, score, warnings)
+    rows, stated = with_weights(rows, weight, warnings), len(rows)
+    if weight:
+        flow[f"left out: no {weight}, or one of 0"] = stated - len(rows)
     rows = _in_order(rows, label, score, groups, patient, weight, adjust)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
     y, s = row_labels(rows, label), row_scores(rows, score)
@@ -163,7 +179,7 @@ def audited_rows(
         value = float(rate if rate is not None else 0.5)
     called = s >= value
     by_attribute = {
-        name: _groups(rows, name, y > 0, called, warnings) for name in dict.fromkeys(groups)
+        name: _groups(rows, name, y > 0, called, floor, warnings) for name in dict.fromkeys(groups)
     }
     who = _patients(rows, patient, warnings)
     if patient:
@@ -182,6 +198,7 @@ def audited_rows(
         validation=of_rule,
         weight=relative(rows, weight, warnings),
         covariates={name: covariate(rows, name, warnings) for name in adjust},
+        flow=flow,
     )
 
 
@@ -253,9 +270,16 @@ def _groups(
     name: str,
     positive: NDArray[np.bool_],
     called: NDArray[np.bool_],
+    floor: int,
     warnings: list[str],
 ) -> pd.Categorical:
-    values = row_groups(rows, name)
+    values = row_groups(rows, name, max(floor, 2))
+    if OTHERS in values.categories and OTHERS not in set(rows.get(name, ())):
+        pooled = group_values(rows, name, PREDICTIONS_TABLE)[values == OTHERS].nunique()
+        warnings.append(
+            f"{pooled} groups of {name} have fewer than {max(floor, 2)} rows each: they are pooled "
+            f"as {OTHERS!r}."
+        )
     missing = int((values.codes < 0).sum())
     if missing:
         warnings.append(

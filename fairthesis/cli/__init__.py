@@ -18,9 +18,11 @@ COMMANDS = {
     "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
+    "monitor": ("monitor", "Follow predictions in use, by period and group, against limits."),
     "postprocess": ("postprocess", "Thresholds or recalibration by group, from table to table."),
     "power": ("power", "The smallest gap that a study of this size could see."),
     "probe": ("probe", "Measure how well an attribute can be recovered from embeddings."),
+    "search": ("search", "Search all groups that columns make for one that fares worse."),
     "train": ("train", "Train an encoder and write a run directory."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
 }

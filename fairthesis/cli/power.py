@@ -125,17 +125,23 @@ def command(
         f"Smallest gap seen with power {wanted:g} at a two-sided level of {alpha:g}:",
         "",
     ]
-    head = ["metric", "between", "reference", "smallest gap"]
+    head = ["metric", "between", "reference", "planned", "corrected"]
     rows = [
         [
             row["metric"],
             f"{row['first']} and {row['second']}",
             _layout.number(row["reference"]),
             _layout.number(row["gap"]),
+            _layout.number(row["gap_corrected"]),
         ]
         for row in table.to_dict("records")
     ]
     lines += _layout.table(head, rows, left=2)
+    lines += [
+        "",
+        "planned: by a test of this gap and pair alone (audit --primary); corrected: by an audit",
+        "that looks at all gaps and pairs, and corrects for them.",
+    ]
     if gap is not None:
         (a, first), (b, second) = list(sizes.items())[:2]
         totals = [size.positive + size.negative for size in (first, second)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.fft import dct, idct
 from scipy.ndimage import gaussian_filter1d
 
 from fairthesis import inputs
@@ -50,7 +51,23 @@ def smoothed(residual: ArrayLike, sigma: float) -> Array:
     width = sigma * r.shape[-1]
     if width < 1e-9:  # in cells
         return r.copy()
-    return np.asarray(gaussian_filter1d(r, width, mode="reflect", truncate=5.0))
+    if width < WIDE:
+        return np.asarray(gaussian_filter1d(r, width, mode="reflect", truncate=5.0))
+    return _damped(dct(r, axis=-1), sigma)
+
+
+WIDE = 4  # cells: from here on the kernel's samples are the Gaussian to the last digit
+
+
+def _damped(frequencies: Array, sigma: float) -> Array:
+    """Cosines of a histogram, as of ``dct``, back as the histogram under a Gaussian.
+
+    Reflection at both ends is what the cosine transform continues a histogram by, and a Gaussian
+    takes exp(-(pi k sigma)^2 / 2) of the k-th cosine: many times faster than to add up a kernel
+    that is hundreds of cells wide.
+    """
+    k = np.arange(frequencies.shape[-1])
+    return np.asarray(idct(frequencies * np.exp(-((np.pi * k * sigma) ** 2) / 2), axis=-1))
 
 
 def smooth_ece(
@@ -100,8 +117,12 @@ def smooth_error(residual: Array) -> float:
     0.1
     """
 
+    frequencies = dct(np.asarray(residual, np.float64))
+
     def error(sigma: float) -> float:
-        return float(np.abs(smoothed(residual, sigma)).sum())
+        if sigma * len(residual) < WIDE:
+            return float(np.abs(smoothed(residual, sigma)).sum())
+        return float(np.abs(_damped(frequencies, sigma)).sum())
 
     low, high = 0.5 / len(residual), 1.0
     for _ in range(30):  # smECE_σ falls as σ grows, so the crossing is single

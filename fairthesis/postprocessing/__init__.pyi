@@ -4,6 +4,7 @@ from ._by_group import equalize as equalize
 from ._by_group import erase_attribute as erase_attribute
 from ._by_group import level_up_thresholds as level_up_thresholds
 from ._by_group import recalibrate as recalibrate
+from ._frontier import equalized_odds_frontier as equalized_odds_frontier
 from ._posthoc import POSTHOC as POSTHOC
 from ._posthoc import RunTables as RunTables
 from ._posthoc import exponentiated_gradient as exponentiated_gradient
@@ -18,6 +19,7 @@ __all__ = [
     "RunTables",
     "apply_thresholds",
     "equalize",
+    "equalized_odds_frontier",
     "erase_attribute",
     "exponentiated_gradient",
     "leace",

@@ -27,6 +27,7 @@ from ._intervals import quantile_of as quantile_of
 from ._inversion import Interval as Interval
 from ._inversion import calibration_intervals as calibration_intervals
 from ._inversion import smooth_interval as smooth_interval
+from ._max_t import step_down_max_t as step_down_max_t
 from ._p_values import benjamini_hochberg as benjamini_hochberg
 from ._p_values import bootstrap_p_value as bootstrap_p_value
 from ._p_values import holm as holm
@@ -36,9 +37,11 @@ from ._permutations import MAX_PAIRED as MAX_PAIRED
 from ._permutations import GroupTest as GroupTest
 from ._permutations import group_values as group_values
 from ._permutations import permuted_tests as permuted_tests
+from ._power import EFFECTIVE_GAPS as EFFECTIVE_GAPS
 from ._power import Size as Size
 from ._power import auroc_variance as auroc_variance
 from ._power import cluster_size as cluster_size
+from ._power import corrected_level as corrected_level
 from ._power import design_effect as design_effect
 from ._power import patients_needed as patients_needed
 from ._power import power as power
@@ -63,8 +66,12 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
+from ._sequential import BETS as BETS
+from ._sequential import drift_evidence as drift_evidence
 
 __all__ = [
+    "BETS",
+    "EFFECTIVE_GAPS",
     "GRID",
     "LEVEL",
     "MAX_PAIRED",
@@ -94,11 +101,13 @@ __all__ = [
     "calibration_intervals",
     "cases_of_patients",
     "cluster_size",
+    "corrected_level",
     "cross_auroc_statistic",
     "degrees_of_freedom",
     "delong",
     "delong_paired",
     "design_effect",
+    "drift_evidence",
     "effective_patients",
     "expanded_level",
     "friedman_nemenyi",
@@ -129,5 +138,6 @@ __all__ = [
     "smallest_gaps",
     "smooth_interval",
     "step_down",
+    "step_down_max_t",
     "value_of",
 ]

@@ -80,47 +80,56 @@ class Assignment:
         """Values of groups, shape (replicates, groups)."""
         return np.asarray(values.reshape(self.replicates, self.n_groups), np.float64)
 
-    def covariance(self, influence: Array, cells: Array) -> Array:
-        """Covariance of the groups' values from the cells' influences.
+    def spread(self, influence: Array, cells: Array) -> tuple[Array, Array | None]:
+        """Variance of the groups' values from the cells' influences, and their covariance.
 
         ``cells`` counts each group's cells, m: sums of squares are multiplied by (m - 1) / m.
 
         Returns:
-            Shape (replicates, groups, groups).
+            Shape (replicates, groups); and (replicates, groups, groups), or None where no groups
+            share patients.
         """
         shrink = np.sqrt(np.maximum(cells - 1, 0) / np.maximum(cells, 1))
-        found = np.zeros((self.replicates, self.n_groups, self.n_groups))
         if self.own is not None:
-            squares = self.shaped(self.by_group(influence * influence) * shrink**2)
-            np.einsum("rkk->rk", found)[:] = squares
-            return found
+            return self.shaped(self.by_group(influence * influence) * shrink**2), None
         table = influence.reshape(self.replicates, self.n_patients, self.n_groups)
         table = table * self.shaped(shrink)[:, None]
-        return np.asarray(table.swapaxes(1, 2) @ table)
+        covariance = np.asarray(table.swapaxes(1, 2) @ table)
+        return np.einsum("rkk->rk", covariance).copy(), covariance
 
 
 @dataclass(frozen=True)
 class Values:
-    """A metric of each group: value, covariance, and the weight of the group in a common value.
+    """A metric of each group: value, variance, and the weight of the group in a common value.
 
     Attributes:
         value: Shape (replicates, groups); NaN where a group has no case that counts.
-        covariance: Shape (replicates, groups, groups); zero between groups that share no patient.
+        variance: Its variance, shape (replicates, groups).
         weight: Cases that count, shape (replicates, groups).
+        covariance: Of groups that share patients, shape (replicates, groups, groups); else None.
 
-    >>> one = Values(np.array([[0.9, 0.7]]), np.diag([0.01, 0.03])[None], np.array([[30.0, 10.0]]))
+    >>> one = Values(np.array([[0.9, 0.7]]), np.array([[0.01, 0.03]]), np.array([[30.0, 10.0]]))
     >>> difference, error = one.against_rest()
     >>> difference.round(3).tolist(), error.round(3).tolist()
     ([[0.2, -0.2]], [[0.2, 0.2]])
     """
 
     value: Array
-    covariance: Array
+    variance: Array
     weight: Array
+    covariance: Array | None = None
 
     def against_rest(self) -> tuple[Array, Array]:
         """Each group less the weighted mean of all others, and its standard error."""
         k = self.value.shape[1]
+        if self.covariance is None:  # sums, for hundreds of groups
+            w, v = self.weight, self.variance
+            others = w.sum(1, keepdims=True) - w
+            others = np.where(others > 0, others, np.inf)
+            sums = (w * self.value).sum(1, keepdims=True) - w * self.value
+            squares = (w**2 * v).sum(1, keepdims=True) - w**2 * v
+            error = np.sqrt(np.maximum(v + squares / others**2, 0))
+            return self.value - sums / others, error
         rest = np.broadcast_to(self.weight[:, None], (len(self.weight), k, k)) * (1 - np.eye(k))
         total = rest.sum(-1, keepdims=True)
         contrast = np.eye(k) - np.divide(rest, total, out=np.zeros_like(rest), where=total > 0)
@@ -130,8 +139,10 @@ class Values:
 
     def pairs(self) -> tuple[Array, Array]:
         """Each group less each other one, and its standard error, (replicates, groups, groups)."""
-        own = np.einsum("rkk->rk", self.covariance)
-        variance = own[:, :, None] + own[:, None] - 2 * self.covariance
+        own = self.variance
+        variance = own[:, :, None] + own[:, None]
+        if self.covariance is not None:
+            variance = variance - 2 * self.covariance
         difference = self.value[:, :, None] - self.value[:, None]
         return difference, np.sqrt(np.maximum(variance, 0))
 
@@ -140,7 +151,7 @@ class Clustered(Protocol):
     """A metric that gives ``Values`` for an assignment of groups to rows."""
 
     def values(self, groups: Assignment) -> Values:
-        """Value, covariance and weight of every group."""
+        """Value, variance and weight of every group."""
 
 
 class RatioOfSums:
@@ -158,8 +169,8 @@ class RatioOfSums:
     >>> tpr = RatioOfSums(np.array([1.0, 0, 1, 1]), np.ones(4))
     >>> sex = np.array([[0, 0, 1, 1]])
     >>> found = tpr.values(Assignment(sex, np.arange(4), 2, sex))
-    >>> found.value.tolist(), found.covariance.round(6).tolist()
-    ([[0.5, 1.0]], [[[0.25, 0.0], [0.0, 0.125]]])
+    >>> found.value.tolist(), found.variance.round(6).tolist()
+    ([[0.5, 1.0]], [[0.25, 0.125]])
     """
 
     def __init__(self, numerator: Array, denominator: Array, share: bool = True) -> None:
@@ -167,7 +178,7 @@ class RatioOfSums:
         self._kinds: tuple[Index, Index, Index, Array, Array] | None = None
 
     def values(self, groups: Assignment) -> Values:
-        """Value, covariance and weight of every group."""
+        """Value, variance and weight of every group."""
         if groups.own is not None:
             return self._of_patients(groups)
         size = len(groups.cell_group)
@@ -181,18 +192,20 @@ class RatioOfSums:
         at = groups.cell_group
         others = bottom[at] - b
         influence = (a - np.nan_to_num(value)[at] * b) / np.where(others > 0, others, np.inf)
-        return self._found(groups, value, groups.covariance(influence, cells), cells, bottom)
+        return self._found(groups, value, groups.spread(influence, cells), cells, bottom)
 
     def _of_patients(self, groups: Assignment) -> Values:
         """Where a patient has one group: patients with the same two sums are counted together."""
         # The same for every permutation of the same patients.
         if self._kinds is None or self._kinds[0] is not groups.patient:
-            a, b = (
-                np.asarray(np.bincount(groups.patient, x, groups.n_patients), np.float64)
-                for x in (self.numerator, self.denominator)
+            sums = np.stack(
+                [
+                    np.bincount(groups.patient, x, groups.n_patients)
+                    for x in (self.numerator, self.denominator)
+                ]
             )
-            kept = np.flatnonzero(b > 0)
-            pairs, kind = np.unique(np.stack([a[kept], b[kept]]), axis=1, return_inverse=True)
+            kept = np.flatnonzero(sums[1] > 0)
+            pairs, kind = np.unique(sums[:, kept], axis=1, return_inverse=True)
             self._kinds = (groups.patient, kept, kind.ravel(), pairs[0], pairs[1])
         _, kept, kind, a, b = self._kinds
         assert groups.own is not None
@@ -204,16 +217,19 @@ class RatioOfSums:
         others = bottom[:, None] - b
         influence = (a - np.nan_to_num(value)[:, None] * b) / np.where(others > 0, others, np.inf)
         variance = (n * influence**2).sum(1) * np.maximum(cells - 1, 0) / np.maximum(cells, 1)
-        covariance = np.zeros((groups.replicates, groups.n_groups, groups.n_groups))
-        np.einsum("rkk->rk", covariance)[:] = groups.shaped(variance)
-        return self._found(groups, value, covariance, cells, bottom)
+        return self._found(groups, value, (groups.shaped(variance), None), cells, bottom)
 
     def _found(
-        self, groups: Assignment, value: Array, covariance: Array, cells: Array, weight: Array
+        self,
+        groups: Assignment,
+        value: Array,
+        spread: tuple[Array, Array | None],
+        cells: Array,
+        weight: Array,
     ) -> Values:
         if self.share:
-            _raise_diagonal(covariance, groups.shaped(cells))
-        return Values(groups.shaped(value), covariance, groups.shaped(weight))
+            spread = _raised(spread, groups.shaped(cells))
+        return Values(groups.shaped(value), spread[0], groups.shaped(weight), spread[1])
 
 
 class RankedCases:
@@ -245,7 +261,7 @@ class RankedCases:
         self.tied = bool(len(s)) and self.block[-1] + 1 < len(s)
 
     def values(self, groups: Assignment) -> Values:
-        """Value, covariance and weight of every group."""
+        """Value, variance and weight of every group."""
         R, n, size = groups.replicates, len(self.order), groups.size
         label = groups.rows[:, self.order] + groups.offset(groups.n_groups)
         label = label.ravel().astype(np.uint16 if size < 2**16 else np.intp)
@@ -294,10 +310,9 @@ class RankedCases:
             with_class.append(groups.by_group(cases > 0))
         # A patient with cases of both classes is one cell, not two.
         some = groups.by_group(np.bincount(cell, minlength=len(of_cells)) > 0)
-        covariance = groups.covariance(of_cells, some)
-        _raise_diagonal(covariance, groups.shaped(np.minimum(*with_class)))
+        spread = _raised(groups.spread(of_cells, some), groups.shaped(np.minimum(*with_class)))
         weight = P * N / np.where(P + N > 0, P + N, 1)
-        return Values(groups.shaped(A), covariance, groups.shaped(weight))
+        return Values(groups.shaped(A), spread[0], groups.shaped(weight), spread[1])
 
     def _before(
         self, at: tuple[Index, Index], place: Index, total: Index, weight: Array | None = None
@@ -344,7 +359,7 @@ class SquaredCalibrationError:
     >>> found = SquaredCalibrationError(y, s).values(
     ...     Assignment(everyone, np.arange(4000), 1, everyone)
     ... )
-    >>> bool(abs(found.value[0, 0]) < 3 * found.covariance[0, 0, 0] ** 0.5)
+    >>> bool(abs(found.value[0, 0]) < 3 * found.variance[0, 0] ** 0.5)
     True
     """
 
@@ -355,7 +370,7 @@ class SquaredCalibrationError:
         self._patient: Index | None = None
 
     def values(self, groups: Assignment) -> Values:
-        """Value, covariance and weight of every group."""
+        """Value, variance and weight of every group."""
         cell, bins, residual, n = self._sums(groups)
         n_bins = metrics.N_BINS
         at = groups.cell_group[cell] * n_bins + bins
@@ -372,9 +387,7 @@ class SquaredCalibrationError:
         w /= np.where(total > 0, total, 1)[:, None]
         value = np.where(total > 0, (w * (D**2 - v)).sum(1), np.nan)
         variance = (w**2 * (4 * np.maximum(D**2 - v, 0) * v + 2 * v**2)).sum(1)
-        covariance = np.zeros((groups.replicates, groups.n_groups, groups.n_groups))
-        np.einsum("rkk->rk", covariance)[:] = groups.shaped(variance)
-        return Values(groups.shaped(value), covariance, groups.shaped(total))
+        return Values(groups.shaped(value), groups.shaped(variance), groups.shaped(total))
 
     def _sums(self, groups: Assignment) -> tuple[Index, Index, Array, Array]:
         """Cell, bin, sum of residuals and rows of every cell and bin with a row."""
@@ -406,7 +419,10 @@ class SquaredCalibrationError:
         return at // n_bins, at % n_bins, sums, n
 
 
-def _raise_diagonal(covariance: Array, patients: Array) -> None:
-    """The variance of a share of 0 or 1, in place: at least that of half a case among patients."""
-    own = np.einsum("rkk->rk", covariance)
-    own[:] = np.maximum(own, 0.5 / np.maximum(patients, 1) ** 2)
+def _raised(spread: tuple[Array, Array | None], patients: Array) -> tuple[Array, Array | None]:
+    """The variance of a share of 0 or 1: at least that of half a case among the patients."""
+    variance, covariance = spread
+    raised = np.maximum(variance, 0.5 / np.maximum(patients, 1) ** 2)
+    if covariance is not None:
+        np.einsum("rkk->rk", covariance)[:] = raised
+    return raised, covariance

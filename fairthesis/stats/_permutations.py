@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Labels = NDArray[np.integer]
 #: Over more groups than this, p values are given of each group against the rest, and none of pairs.
-MAX_PAIRED = 60
+MAX_PAIRED = 20
 
 
 @dataclass(frozen=True)

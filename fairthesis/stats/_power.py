@@ -327,6 +327,24 @@ def patients_needed(
     return high
 
 
+#: How many independent tests the ten gaps of an attribute are worth in ``step_down``: of two groups
+#: 6, of eight 8, whatever their prevalence, size and images per patient (measured).
+EFFECTIVE_GAPS = 7
+
+
+def corrected_level(alpha: float, groups: int) -> float:
+    """The level at which an audit judges one pair of groups in one gap that nobody planned.
+
+    Sidak's level for ``EFFECTIVE_GAPS`` gaps of every pair. A gap that is planned (``primary``) and
+    two groups: ``alpha`` itself.
+
+    >>> round(corrected_level(0.05, 2), 4), round(corrected_level(0.05, 4), 4)
+    (0.0073, 0.0012)
+    """
+    tests = EFFECTIVE_GAPS * groups * (groups - 1) // 2
+    return float(-np.expm1(np.log1p(-alpha) / tests))
+
+
 def smallest_gaps(
     sizes: dict[str, Size],
     references: dict[str, float],
@@ -346,28 +364,34 @@ def smallest_gaps(
             positive images of a patient alone.
 
     Returns:
-        A row per metric and pair, columns ``metric, first, second, reference, gap``; see
-        ``smallest_gap`` for the gap, and for what is refused.
+        A row per metric and pair, columns ``metric, first, second, reference, gap,
+        gap_corrected``: the gap that a test of this pair alone sees, as of a planned gap of two
+        groups, and the one that is still seen after an audit's correction for all gaps and pairs
+        (``corrected_level``). See ``smallest_gap`` for the gap, and for what is refused.
 
     >>> smallest_gaps({"f": Size(90, 90), "m": Size(90, 90)}, {"tpr": 0.8}).round(2).values.tolist()
-    [['tpr', 'f', 'm', 0.8, 0.19]]
+    [['tpr', 'f', 'm', 0.8, 0.19, 0.24]]
     """
     names = list(sizes)
+    levels = {"gap": alpha, "gap_corrected": corrected_level(alpha, len(names))}
     rows = [
         {
             "metric": metric,
             "first": first,
             "second": second,
             "reference": reference,
-            "gap": smallest_gap(
-                metric,
-                reference,
-                sizes[first],
-                sizes[second],
-                alpha=alpha,
-                wanted=wanted,
-                design=design if isinstance(design, float | int) else design[metric],
-            ),
+            **{
+                column: smallest_gap(
+                    metric,
+                    reference,
+                    sizes[first],
+                    sizes[second],
+                    alpha=level,
+                    wanted=wanted,
+                    design=design if isinstance(design, float | int) else design[metric],
+                )
+                for column, level in levels.items()
+            },
         }
         for metric, reference in references.items()
         for k, first in enumerate(names)

@@ -1,4 +1,4 @@
-"""The audit's page in a browser: for everyone, on a desk and on a phone; no name is run."""
+"""The pages of audit, search and monitor in a browser, on a desk and a phone; no name is run."""
 
 import re
 
@@ -7,6 +7,7 @@ from support import targets
 from support.accessibility import violations
 from support.predictions import run, table
 
+from fairthesis import auditing
 from fairthesis.auditing import audit_targets
 
 pytestmark = pytest.mark.browser
@@ -41,6 +42,43 @@ def test_the_audit_can_be_read_by_everyone(text, width, browser, tmp_path):
     assert found == []
     assert said == []
     assert asked == [file.as_uri()]
+    assert sideways <= 0
+
+
+def searched():
+    """Groups found, and groups explained by these."""
+    frame = table(3000, effect=2)
+    frame = frame[frame["split"] == "test"]
+    planted = (frame["sex"] == "F") & (frame["age_group"] == ">60") & (frame["y_true"] == 1)
+    frame["y_score"] = frame["y_score"].mask(planted, 0.3 * frame["y_score"])
+    quick = {"patient": "patient_id", "n_permutations": 99}
+    report = auditing.search(frame, groups=["sex", "age_group"], **quick)
+    assert report.found()["explained_by"].notna().any()
+    return report.to_html()
+
+
+def monitored():
+    """An alarm, labels that are not known, a shift, and a group without cases in a period."""
+    frame = table(3000)
+    frame["day"] = [f"2024-{1 + k * 9 // len(frame)}".replace("-", "-0") for k in range(len(frame))]
+    frame.loc[frame["day"] > "2024-06", "y_score"] *= 0.5
+    frame.loc[frame["day"] == "2024-09", "y_true"] = None
+    limits = {"tpr": 0.6, "fpr": 0.5, "auroc": 0.6, "oe": 1.3}
+    kept = frame[(frame["sex"] == "F") | (frame["day"] != "2024-05")]
+    report = auditing.monitor(
+        kept, time="day", groups=["sex"], limits=limits, patient="patient_id", split="test"
+    )
+    assert report.alarms
+    return report.to_html()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("made", [searched, monitored])
+def test_search_and_monitor_can_be_read_by_everyone(made, width, browser, tmp_path):
+    file = tmp_path / "page.html"
+    file.write_text(made(), encoding="utf-8")
+    found, said, asked, sideways = seen(browser, file, width)
+    assert (found, said, asked) == ([], [], [file.as_uri()])
     assert sideways <= 0
 
 

@@ -33,7 +33,7 @@ def test_writes_and_summarises(tmp_path, capsys, suffix):
     found = json.loads((out / "audit.json").read_text())
     assert found["threshold"]["rule"] == "fpr=0.2"
     assert (out / "audit.html").stat().st_size > 1000
-    for words in ("auroc_gap", "95 % interval", "chance", "F * <40", "audit.html", "Holm"):
+    for words in ("auroc_gap", "95 % interval", "equal", "F * <40", "audit.html", "corrected"):
         assert words in text
 
 

@@ -87,6 +87,8 @@ def run(home: Path, code: str, *words: str, **env: str) -> str:
         "--n-shuffles 1 --out w-probe",
         "postprocess a.csv --group sex --method level_up --out w-after.csv",
         "power a.csv --group sex --patient patient_id",
+        "search a.csv --group sex --patient patient_id --n-permutations 19 "
+        "--confirm 0 --minimum 10 --out w-search",
         "datasets list",
         "datasets describe synthetic-cxr",
         pytest.param("experiment list", marks=pytest.mark.needs("torch")),  # names of methods

@@ -40,7 +40,7 @@ def test_values_are_the_metrics_of_each_group(ties, own):
 def test_the_error_of_a_rate_is_that_of_the_jackknife_over_patients():
     y, s, patient = scored(1)
     a, b = (s >= 0.5) * y, y
-    found = group_values(RatioOfSums(a, b), patient, np.zeros(len(y), int)).covariance[0, 0, 0]
+    found = group_values(RatioOfSums(a, b), patient, np.zeros(len(y), int)).variance[0, 0]
     some = np.unique(patient[y > 0])
     left_out = np.array([a[patient != p].sum() / b[patient != p].sum() for p in some])
     m = len(some)
@@ -52,9 +52,9 @@ def test_the_error_of_an_auroc_is_delong_s_and_obuchowski_s():
     y, s, patient = scored(2, n=900, n_patients=400)
     everyone = np.zeros(len(y), int)
     rows = np.arange(len(y))
-    alone = group_values(RankedCases(y, s), rows, everyone).covariance[0, 0, 0] ** 0.5
+    alone = group_values(RankedCases(y, s), rows, everyone).variance[0, 0] ** 0.5
     assert alone == pytest.approx(delong(y, s).standard_error, rel=0.01)
-    clustered = group_values(RankedCases(y, s), patient, everyone).covariance[0, 0, 0] ** 0.5
+    clustered = group_values(RankedCases(y, s), patient, everyone).variance[0, 0] ** 0.5
     assert clustered == pytest.approx(obuchowski(y, s, patient).standard_error, rel=0.02)
 
 
@@ -80,7 +80,7 @@ def test_a_squared_calibration_error_is_free_of_noise_also_with_many_images_a_pa
         s = rng.random(100)[patient].clip(0.02, 0.98)
         y = (rng.random(100)[patient] < s) * 1.0  # all images of a patient have one label
         one = group_values(SquaredCalibrationError(y, s), patient, np.zeros(600, int))
-        found.append((one.value[0, 0], one.covariance[0, 0, 0] ** 0.5))
+        found.append((one.value[0, 0], one.variance[0, 0] ** 0.5))
     value, error = np.array(found).T
     assert abs(value.mean()) < 3 * value.std() / np.sqrt(200)
     assert 0.7 < error.mean() / value.std() < 1.4

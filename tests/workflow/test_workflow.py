@@ -238,7 +238,7 @@ def test_an_audit_is_made_anew_when_any_code_that_computes_it_changes():
     reported = {
         f"auditing/{name}" for name in ("_html.py", "_wording.py", "card.html", "report.html")
     }
-    reported |= {f"auditing/{n}" for n in ("_adjusted_page.py", "_weighted_curves.py")}
+    reported |= {f"auditing/{n}" for n in ("_adjusted_page.py", "_weighted_page.py")}
     reported |= {"errors.py", "inputs/_schema.py", "metrics/_curves.py"}
     read = {file.removeprefix("fairthesis/") for file in sources("fairthesis.audit")}
     read = {file for file in read if not file.startswith("storage/")}
