@@ -76,7 +76,7 @@ def adjusted_sentences(found: Mapping[str, Any]) -> list[str]:
     >>> gaps = {"tpr": {"crude": crude, "adjusted": left}}
     >>> print(*adjusted_sentences({"by": ["age"], "gaps": gaps, "support": {"tpr": 1.0}}))
     True positive rate: a gap of 0.200 (0.100 to 0.300); 0.010 (0.000 to 0.100) is left after \
-adjusting for age, not told from none.
+adjusting for age; the first is above 0, and what is left cannot be told from 0.
     """
     told = []
     by = ", ".join(found["by"])
@@ -106,8 +106,10 @@ def _verdict(both: Mapping[str, Any]) -> str:
     if crude is None or left is None:
         return ""
     if left > 0:
-        return ", a gap still" if crude > 0 else ", and only this is told from none"
-    return ", not told from none" if crude > 0 else "; neither is told from none"
+        return "; both are above 0" if crude > 0 else "; only what is left is above 0"
+    if crude > 0:
+        return "; the first is above 0, and what is left cannot be told from 0"
+    return "; neither can be told from 0"
 
 
 def adjusted_block(environment: jinja2.Environment, found: Mapping[str, Any]) -> Markup:
@@ -146,7 +148,7 @@ def _metric(found: Mapping[str, Any], metric: str) -> dict[str, Any]:
     support = found["support"][metric]
     return {
         "label": label_of(metric),
-        "support": "\N{EN DASH}" if support is None else f"{math.floor(1000 * support) / 10:g} %",
+        "support": "" if support in (None, 1) else f"{math.floor(1000 * support) / 10:g} %",
         "groups": [
             {
                 "name": name,

@@ -90,12 +90,8 @@ def cohort(seed, n=4000, confounded=True, own=0.0):
     rng = np.random.default_rng(seed)
     patient = np.arange(n) // 2
     sex = rng.integers(0, 2, n // 2)[patient]
-    old = (
-        rng.random(n // 2)
-        < np.where(np.arange(2) > 0, 0.8 if confounded else 0.5, 0.2 if confounded else 0.5)[
-            sex[::2]
-        ]
-    )[patient]
+    share = np.where(sex[::2] > 0, 0.8, 0.2) if confounded else np.full(n // 2, 0.5)
+    old = (rng.random(n // 2) < share)[patient]
     y = (rng.random(n) < 0.5) * 1.0
     strength = 3.0 - 2.0 * old - own * (sex > 0)
     s = 1 / (1 + np.exp(-(rng.normal(size=n) + strength * (y - 0.5))))
