@@ -46,6 +46,8 @@ AUDITING = (
     *("stats/_histograms.py", "stats/_intervals.py", "stats/_inversion.py"),
     *("stats/_p_values.py", "stats/_permutations.py", "stats/_replicates.py"),
     "stats/_resampling.py",
+    *("auditing/_adjusted.py", "auditing/_strata.py", "auditing/_weights.py"),
+    "metrics/_weighing.py",
 )
 PROBING = (
     *("embeddings/_leakage.py", "embeddings/_probes.py", "embeddings/_tables.py"),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fairthesis import metrics
+from fairthesis.auditing._adjusted import AdjustedGroups, columns_for
 from fairthesis.auditing._estimates import GroupEstimates
 from fairthesis.auditing._gaps import AttributeGaps
 from fairthesis.auditing._meaning import meaning_of_positive
@@ -20,6 +21,7 @@ from fairthesis.auditing._report import FairnessReport, Gap, Group
 from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import attribute_parts
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
@@ -45,6 +47,8 @@ def audit(
     positive_means: str | None = None,
     interval: str = "percentile",
     extra_metrics: Mapping[str, Metric] | None = None,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
 ) -> FairnessReport:
     """Audit a table of predictions for differences between groups.
 
@@ -85,7 +89,17 @@ def audit(
             number. Each gets values, intervals and chance levels, and a gap called
             ``NAME_difference`` (the largest value less the smallest, as tested as the others). A
             function is called once per resample and group: what takes 1 ms takes about 5 s. Where
-            it raises ``ValueError``, as of one class, its value is not known.
+            it raises ``ValueError``, as of one class, its value is not known. Where rows are
+            weighted it must take ``weight`` as well, an array.
+        weight: the column of weights, as of an enriched or case-control test set: a row counts as
+            so many cases in every value, in resamples, standard errors and permutations, and in a
+            threshold by a rule. Rows without a weight, or of weight 0, are left out. Counts of rows
+            and ``floor`` stay unweighted. Only their ratios count; all equal, they change nothing.
+        adjust: columns that gaps are also given adjusted for, all together: each group's value if
+            all groups had the same mix of them (direct standardisation; ``further.adjusted`` of
+            ``audit.json``). Columns of more than 10 different numbers are cut into fifths; empty
+            values are a stratum of their own. A column that an attribute is made of is passed over
+            for that attribute. Their intervals are percentiles, whatever ``interval`` says.
 
     Raises:
         InputError: where a column is missing or cannot be read, an option is out of its range, or
@@ -117,10 +131,12 @@ def audit(
         split=split,
         target=target,
         threshold=threshold,
+        weight=weight,
+        adjust=adjust,
         floor=floor,
     )
     means = meaning_of_positive(positive_means, (data.target, label), data.warnings)
-    extra = checked(extra_metrics, data.threshold)
+    extra = checked(extra_metrics, data.threshold, data.weight is not None)
     for name in primary:
         known = [*metrics.DISPARITIES, *map(gap_of, extra)]
         if name not in known:
@@ -129,7 +145,8 @@ def audit(
     overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
     references = _references(members, reference or {})
     gaps: dict[str, dict[str, Gap]] = {}
-    pairs = {}
+    pairs, adjusted = {}, {}
+    made_of = {name: attribute_parts(frame, name) for name in (*members, *data.covariates)}
     for attribute, found in members.items():
         between = AttributeGaps(
             data,
@@ -144,6 +161,12 @@ def audit(
         _warn_of_floor(attribute, found, between.compared, floor, data.warnings)
         gaps[attribute] = between.gaps(primary)
         pairs[attribute] = between.pairs(references[attribute])
+        by = columns_for(made_of[attribute], data.covariates, made_of)
+        if by:
+            standardised = AdjustedGroups(data, attribute, by, between.compared, n_boot, seed)
+            adjusted[attribute] = standardised.to_dict(found, gaps[attribute], data.warnings)
+        elif data.covariates:
+            data.warnings.append(f"{attribute} is not adjusted: there is no column but its own.")
         for name, chance in between.bands().items():
             found[name] = replace(found[name], chance=chance)
     _warn_of_permutations(gaps, n_permutations, data.warnings)
@@ -170,6 +193,8 @@ def audit(
             "reference": references,
             "positive_means": means,
             "interval": interval,
+            **({"weight": weight} if weight else {}),
+            **({"adjust": list(data.covariates)} if data.covariates else {}),
             "rows_fingerprint": _fingerprint(data),
         },
         additional=parts.additional(overall, members, means)
@@ -178,7 +203,9 @@ def audit(
             "flow": data.flow,
             "missing": {attribute: missing_group(data, attribute) for attribute in members},
             "positive_means": means,
-        },
+        }
+        | ({"adjusted": adjusted} if adjusted else {})
+        | ({} if data.weight is None else {"weight": weight}),
         data=data,
     )
 
@@ -201,7 +228,10 @@ def _references(
 def _fingerprint(data: AuditedRows) -> str:
     """Of the audited labels, scores, patients and groups, in their order."""
     digest = hashlib.sha256()
-    for column in (data.y, data.s, data.patient, *(c.codes for c in data.groups.values())):
+    columns = [data.y, data.s, data.patient, *(c.codes for c in data.groups.values())]
+    columns += [] if data.weight is None else [data.weight]
+    columns += [c.codes for c in data.covariates.values()]
+    for column in columns:
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()[:16]
 

@@ -86,9 +86,9 @@ class AttributeGaps:
         found: dict[str, GroupTest] = {}
         for (within, compared), names in asked.items():
             rows, labels = self._rows(compared)
-            y, s = self.data.y[rows], self.data.s[rows]
+            y, s, w = self.data.y[rows], self.data.s[rows], self.data.weight_of(rows)
             found |= stats.permuted_tests(
-                {m: TESTED_METRICS[m](y, s, self.data.threshold) for m in names},
+                {m: TESTED_METRICS[m](y, s, self.data.threshold, w) for m in names},
                 self.data.patient[rows],
                 labels,
                 n_permutations=self.n_permutations,
@@ -129,7 +129,7 @@ class AttributeGaps:
         if metric in self.drawn:
             return np.atleast_2d(np.corrcoef(self.drawn[metric][:, compared], rowvar=False))
         y, s = self.data.y[rows], self.data.s[rows]
-        tested = TESTED_METRICS[metric](y, s, self.data.threshold)
+        tested = TESTED_METRICS[metric](y, s, self.data.threshold, self.data.weight_of(rows))
         values = stats.group_values(tested, patient, labels)
         if values.covariance is None:
             return None

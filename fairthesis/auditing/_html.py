@@ -19,6 +19,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from fairthesis import __version__
+from fairthesis.auditing._adjusted_page import adjusted_block
 from fairthesis.auditing._funnel import FUNNELS, funnel
 from fairthesis.auditing._page_parts import (
     PREVALENCES,
@@ -29,6 +30,7 @@ from fairthesis.auditing._page_parts import (
     score_densities,
 )
 from fairthesis.auditing._rows import FEW, AuditedRows
+from fairthesis.auditing._weighted_page import weighted_page
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
@@ -106,6 +108,7 @@ def render(
         card=Markup(
             _template(environment, "card.html").render(asked=CARD, measured=model_card(found))
         ),
+        adjusted=adjusted_block(environment, found),
         label_of=label_of,
         own=_own(found),
         table=TABLE,
@@ -217,6 +220,8 @@ def _attribute(
             page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
         page["decision"] = decision_curves(page["counts"], groups, cuts)
         page["densities"] = score_densities(data.y, data.s, data.groups[attribute].codes, groups)
+    if found.get("further", {}).get("weight"):
+        page |= weighted_page(data, attribute, groups, own, cuts, many)
     return page
 
 

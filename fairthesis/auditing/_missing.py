@@ -29,9 +29,10 @@ def missing_group(data: AuditedRows, attribute: str) -> dict[str, Any] | None:
         name: _of_rows(data, rows) for name, rows in (("missing", missing), ("known", ~missing))
     }
     p = math.nan
+    weight = np.ones(len(data.y)) if data.weight is None else data.weight
     if not missing.all():
         tests = stats.permuted_tests(
-            {"prevalence": stats.RatioOfSums(data.y, np.ones(len(data.y)))},
+            {"prevalence": stats.RatioOfSums(data.y * weight, weight)},
             data.patient,
             missing.astype(np.intp),
             n_permutations=N_PERMUTATIONS,
@@ -44,7 +45,7 @@ def missing_group(data: AuditedRows, attribute: str) -> dict[str, Any] | None:
 
 def _of_rows(data: AuditedRows, rows: NDArray[np.bool_]) -> dict[str, Any]:
     y, s = data.y[rows], data.s[rows]
-    auroc = float(metrics.auroc(y, s)) if 0 < y.sum() < len(y) else math.nan
+    auroc = float(metrics.auroc(y, s, data.weight_of(rows))) if 0 < y.sum() < len(y) else math.nan
     return {
         "n": len(y),
         "n_positive": int(y.sum()),

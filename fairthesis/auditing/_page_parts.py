@@ -150,7 +150,11 @@ def decision_curves(
 
 
 def score_densities(
-    y: Array, s: Array, codes: NDArray[np.integer[Any]], groups: Sequence[Mapping[str, Any]]
+    y: Array,
+    s: Array,
+    codes: NDArray[np.integer[Any]],
+    groups: Sequence[Mapping[str, Any]],
+    weight: Array | None = None,
 ) -> list[dict[str, Any]]:
     """How scores are spread in each group, by label: lines in a box of 100 by 40.
 
@@ -161,11 +165,13 @@ def score_densities(
     for k, group in enumerate(groups):
         lines = {}
         for name, label in (("positive", True), ("negative", False)):
-            own = s[(codes == k) & ((y > 0) == label)]
+            rows = (codes == k) & ((y > 0) == label)
+            own, w = s[rows], None if weight is None else weight[rows]
             if group["few"] or len(own) < FEW_CASES:
                 lines[name] = ""
                 continue
-            share = np.histogram(own, edges)[0] / len(own)
+            share = np.histogram(own, edges, weights=w)[0]
+            share = share / share.sum()
             lines[name] = " ".join(
                 f"{100 * (edges[i] + edges[i + 1]) / 2:.1f},{40 * (1 - min(v / 0.6, 1)):.2f}"
                 for i, v in enumerate(share)

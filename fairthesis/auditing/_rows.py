@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import metrics
+from fairthesis.auditing._strata import Covariate, covariate
+from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     OTHERS,
@@ -38,7 +40,7 @@ FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
 
 @dataclass
 class ValidationRows:
-    """The rows that a threshold was chosen on: labels, scores, patients numbered from 0.
+    """The rows that a threshold was chosen on: labels, scores, patients numbered from 0, weights.
 
     >>> ValidationRows(np.array([0.0, 1.0]), np.array([0.2, 0.9]), np.arange(2)).y.tolist()
     [0.0, 1.0]
@@ -47,6 +49,7 @@ class ValidationRows:
     y: NDArray[np.float64]
     s: NDArray[np.float64]
     patient: NDArray[np.intp]
+    weight: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -58,6 +61,8 @@ class AuditedRows:
     known. ``threshold`` is the one that ``rule`` gave, ``validation`` the rows it was chosen on,
     ``warnings`` what was left out and why, ``flow`` how many rows there were at each step: in the
     table, of the target, of the part, and those left out for want of a label or a score.
+    ``weight`` are weights with a mean of 1, None where all rows count alike; ``covariates`` the
+    strata of the columns that are adjusted for.
 
     >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
     >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
@@ -76,6 +81,12 @@ class AuditedRows:
     warnings: list[str] = field(default_factory=list)
     validation: ValidationRows | None = None
     flow: dict[str, int] = field(default_factory=dict)
+    weight: NDArray[np.float64] | None = None
+    covariates: dict[str, Covariate] = field(default_factory=dict)
+
+    def weight_of(self, rows: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+        """The weights of some rows; None where all count alike."""
+        return None if self.weight is None else self.weight[rows]
 
 
 def audited_rows(
@@ -88,6 +99,8 @@ def audited_rows(
     split: str | None = None,
     target: str | None = None,
     threshold: float | str = 0.5,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
     floor: int = 30,
 ) -> AuditedRows:
     """Check a table and the choices, and take the rows that can be audited.
@@ -111,7 +124,9 @@ def audited_rows(
         raise InputError("No group is given: expected at least one attribute column.")
     if len(frame) == 0:
         raise InputError(f"No rows in {PREDICTIONS_TABLE}: expected one row per image.")
-    require_columns(frame, [label, score, *([patient] if patient else [])], PREDICTIONS_TABLE)
+    named = [label, score, *(column for column in (patient, weight) if column)]
+    require_columns(frame, named, PREDICTIONS_TABLE)
+    adjust = (adjust,) if isinstance(adjust, str) else tuple(dict.fromkeys(adjust))
     rule, rate = metrics.parse_threshold(threshold)
     warnings: list[str] = []
     own = ["image_id", *([patient] if patient else [])]
@@ -131,7 +146,11 @@ def audited_rows(
     flow["left out: no label"] = int(no_label.sum())
     flow["left out: no score"] = int((no_score & ~no_label).sum())
     validation = rows_of_part(frame, "val")
-    rows = _in_order(_stated(rows, label, score, warnings), label, score, groups, patient)
+    rows = _stated(rows, label, score, warnings)
+    rows, stated = with_weights(rows, weight, warnings), len(rows)
+    if weight:
+        flow[f"left out: no {weight}, or one of 0"] = stated - len(rows)
+    rows = _in_order(rows, label, score, groups, patient, weight, adjust)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
     y, s = row_labels(rows, label), row_scores(rows, score)
     if s.min() == s.max():
@@ -147,11 +166,15 @@ def audited_rows(
                 f"{PREDICTIONS_TABLE} has none: expected such rows, or give a number such as 0.5. "
                 "Choosing the threshold on the audited rows would flatter the model."
             )
-        held = _in_order(_stated(validation, label, score, []), label, score, [], patient)
+        held = with_weights(_stated(validation, label, score, []), weight, [])
+        held = _in_order(held, label, score, [], patient, weight)
         of_rule = ValidationRows(
-            row_labels(held, label, False), row_scores(held, score), _patients(held, patient, [])
+            row_labels(held, label, False),
+            row_scores(held, score),
+            _patients(held, patient, []),
+            relative(held, weight, []),
         )
-        value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate)
+        value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate, of_rule.weight)
     else:
         value = float(rate if rate is not None else 0.5)
     called = s >= value
@@ -173,12 +196,20 @@ def audited_rows(
         target=target,
         warnings=warnings,
         validation=of_rule,
+        weight=relative(rows, weight, warnings),
+        covariates={name: covariate(rows, name, warnings) for name in adjust},
         flow=flow,
     )
 
 
 def _in_order(
-    rows: pd.DataFrame, label: str, score: str, groups: Sequence[str], patient: str | None
+    rows: pd.DataFrame,
+    label: str,
+    score: str,
+    groups: Sequence[str],
+    patient: str | None,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The rows in an order of their own, so that resampling does not depend on the table's.
 
@@ -187,7 +218,9 @@ def _in_order(
     own = [c for c in (patient, "image_id") if c is not None and c in rows.columns]
     columns = [rows[c] for c in dict.fromkeys(own)]  # keys by now
     columns += [rows[score], rows[label]]
-    columns += [group_values(rows, name, PREDICTIONS_TABLE) for name in sorted(set(groups))]
+    columns += [rows[weight]] if weight else []
+    named = (*sorted(set(groups)), *sorted(set(adjust)))
+    columns += [group_values(rows, name, PREDICTIONS_TABLE) for name in named]
     codes = [pd.factorize(column, sort=True)[0] for column in columns]  # a null comes first
     return rows.iloc[np.lexsort(codes[::-1])]
 
