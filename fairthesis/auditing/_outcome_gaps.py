@@ -26,7 +26,7 @@ STRAYED = 1e5  # standard errors, beyond which a permutation left a group's metr
 class Turned:
     """A metric times ``sign``, so that smaller is worse.
 
-    Where a permutation leaves it undefined in a group, the group counts as far from all others: a p
+    Where a permutation leaves it undefined in a group, the group counts as far from the others: a p
     value is never smaller for what is not known.
     """
 
@@ -44,7 +44,7 @@ class Turned:
             found,
             value=np.where(lost, FAR, value),
             variance=np.where(lost, 0.0, found.variance),
-            weight=np.where(lost, 0.0, found.weight),
+            weight=np.where(lost, 1.0, found.weight),
         )
 
 

@@ -88,12 +88,19 @@ def _attribute(
         ],
         "gaps": [row for m in found["metrics"] for row in _gaps(found, gaps, m, write[m])],
         "tested": sum(gap["p_value"] is not None for gap in gaps.values()),
-        "pairs": [_pairs(found, attribute, m, write[m]) for m in found["metrics"]],
-        "sketches": [
-            _sketch(found, metric, sketches[metric], groups, write[metric])
-            for metric in found["metrics"]
-            if metric in sketches
+        "pairs": [
+            p for m in found["metrics"] if (p := _pairs(found, attribute, m, write[m]))["rows"]
         ],
+        # Several metrics of the same error are drawn once.
+        "sketches": list(
+            {
+                (drawn := _sketch(found, metric, sketches[metric], groups, write[metric]))[
+                    "label"
+                ]: drawn
+                for metric in found["metrics"]
+                if metric in sketches
+            }.values()
+        ),
     }
 
 
@@ -117,7 +124,7 @@ class _Width:
         low = min(low, 0.0) if zero else low
         room = (high - low or abs(high) or 1.0) * pad
         self.low, self.high = (low if zero or not pad else low - room), high + room
-        self.ticks = [(self(value), text) for value, text in round_ticks(self.low, self.high, 4)]
+        self.ticks = [(self(value), text) for value, text in round_ticks(self.low, self.high)]
 
     def __call__(self, value: float) -> float:
         return round(100 * (value - self.low) / (self.high - self.low), 2)

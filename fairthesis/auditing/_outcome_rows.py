@@ -88,8 +88,7 @@ def outcome_rows(
     for name, values in by_attribute.items():
         _check_groups(name, values, who, patient is not None, warnings)
     known = {name: np.asarray(~np.isnan(own).any(0), bool) for name, own in columns.items()}
-    for name, metric in metrics.items():
-        _warn_of_missing(metric, known[name], by_attribute, warnings)
+    _warn_of_missing(metrics, known, by_attribute, warnings)
     return OutcomeRows(
         columns, known, who, patient is not None, by_attribute, split, target, warnings
     )
@@ -222,30 +221,35 @@ def _check_groups(
 
 
 def _warn_of_missing(
-    metric: OutcomeMetric,
-    known: NDArray[np.bool_],
+    metrics: Mapping[str, OutcomeMetric],
+    known: Mapping[str, NDArray[np.bool_]],
     groups: Mapping[str, pd.Categorical],
     warnings: list[str],
 ) -> None:
-    columns = " and ".join(metric.columns)
-    if not known.any():
-        raise InputError(
-            f"No row in {TABLE} has {columns}: expected numbers to compute {metric.name} of."
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, metric in metrics.items():
+        alike.setdefault(metric.columns, []).append(name)
+    for columns, names in alike.items():
+        there, what = known[names[0]], " and ".join(columns)
+        if not there.any():
+            raise InputError(
+                f"No row in {TABLE} has {what}: expected numbers to compute {names[0]} of."
+            )
+        if there.all():
+            continue
+        by = []
+        for attribute, values in groups.items():
+            share = {
+                str(group): float(1 - there[values.codes == k].mean())
+                for k, group in enumerate(values.categories)
+            }
+            least, most = min(share, key=lambda g: share[g]), max(share, key=lambda g: share[g])
+            ends = f"{share[least]:.0%} ({least}) to {share[most]:.0%} ({most})"
+            by.append(f"by {attribute}, {ends}")
+        warnings.append(
+            f"{int((~there).sum())} of {len(there)} rows have no {what} and are left out of "
+            f"{', '.join(names)}: {'; '.join(by)}."
         )
-    if known.all():
-        return
-    by = []
-    for name, values in groups.items():
-        share = {
-            str(group): float(1 - known[values.codes == k].mean())
-            for k, group in enumerate(values.categories)
-        }
-        least, most = min(share, key=lambda g: share[g]), max(share, key=lambda g: share[g])
-        by.append(f"by {name}, {share[least]:.0%} ({least}) to {share[most]:.0%} ({most})")
-    warnings.append(
-        f"{int((~known).sum())} of {len(known)} rows have no {columns} and are left out of "
-        f"{metric.name}: {'; '.join(by)}."
-    )
 
 
 def _warn_of_shared(

@@ -10,6 +10,7 @@ from fairthesis.auditing._outcome_kinds import gap_of, worst_of
 from fairthesis.auditing._outcome_metrics import BETTER
 from fairthesis.auditing._wording import ALPHA, p_value_text
 
+BRIEF = 3  # metrics, beyond which sentences are shorter
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
@@ -91,15 +92,17 @@ def _sentence(
     if raw is None:
         return told
     tested = sum(g["p_value"] is not None for g in gaps.values())
-    p = f"p {p_value_text(raw)}, corrected for {tested} numbers {p_value_text(corrected)}"
+    p = f"p {p_value_text(raw)}, corrected for {tested} tests {p_value_text(corrected)}"
     equal = (
-        f"Equal groups of these sizes would show {write(gap['null_mean'])} on average, and more "
+        f" Equal groups of these sizes would show {write(gap['null_mean'])} on average, and more "
         f"than {write(gap['null_q95'])} in 5 of 100 cases."
+        if len(found["metrics"]) <= BRIEF
+        else ""  # it stands in the table
     )
     if corrected <= ALPHA:
-        return f"{told} The groups differ more than chance explains ({p}). {equal}"
+        return f"{told} The groups differ more than chance explains ({p}).{equal}"
     most = "" if gap["ci"] is None else f" A gap as large as {write(gap['ci'][1])} is not excluded."
-    return f"{told} It cannot be told from chance ({p}). {equal}{most}"
+    return f"{told} It cannot be told from chance ({p}).{equal}{most}"
 
 
 def _capital(words: str) -> str:

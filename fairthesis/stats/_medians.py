@@ -18,7 +18,7 @@ Z = 1.96
 class MedianOfCases:
     """The median, and how far it reaches if the share of cases below it is uncertain.
 
-    The share of a group's cases at or below its median has a standard error e over patients (that
+    The share of a group's cases below its median (at it, half) has a standard error e over patients (that
     of ``RatioOfSums``). The median's is (Q(1/2 + z e) - Q(1/2 - z e)) / 2 z, with Q the group's
     quantiles and z = 1.96 (Woodruff 1952, J. Am. Stat. Assoc. 47).
 
@@ -52,7 +52,8 @@ class MedianOfCases:
             return x[low] + (x[high] - x[low]) * (place % 1)
 
         value = np.where(total > 0, quantile(np.full(size, 0.5)), np.nan)
-        below = x <= value[np.repeat(np.arange(size), total)]
+        middle = value[np.repeat(np.arange(size), total)]
+        below = ((x < middle) + 1.0 * (x <= middle)) / 2
         cell = np.take(groups.cell.reshape(R, n)[:, self.order].ravel(), by)
         a, b = (
             np.asarray(np.bincount(cell, w, len(groups.cell_group)), np.float64)
