@@ -17,6 +17,12 @@ from ._monitor_report import MonitorReport as MonitorReport
 from ._multitarget import macro as macro
 from ._multitarget import multiclass_table as multiclass_table
 from ._multitarget import multilabel_table as multilabel_table
+from ._outcome_metrics import outcome_columns as outcome_columns
+from ._outcome_report import OutcomeEstimate as OutcomeEstimate
+from ._outcome_report import OutcomeGap as OutcomeGap
+from ._outcome_report import OutcomeGroup as OutcomeGroup
+from ._outcome_report import OutcomesReport as OutcomesReport
+from ._outcomes import audit_outcomes as audit_outcomes
 from ._pairs import Levelling as Levelling
 from ._pairs import Levellings as Levellings
 from ._power import GroupSizes as GroupSizes
@@ -62,8 +68,13 @@ __all__ = [
     "Levelling",
     "Levellings",
     "MonitorReport",
+    "OutcomeEstimate",
+    "OutcomeGap",
+    "OutcomeGroup",
+    "OutcomesReport",
     "SearchReport",
     "audit",
+    "audit_outcomes",
     "audit_targets",
     "audited_rows",
     "bin_residuals",
@@ -75,6 +86,7 @@ __all__ = [
     "monitor",
     "multiclass_table",
     "multilabel_table",
+    "outcome_columns",
     "p_value_text",
     "power",
     "read_predictions",

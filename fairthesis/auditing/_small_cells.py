@@ -65,7 +65,8 @@ def pooled(
     if not small.any():
         return column, []
     together = np.flatnonzero(small)
-    rest = [int(g) for g in np.argsort(both.sum(0), kind="stable") if not small[g]]
+    order = np.argsort(both.sum(0), kind="stable").tolist()
+    rest = [g for g in order if g not in together]
     # One group alone, and a sum that is still small, can be found by subtraction.
     while len(together) < 2 or any(is_small(int(n)) for n in both[:, together].sum(1)):
         if not rest:

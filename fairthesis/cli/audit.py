@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairthesis.cli import _layout, _options, _several
+from fairthesis.cli import _layout, _options, _outcomes, _several
 from fairthesis.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @_options.split("to audit where there is a split column")
 @_options.targets()
 @_several.columns()
+@_outcomes.options()
 @click.option(
     "--small-cells",
     is_flag=True,
@@ -110,6 +111,8 @@ def command(
     findings: tuple[str, ...],
     classes: tuple[str, ...],
     small_cells: bool,
+    metrics: tuple[str, ...],
+    orders: tuple[str, ...],
     no_explorer: bool,
     quiet: bool,
 ) -> None:
@@ -134,6 +137,8 @@ def command(
           --finding Mass:p_mass --out audit/
       fairthesis audit skin.csv --group sex --label dx --classes mel=p_mel \\
           --classes nv=p_nv --classes bkl=p_bkl --out audit/
+      fairthesis audit masks.csv --group sex --patient patient_id --metric mean:dice:higher \\
+          --metric median:distance:lower --out audit/
     """
     from fairthesis.auditing import audit
     from fairthesis.provenance import used_test_labels
@@ -160,6 +165,10 @@ def command(
         "weight": weight,
         "adjust": adjust,
     }
+    if _outcomes.asked(metrics, orders, targets):
+        outcomes = _outcomes.audit(file, metrics, orders, targets, **settings)
+        _options.tell(lambda: _outcomes.summary(outcomes), outcomes.write(out), quiet)
+        return
     several = _several.Several(targets, findings, classes)
     more = [*([weight] if weight else []), *adjust]
     table = several.read(file, label, score, groups, patient, more)

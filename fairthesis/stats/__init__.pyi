@@ -4,6 +4,7 @@ from ._clusters import RankedCases as RankedCases
 from ._clusters import RatioOfSums as RatioOfSums
 from ._clusters import SquaredCalibrationError as SquaredCalibrationError
 from ._clusters import Values as Values
+from ._concordance import ConcordantPairs as ConcordantPairs
 from ._delong import Normal as Normal
 from ._delong import delong as delong
 from ._delong import delong_paired as delong_paired
@@ -28,6 +29,7 @@ from ._inversion import Interval as Interval
 from ._inversion import calibration_intervals as calibration_intervals
 from ._inversion import smooth_interval as smooth_interval
 from ._max_t import step_down_max_t as step_down_max_t
+from ._medians import MedianOfCases as MedianOfCases
 from ._p_values import benjamini_hochberg as benjamini_hochberg
 from ._p_values import bootstrap_p_value as bootstrap_p_value
 from ._p_values import holm as holm
@@ -68,6 +70,7 @@ from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
 from ._sequential import BETS as BETS
 from ._sequential import drift_evidence as drift_evidence
+from ._sums import FunctionOfSums as FunctionOfSums
 
 __all__ = [
     "BETS",
@@ -77,11 +80,14 @@ __all__ = [
     "MAX_PAIRED",
     "Assignment",
     "Clustered",
+    "ConcordantPairs",
     "Counts",
+    "FunctionOfSums",
     "GroupEnds",
     "GroupRows",
     "GroupTest",
     "Interval",
+    "MedianOfCases",
     "Normal",
     "RankedCases",
     "Ranks",
