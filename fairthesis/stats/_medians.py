@@ -19,8 +19,8 @@ class MedianOfCases:
     """The median, and how far it reaches if the share of cases below it is uncertain.
 
     The share of a group's cases below its median (at it, half) has a standard error e over
-    patients (that of ``RatioOfSums``). The median's is (Q(1/2 + z e) - Q(1/2 - z e)) / 2 z, with Q the group's
-    quantiles and z = 1.96 (Woodruff 1952, J. Am. Stat. Assoc. 47).
+    patients (that of ``RatioOfSums``). The median's is (Q(1/2 + z e) - Q(1/2 - z e)) / 2 z, with Q
+    the group's quantiles and z = 1.96 (Woodruff 1952, J. Am. Stat. Assoc. 47).
 
     Args:
         x: A number for each row, shape (n,).
