@@ -45,6 +45,7 @@ def audit(
     primary: Sequence[str] = (),
     reference: Mapping[str, str] | None = None,
     positive_means: str | None = None,
+    small_cells: bool = False,
     interval: str = "percentile",
     extra_metrics: Mapping[str, Metric] | None = None,
     weight: str | None = None,
@@ -81,6 +82,7 @@ def audit(
         positive_means: what label 1 means, ``disease`` or ``healthy`` (as of "No Finding"): it
             decides which error is a missed diagnosis. Taken from the name of the target or the
             label where None, with a warning where that says ``healthy``.
+        small_cells: whether no count under 5 may be shown: groups with such counts are pooled.
         interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
             and their gap have their own (``stats.calibration_intervals``), and so have shares of
             exactly 0 or 1 (``unanimous_interval``).
@@ -135,6 +137,7 @@ def audit(
         weight=weight,
         adjust=adjust,
         floor=floor,
+        small_cells=small_cells,
     )
     means = meaning_of_positive(positive_means, (data.target, label), data.warnings)
     extra = checked(extra_metrics, data.threshold, data.weight is not None)
@@ -194,6 +197,7 @@ def audit(
             "reference": references,
             "positive_means": means,
             "interval": interval,
+            "small_cells": small_cells,
             **({"weight": weight} if weight else {}),
             **({"adjust": list(data.covariates)} if data.covariates else {}),
             "rows_fingerprint": _fingerprint(data),
@@ -202,7 +206,7 @@ def audit(
         | {
             "pairs": pairs,
             "flow": data.flow,
-            "missing": {attribute: missing_group(data, attribute) for attribute in members},
+            "missing": {a: missing_group(data, a, small_cells) for a in members},
             "positive_means": means,
         }
         | ({"adjusted": adjusted} if adjusted else {})

@@ -86,8 +86,10 @@ def render(
     start = min(max(float(found["threshold"]["value"]), 0.0), 1.0)
     cuts = np.unique(np.append(THRESHOLDS, start))  # the audit's own is a step of the explorer
     floor = settings.get("floor", 0)
+    hide = bool(settings.get("small_cells"))
+    explorer = explorer and not hide  # counts by threshold are small ones somewhere
     attributes = [
-        _attribute(found, name, (chance or {}).get(name, {}), floor, data, cuts, k)
+        _attribute(found, name, (chance or {}).get(name, {}), floor, data, cuts, k, hide)
         for k, name in enumerate(found["groups"])
     ]
     return page.render(
@@ -155,6 +157,7 @@ def _attribute(
     data: AuditedRows | None,
     cuts: NDArray[np.float64],
     place: int,
+    hide: bool = False,
 ) -> dict[str, Any]:
     groups = [
         {
@@ -185,7 +188,7 @@ def _attribute(
             if metric not in FOREST
         ],
         **_additional(found.get("further"), attribute),
-        "confusion": {g["name"]: confusion(own[g["name"]]) for g in groups},
+        "confusion": {g["name"]: confusion(own[g["name"]], hide) for g in groups},
         "predictive": {g["name"]: predictive_values(own[g["name"]]) for g in groups},
         "decision": None,
         "densities": [],

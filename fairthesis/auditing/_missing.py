@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
 from fairthesis.auditing._rows import AuditedRows
+from fairthesis.auditing._small_cells import without_small
 
 N_PERMUTATIONS = 999
 
 
-def missing_group(data: AuditedRows, attribute: str) -> dict[str, Any] | None:
+def missing_group(
+    data: AuditedRows, attribute: str, small_cells: bool = False
+) -> dict[str, Any] | None:
     """What the rows without a group of ``attribute`` hold, and the others; None where all have one.
 
     ``missing`` and ``known`` each have rows, positives, positives called positive and AUROC (None
     where it is not known). ``p_value`` is that of a difference in prevalence between them, by
     studentised permutation over patients: a small one says that whether the group is stated goes
-    with the label, and that the audit sees another population than the model does.
+    with the label, and that the audit sees another population than the model does. With
+    ``small_cells`` counts of 1 to 4 are None.
     """
     missing = data.groups[attribute].codes < 0
     if not missing.any():
@@ -40,6 +44,8 @@ def missing_group(data: AuditedRows, attribute: str) -> dict[str, Any] | None:
             stream=f"missing {attribute}",
         )
         p = float(tests["prevalence"].pair_p[0, 1])
+    if small_cells:
+        found = {name: without_small(one) for name, one in found.items()}
     return {**found, "p_value": p if math.isfinite(p) else None}
 
 

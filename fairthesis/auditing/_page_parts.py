@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairthesis.auditing._small_cells import count_text
 from fairthesis.auditing._wording import interval_text, number_text, p_value_text
 from fairthesis.metrics import ratio
 
@@ -24,7 +25,7 @@ def about(found: Mapping[str, Any], settings: Mapping[str, Any]) -> list[tuple[s
     prevalence = found["overall"]["prevalence"]
     rows = [("1 of the label means", means.get(further.get("positive_means", ""), "not stated"))]
     flow = further.get("flow", {})
-    steps = [f"{count:,} {text}" for text, count in flow.items() if count]
+    steps = [f"{count_text(count)} {text}" for text, count in flow.items() if count != 0]
     if steps:
         rows.append(("Rows", "; ".join(steps) + f"; audited {found['n_rows']:,}"))
     if prevalence["value"] is not None:
@@ -52,10 +53,13 @@ def _of_missing(missing: Mapping[str, Any]) -> str:
     for name, label in (("missing", "these"), ("known", "the others")):
         one = missing[name]
         auroc = "" if one["auroc"] is None else f", AUROC {number_text(one['auroc'])}"
-        found = f"{one['called_positive']} of {one['n_positive']} positives found"
+        n, positive, called = (
+            count_text(one[key]) for key in ("n", "n_positive", "called_positive")
+        )
+        share = f" ({_percent(one['n_positive'], one['n'])})"
         texts.append(
-            f"{label}: {one['n']:,} rows, {one['n_positive']} positive "
-            f"({_percent(one['n_positive'], one['n'])}), {found}{auroc}"
+            f"{label}: {n} rows, {positive} positive{share}, {called} of {positive} positives "
+            f"found{auroc}"
         )
     p = missing["p_value"]
     if p is None:
@@ -64,17 +68,20 @@ def _of_missing(missing: Mapping[str, Any]) -> str:
     return f"{'; '.join(texts)}. Whether the group is stated {goes} (p {p_value_text(p)})."
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.0%}" if whole else "\N{EN DASH}"
+def _percent(part: int | None, whole: int | None) -> str:
+    return f"{part / whole:.0%}" if whole and part is not None else "\N{EN DASH}"
 
 
-def confusion(group: Mapping[str, Any]) -> list[str]:
-    """TP, FP, FN, TN of a group, and its false discovery and omission rates with intervals."""
+def confusion(group: Mapping[str, Any], hide: bool = False) -> list[str]:
+    """TP, FP, FN, TN of a group, and its false discovery and omission rates with intervals.
+
+    ``hide``: counts of 1 to 4 are said as small.
+    """
     metrics = group["metrics"]
     positive, negative = group["n_positive"], group["n_negative"]
     tp = round((metrics["tpr"]["value"] or 0) * positive)
     fp = round((metrics["fpr"]["value"] or 0) * negative)
-    cells = [str(n) for n in (tp, fp, positive - tp, negative - fp)]
+    cells = [count_text(n, hide) for n in (tp, fp, positive - tp, negative - fp)]
     for name in ("ppv", "npv"):
         value, ci = metrics[name]["value"], metrics[name]["ci"]
         turned = None if value is None else 1 - value

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import metrics
+from fairthesis.auditing._small_cells import SMALL, pooled, said_of_small, without_small
 from fairthesis.auditing._strata import Covariate, covariate
 from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError
@@ -80,7 +81,7 @@ class AuditedRows:
     target: str | None
     warnings: list[str] = field(default_factory=list)
     validation: ValidationRows | None = None
-    flow: dict[str, int] = field(default_factory=dict)
+    flow: dict[str, int | None] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
     covariates: dict[str, Covariate] = field(default_factory=dict)
 
@@ -102,6 +103,7 @@ def audited_rows(
     weight: str | None = None,
     adjust: Sequence[str] = (),
     floor: int = 30,
+    small_cells: bool = False,
 ) -> AuditedRows:
     """Check a table and the choices, and take the rows that can be audited.
 
@@ -131,7 +133,7 @@ def audited_rows(
     warnings: list[str] = []
     own = ["image_id", *([patient] if patient else [])]
     frame = with_keys(frame.reset_index(drop=True), own, told=warnings)
-    flow = {"rows in the table": len(frame)}
+    flow: dict[str, int | None] = {"rows in the table": len(frame)}
     frame, target = rows_of_target(frame, target, (label, score, patient))
     if target is not None:
         flow[f"of the target {target}"] = len(frame)
@@ -181,9 +183,14 @@ def audited_rows(
     by_attribute = {
         name: _groups(rows, name, y > 0, called, floor, warnings) for name in dict.fromkeys(groups)
     }
+    if small_cells:
+        by_attribute = _without_small(by_attribute, y > 0, warnings)
+        flow = without_small(flow)
     who = _patients(rows, patient, warnings)
     if patient:
         _warn_of_few_patients(who, by_attribute, warnings)
+    if small_cells:
+        warnings = [said_of_small(text) for text in warnings]
     return AuditedRows(
         y=y,
         s=s,
@@ -306,6 +313,33 @@ def _of_missing(
         f"others; called positive are {share(called, missing & positive)} of these positives and "
         f"{share(called, ~missing & positive)} of the others'."
     )
+
+
+def _without_small(
+    groups: dict[str, pd.Categorical], positive: NDArray[np.bool_], warnings: list[str]
+) -> dict[str, pd.Categorical]:
+    """The attributes with groups that have no count of 1 to 4; pooled where there was one."""
+    found = {}
+    for attribute, column in groups.items():
+        kept, names = pooled(column, positive)
+        if kept is None:
+            warnings.append(
+                f"{attribute} is not shown: pooling its groups until no count is under {SMALL} "
+                "leaves fewer than two."
+            )
+            continue
+        if names:
+            warnings.append(
+                f"{attribute}: {', '.join(names)} are pooled as {OTHERS!r}, so that no count is "
+                f"under {SMALL}."
+            )
+        found[attribute] = kept
+    if not found:
+        raise InputError(
+            f"No attribute can be shown without counts under {SMALL}: expected one with two groups "
+            f"of at least {SMALL} positive and {SMALL} negative rows (--small-cells)."
+        )
+    return found
 
 
 def _warn_of_shared(

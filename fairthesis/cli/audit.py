@@ -77,6 +77,11 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @_options.targets()
 @_several.columns()
 @click.option(
+    "--small-cells",
+    is_flag=True,
+    help="Show no count under 5: groups with such counts are pooled, and there is no explorer.",
+)
+@click.option(
     "--no-explorer",
     is_flag=True,
     help="Leave the threshold explorer out of the page: single rows can be read back from it.",
@@ -104,6 +109,7 @@ def command(
     targets: tuple[str, ...],
     findings: tuple[str, ...],
     classes: tuple[str, ...],
+    small_cells: bool,
     no_explorer: bool,
     quiet: bool,
 ) -> None:
@@ -148,6 +154,7 @@ def command(
         "primary": primary,
         "reference": _references(references),
         "positive_means": positive_means,
+        "small_cells": small_cells,
         "interval": interval,
         "seed": seed,
         "weight": weight,

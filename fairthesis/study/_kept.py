@@ -25,13 +25,15 @@ INFERENCE = "intervals from the groups' own, studentised permutation (2)"
 PARTS = ("val", "test")
 KEPT = ("predictions.parquet", "embeddings.parquet")
 KEYS = ("variant", "seed")
+MOST_NUMBERS = 2_000_000
 
 
 def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str, pd.DataFrame]:
     """``KEPT`` of all runs in one table each, validation and test images only.
 
-    Predictions hold the columns of a run's table, embeddings image keys and numbers in single
-    precision; ``variant`` and ``seed`` say whose. Text is stored once per value.
+    Predictions hold the columns of a run's table, embeddings image keys and the disease embedding
+    in half precision; ``variant`` and ``seed`` say whose. Text is stored once per value. Embeddings
+    of more than ``MOST_NUMBERS`` are left out: an archive is text and tables of moderate size.
     """
     predictions, embeddings = [], []
     for (variant, seed), folder in folders.items():
@@ -40,16 +42,19 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
         predictions.append(frame.assign(variant=variant, seed=seed)[[*KEYS, *frame.columns]])
         vectors = pd.read_parquet(folder / "embeddings.parquet")
         vectors = pd.concat([rows_of_part(vectors, part) for part in PARTS])
-        columns = numbered_columns(vectors, "z_")
-        vectors[columns] = vectors[columns].astype(np.float32)
+        columns = numbered_columns(vectors, "disease_")
+        vectors[columns] = vectors[columns].astype(np.float16)
         kept = ["image_id", "patient_id", "split", *columns]
         embeddings.append(vectors[kept].assign(variant=variant, seed=seed)[[*KEYS, *kept]])
-    tables = [pd.concat(part, ignore_index=True) for part in (predictions, embeddings)]
+    if sum(part.size for part in embeddings) > MOST_NUMBERS:
+        embeddings = []
+    kept_parts = [part for part in (predictions, embeddings) if part]
+    tables = [pd.concat(part, ignore_index=True) for part in kept_parts]
     for table in tables:
         for column in table.columns:
             if table[column].dtype == object or pd.api.types.is_string_dtype(table[column]):
                 table[column] = table[column].astype("category")
-    return dict(zip(KEPT, tables, strict=True))
+    return dict(zip(KEPT, tables, strict=False))
 
 
 def audited_anew(folder: Path) -> dict[tuple[str, int], dict[str, dict[str, Any]]]:
