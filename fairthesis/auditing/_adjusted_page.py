@@ -117,7 +117,9 @@ def adjusted_block(environment: jinja2.Environment, found: Mapping[str, Any]) ->
     adjusted = found.get("further", {}).get("adjusted")
     if not adjusted:
         return Markup()
-    text = resources.files("fairthesis.auditing").joinpath("adjusted.html").read_text("utf-8")
+    text = (
+        resources.files("fairthesis.auditing").joinpath("adjusted.html").read_text(encoding="utf-8")
+    )
     attributes = [
         {
             "name": attribute,

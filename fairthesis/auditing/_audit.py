@@ -21,7 +21,7 @@ from fairthesis.auditing._report import FairnessReport, Gap, Group
 from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
-from fairthesis.inputs import attribute_parts
+from fairthesis.inputs import PREDICTIONS_TABLE, as_frame, attribute_parts
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
@@ -124,6 +124,7 @@ def audit(
             raise InputError(f"{name} is {number}: expected 0 or more.")
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
+    frame = as_frame(frame, PREDICTIONS_TABLE)
     data = audited_rows(
         frame,
         groups=groups,

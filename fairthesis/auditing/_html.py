@@ -224,7 +224,7 @@ def _attribute(
         page["decision"] = decision_curves(page["counts"], groups, cuts)
         page["densities"] = score_densities(data.y, data.s, data.groups[attribute].codes, groups)
     if found.get("further", {}).get("weight"):
-        page |= weighted_page(data, attribute, groups, own, cuts, many)
+        page |= weighted_page(data, attribute, groups, own, cuts, many, hide)
     return page
 
 

@@ -189,6 +189,8 @@ def audited_rows(
     who = _patients(rows, patient, warnings)
     if patient:
         _warn_of_few_patients(who, by_attribute, warnings)
+    weights = relative(rows, weight, warnings)
+    covariates = {name: covariate(rows, name, warnings) for name in adjust}
     if small_cells:
         warnings = [said_of_small(text) for text in warnings]
     return AuditedRows(
@@ -203,8 +205,8 @@ def audited_rows(
         target=target,
         warnings=warnings,
         validation=of_rule,
-        weight=relative(rows, weight, warnings),
-        covariates={name: covariate(rows, name, warnings) for name in adjust},
+        weight=weights,
+        covariates=covariates,
         flow=flow,
     )
 

@@ -22,15 +22,17 @@ def weighted_page(
     found: Mapping[str, Mapping[str, Any]],
     cuts: Array,
     many: bool,
+    hide: bool,
 ) -> dict[str, Any]:
     """Curves, counts by threshold and decisions of every group, as the page draws them.
 
     Counts are sums of weights, whose mean over all rows is 1; without the rows (``data``) they are
-    not known. The limits of funnel plots rest on numbers of equal cases: there are none.
+    not known, and where small counts are to ``hide`` they are not shown: sums tell them. The limits
+    of funnel plots rest on numbers of equal cases: there are none.
     """
     page: dict[str, Any] = {"funnels": []}
+    unknown = ["\N{EN DASH}"] * 4
     if data is None or data.weight is None or attribute not in data.groups:
-        unknown = ["\N{EN DASH}"] * 4
         return page | {"confusion": {g["name"]: unknown + _rates(found, g) for g in groups}}
     codes, weight = data.groups[attribute].codes, data.weight
     kinds = [(codes == k, data.y > 0) for k in range(len(groups))]
@@ -42,6 +44,8 @@ def weighted_page(
         g["name"]: _decisions(found[g["name"]]["metrics"], *both) + _rates(found, g)
         for g, both in zip(groups, sums, strict=True)
     }
+    if hide:
+        page["confusion"] = {g["name"]: unknown + _rates(found, g) for g in groups}
     if many:
         return page
     curves = [_curves(data, codes == k, bool(g["few"]), cuts) for k, g in enumerate(groups)]

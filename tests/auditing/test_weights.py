@@ -1,6 +1,7 @@
 """Weighted rows: as repeated ones in values, no surer than the patients there are."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -293,6 +294,14 @@ def test_command_lines_say_that_rows_are_weighted(tmp_path, capsys):
     assert "Weighted by w" in said(capsys, "power", *args)
     names = ["--name", "a", "--name", "b", "--n-boot", "20", "--out", tmp_path / "c"]
     assert "weighted by w" in said(capsys, "compare", file, *args, *names)
+
+
+def test_sums_of_weights_do_not_tell_small_counts():
+    frame = table(900).assign(w=np.where(np.arange(900) % 2, 1.0, 3.0))
+    options = {"weight": "w", "split": "test"}
+    sums = r"<td>\d[\d,]*\.\d</td>"
+    assert re.search(sums, run(frame, **options).to_html())
+    assert not re.search(sums, run(frame, small_cells=True, **options).to_html())
 
 
 def test_the_page_draws_weighted_counts():
