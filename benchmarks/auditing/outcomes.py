@@ -163,7 +163,8 @@ def write(found, sets):
         "and without a planted gap p should be at most 0.05 in 5 of 100; the error of these "
         f"numbers is {error:.1f} (of the groups' intervals, less). Groups differ in size, rows per "
         "patient, spread, shape of the errors (normal, Laplace) and hazard, and without a "
-        "planted gap in no metric. With it, errors of the second group are 15 % larger, its numbers 0.3 higher.",
+        "planted gap in no metric. With it, errors of the second group are 15 % larger, its "
+        "numbers 0.3 higher.",
     ]
     for design, part in found.groupby("design", sort=False):
         lines += ["", f"## {design}", ""]
