@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairthesis.auditing._html import COLOURS
-from fairthesis.auditing._outcome_kinds import gap_of, worst_of
 from fairthesis.auditing._outcome_metrics import BETTER
+from fairthesis.auditing._outcome_sides import gap_of, worst_of
 from fairthesis.auditing._outcome_wording import (
     DASH,
     MINUS,
