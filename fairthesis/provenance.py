@@ -36,14 +36,19 @@ TRAINING = (
 )
 AUDITING = (
     *("auditing/_additional.py", "auditing/_audit.py", "auditing/_estimates.py"),
-    *("auditing/_metrics.py", "auditing/_report.py", "auditing/_rows.py"),
-    *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_rows.py"),
+    *("auditing/_gaps.py", "auditing/_meaning.py", "auditing/_metrics.py"),
+    *("auditing/_missing.py", "auditing/_report.py", "auditing/_rows.py", "auditing/_rule.py"),
+    "auditing/_small_cells.py",
+    *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_order.py", "inputs/_rows.py"),
     *("metrics/_calibration.py", "metrics/_disparities.py", "metrics/_operating_points.py"),
     *("metrics/_rates.py", "metrics/_recalibration.py", "metrics/_scores.py"),
     *("metrics/_smooth_calibration.py", "metrics/_thresholds.py"),
-    *("stats/_functions.py", "stats/_histograms.py", "stats/_inversion.py"),
+    *("stats/_clusters.py", "stats/_functions.py", "stats/_gap_intervals.py"),
+    *("stats/_histograms.py", "stats/_intervals.py", "stats/_inversion.py"),
     *("stats/_p_values.py", "stats/_permutations.py", "stats/_replicates.py"),
-    *("stats/_resampling.py", "stats/_summary.py"),
+    "stats/_resampling.py",
+    *("auditing/_adjusted.py", "auditing/_strata.py", "auditing/_weights.py"),
+    "metrics/_weighing.py",
 )
 PROBING = (
     *("embeddings/_leakage.py", "embeddings/_probes.py", "embeddings/_tables.py"),

@@ -206,6 +206,7 @@ def report(rows, n_sets):
     wide = rows.pivot_table(
         index=["design", "gap"], columns="disparity", values="coverage", sort=False
     )
+    wide = wide.loc[list(dict.fromkeys(zip(rows["design"], rows["gap"], strict=True)))]
     error = 1.96 * np.sqrt(0.95 * 0.05 / n_sets)
     lines = [
         "# Gaps: coverage of intervals, size of tests",

@@ -30,6 +30,7 @@ def additional_metrics(
     threshold: float,
     known: Mapping[str, Estimate],
     means: str = "disease",
+    weight: NDArray[np.float64] | None = None,
 ) -> dict[str, Estimate]:
     """All of ``ADDITIONAL`` for one set of rows; only the first two have an interval yet.
 
@@ -44,11 +45,11 @@ def additional_metrics(
     """
     rates = {m: known[m].value for m in ("accuracy", "selection_rate", "prevalence")}
     values = {
-        "tpr_at_fpr_0.2": metrics.tpr_at_fpr(y, s, metrics.RATE),
-        "fpr_at_tpr_0.8": metrics.fpr_at_tpr(y, s, 1 - metrics.RATE),
-        "observed_expected": metrics.observed_expected(y, s),
-        "calibration_in_the_large": metrics.calibration_in_the_large(y, s),
-        "smooth_ece": metrics.smooth_ece(y, s),
+        "tpr_at_fpr_0.2": metrics.tpr_at_fpr(y, s, metrics.RATE, weight),
+        "fpr_at_tpr_0.8": metrics.fpr_at_tpr(y, s, 1 - metrics.RATE, weight),
+        "observed_expected": metrics.observed_expected(y, s, weight),
+        "calibration_in_the_large": metrics.calibration_in_the_large(y, s, weight),
+        "smooth_ece": metrics.smooth_ece(y, s, weight=weight),
         "net_benefit": float(net_benefit_of(rates, threshold)),
     }
     missed, false = ("fnr", "fpr") if means == "disease" else ("fpr", "fnr")
@@ -83,11 +84,15 @@ def cross_aurocs(data: AuditedRows, attribute: str) -> dict[str, dict[str, float
     """xAUC of every pair: positives of the first group against negatives of the second."""
     column = data.groups[attribute]
     names = [str(name) for name in column.categories]
-    sets = [
-        [data.s[(column.codes == k) & ((data.y > 0) == positive)] for k in range(len(names))]
-        for positive in (True, False)
-    ]
+    positives, negatives = (
+        {
+            name: (data.s[rows], np.ones(rows.sum()) if data.weight is None else data.weight[rows])
+            for k, name in enumerate(names)
+            for rows in [(column.codes == k) & ((data.y > 0) == label)]
+        }
+        for label in (True, False)
+    )
     return {
-        a: {b: metrics.cross_auroc(p, n) for b, n in zip(names, sets[1], strict=True)}
-        for a, p in zip(names, sets[0], strict=True)
+        a: {b: metrics.cross_auroc(p, n, (u, v)) for b, (n, v) in negatives.items()}
+        for a, (p, u) in positives.items()
     }

@@ -11,17 +11,21 @@ import numpy as np
 import pandas as pd
 
 from fairthesis import metrics
+from fairthesis.auditing._adjusted import AdjustedGroups, columns_for
 from fairthesis.auditing._estimates import GroupEstimates
 from fairthesis.auditing._gaps import AttributeGaps
 from fairthesis.auditing._meaning import meaning_of_positive
 from fairthesis.auditing._metrics import Metric, checked, gap_of
+from fairthesis.auditing._missing import missing_group
 from fairthesis.auditing._report import FairnessReport, Gap, Group
 from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import PREDICTIONS_TABLE, as_frame, attribute_parts
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
+SHOWN_FEW = 5  # groups that a warning names
 
 
 def audit(
@@ -41,8 +45,11 @@ def audit(
     primary: Sequence[str] = (),
     reference: Mapping[str, str] | None = None,
     positive_means: str | None = None,
+    small_cells: bool = False,
     interval: str = "percentile",
     extra_metrics: Mapping[str, Metric] | None = None,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
 ) -> FairnessReport:
     """Audit a table of predictions for differences between groups.
 
@@ -75,6 +82,7 @@ def audit(
         positive_means: what label 1 means, ``disease`` or ``healthy`` (as of "No Finding"): it
             decides which error is a missed diagnosis. Taken from the name of the target or the
             label where None, with a warning where that says ``healthy``.
+        small_cells: whether no count under 5 may be shown: groups with such counts are pooled.
         interval: ``percentile`` or ``bca`` (bias-corrected and accelerated); calibration errors
             and their gap have their own (``stats.calibration_intervals``), and so have shares of
             exactly 0 or 1 (``unanimous_interval``).
@@ -83,7 +91,17 @@ def audit(
             number. Each gets values, intervals and chance levels, and a gap called
             ``NAME_difference`` (the largest value less the smallest, as tested as the others). A
             function is called once per resample and group: what takes 1 ms takes about 5 s. Where
-            it raises ``ValueError``, as of one class, its value is not known.
+            it raises ``ValueError``, as of one class, its value is not known. Where rows are
+            weighted it must take ``weight`` as well, an array.
+        weight: the column of weights, as of an enriched or case-control test set: a row counts as
+            so many cases in every value, in resamples, standard errors and permutations, and in a
+            threshold by a rule. Rows without a weight, or of weight 0, are left out. Counts of rows
+            and ``floor`` stay unweighted. Only their ratios count; all equal, they change nothing.
+        adjust: columns that gaps are also given adjusted for, all together: each group's value if
+            all groups had the same mix of them (direct standardisation; ``further.adjusted`` of
+            ``audit.json``). Columns of more than 10 different numbers are cut into fifths; empty
+            values are a stratum of their own. A column that an attribute is made of is passed over
+            for that attribute. Their intervals are percentiles, whatever ``interval`` says.
 
     Raises:
         InputError: where a column is missing or cannot be read, an option is out of its range, or
@@ -106,6 +124,7 @@ def audit(
             raise InputError(f"{name} is {number}: expected 0 or more.")
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
+    frame = as_frame(frame, PREDICTIONS_TABLE)
     data = audited_rows(
         frame,
         groups=groups,
@@ -115,9 +134,13 @@ def audit(
         split=split,
         target=target,
         threshold=threshold,
+        weight=weight,
+        adjust=adjust,
+        floor=floor,
+        small_cells=small_cells,
     )
     means = meaning_of_positive(positive_means, (data.target, label), data.warnings)
-    extra = checked(extra_metrics, data.threshold)
+    extra = checked(extra_metrics, data.threshold, data.weight is not None)
     for name in primary:
         known = [*metrics.DISPARITIES, *map(gap_of, extra)]
         if name not in known:
@@ -126,7 +149,8 @@ def audit(
     overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
     references = _references(members, reference or {})
     gaps: dict[str, dict[str, Gap]] = {}
-    pairs = {}
+    pairs, adjusted = {}, {}
+    made_of = {name: attribute_parts(frame, name) for name in (*members, *data.covariates)}
     for attribute, found in members.items():
         between = AttributeGaps(
             data,
@@ -141,6 +165,12 @@ def audit(
         _warn_of_floor(attribute, found, between.compared, floor, data.warnings)
         gaps[attribute] = between.gaps(primary)
         pairs[attribute] = between.pairs(references[attribute])
+        by = columns_for(made_of[attribute], data.covariates, made_of)
+        if by:
+            standardised = AdjustedGroups(data, attribute, by, between.compared, n_boot, seed)
+            adjusted[attribute] = standardised.to_dict(found, gaps[attribute], data.warnings)
+        elif data.covariates:
+            data.warnings.append(f"{attribute} is not adjusted: there is no column but its own.")
         for name, chance in between.bands().items():
             found[name] = replace(found[name], chance=chance)
     _warn_of_permutations(gaps, n_permutations, data.warnings)
@@ -167,9 +197,20 @@ def audit(
             "reference": references,
             "positive_means": means,
             "interval": interval,
+            "small_cells": small_cells,
+            **({"weight": weight} if weight else {}),
+            **({"adjust": list(data.covariates)} if data.covariates else {}),
             "rows_fingerprint": _fingerprint(data),
         },
-        additional=parts.additional(overall, members, means) | {"pairs": pairs},
+        additional=parts.additional(overall, members, means)
+        | {
+            "pairs": pairs,
+            "flow": data.flow,
+            "missing": {a: missing_group(data, a, small_cells) for a in members},
+            "positive_means": means,
+        }
+        | ({"adjusted": adjusted} if adjusted else {})
+        | ({} if data.weight is None else {"weight": weight}),
         data=data,
     )
 
@@ -192,7 +233,10 @@ def _references(
 def _fingerprint(data: AuditedRows) -> str:
     """Of the audited labels, scores, patients and groups, in their order."""
     digest = hashlib.sha256()
-    for column in (data.y, data.s, data.patient, *(c.codes for c in data.groups.values())):
+    columns = [data.y, data.s, data.patient, *(c.codes for c in data.groups.values())]
+    columns += [] if data.weight is None else [data.weight]
+    columns += [c.codes for c in data.covariates.values()]
+    for column in columns:
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()[:16]
 
@@ -205,20 +249,23 @@ def _warn_of_floor(
     messages: list[str],
 ) -> None:
     names = list(found)
+    few: dict[tuple[str, ...], list[str]] = {}
     for k, (name, group) in enumerate(found.items()):
-        lacking = [m for m in ("auroc", "tpr", "fpr", "accuracy") if k not in compared[m]]
-        if "accuracy" in lacking:
-            messages.append(
-                f"{attribute} = {name} has {group.n} rows, fewer than {floor}: shown, but left out "
-                "of the gaps."
-            )
-        elif lacking:
-            what = {"tpr": "true positive rate", "fpr": "false positive rate", "auroc": "AUROC"}
-            messages.append(
-                f"{attribute} = {name} has {group.n_positive} positive and {group.n_negative} "
-                f"negative cases, and {floor} of those that a metric rests on are asked for: "
-                f"shown, but left out of the gaps in {' and '.join(what[m] for m in lacking)}."
-            )
+        lacking = tuple(m for m in ("auroc", "tpr", "fpr", "accuracy") if k not in compared[m])
+        if lacking:
+            counts = f"{group.n_positive} positive and {group.n_negative} negative cases"
+            few.setdefault(lacking, []).append(f"{name} has {counts}")
+    what = {"tpr": "true positive rate", "fpr": "false positive rate", "auroc": "AUROC"}
+    for lacking, groups in few.items():
+        out = "the gaps"
+        if "accuracy" not in lacking:
+            out += f" in {' and '.join(what[m] for m in lacking)}"
+        listed = "; ".join(groups[:SHOWN_FEW])
+        more = f" and {len(groups) - SHOWN_FEW} more groups" if len(groups) > SHOWN_FEW else ""
+        messages.append(
+            f"{attribute} = {listed}{more}: too few of the {floor} that a metric rests on, so "
+            f"shown, but left out of {out}."
+        )
     for metrics_of, cases in (
         (("tpr", "fpr", "auroc"), f"{floor} positive and {floor} negative cases"),
         (("tpr", "auroc"), f"{floor} positive cases"),

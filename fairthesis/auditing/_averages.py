@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fairthesis import stats
 from fairthesis.auditing._metrics import RESAMPLED_METRICS
 from fairthesis.auditing._report import Estimate, FairnessReport
+from fairthesis.auditing._weights import weights_of
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
     is_empty,
@@ -86,8 +87,15 @@ def draws_of(
     part, unit = part[kept], unit[kept]
     y = label_column(part, label, PREDICTIONS_TABLE)
     s = probability_column(part, score, PREDICTIONS_TABLE)
-    order = np.lexsort([s, y, unit])  # sums do not depend on the order of the table's rows
-    prepared = stats.prepare(y[order], s[order], unit[order], report.threshold)
+    column = report.settings.get("weight")
+    w = None if column is None else weights_of(part, column)
+    if w is not None:
+        some = w > 0
+        y, s, unit, w = y[some], s[some], unit[some], w[some]
+    # Sums do not depend on the order of the table's rows.
+    order = np.lexsort([s, y, unit] if w is None else [w, s, y, unit])
+    w = None if w is None else w[order]
+    prepared = stats.prepare(y[order], s[order], unit[order], report.threshold, w)
     wanted = [RESAMPLED_METRICS[m] for m in CORRELATED]
     seed = int(report.settings.get("seed", 0))
     drawn = stats.bootstrap_groups([prepared], wanted, int(units.max()) + 1, n_boot, seed)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fairthesis import metrics, stats
 from fairthesis.auditing import _pairs as comparison
+from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
     as_frame,
@@ -115,13 +116,15 @@ def compare(
     n_boot: int = 2000,
     seed: int = 0,
     floor: int = 30,
+    weight: str | None = None,
 ) -> Comparison:
     """Compare all other ``models`` with the first one, on the same images.
 
     A threshold rule (``fpr=0.2``) is applied to each model's own rows with ``split == "val"``.
     p values of the ``tested`` metrics are corrected together, over models, groups and metrics,
     by Holm (the chance of any false claim) and by Benjamini and Hochberg (the share of them).
-    With ``n_boot=0`` there are no intervals and no p values.
+    With ``n_boot=0`` there are no intervals and no p values. ``weight`` is a column of weights of
+    the reference's table, and where a rule chooses thresholds of each: a case counts as so many.
 
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"image_id": range(400), "sex": ["f", "m"] * 200})
@@ -144,16 +147,24 @@ def compare(
     for metric in tested:
         if metric not in known:
             raise unknown("metric", metric, known)
+    rule = metrics.parse_threshold(threshold)[0] != "fixed"
     parts = {}
     for name, given in models.items():
         frame = as_frame(given, name)
         needed = [*key, label, score, patient, *attribute_parts(frame, group)]
-        parts[name] = _prepare(frame, name, needed, split, target, threshold, label, score)
+        parts[name] = _prepare(
+            frame, name, needed, split, target, threshold, label, score, weight if rule else None
+        )
     reference, *others = parts
     first, cut = parts[reference]
     groups = _groups(group_values(first, group, "the predictions table"), group)
-    stated = int((first[label].notna() & first[score].notna()).sum())
     warnings = _not_stated(first, reference, (label, score))
+    cases = first[first[label].notna() & first[score].notna()]
+    if weight is not None:
+        require_columns(first, [weight], reference)
+        cases = with_weights(cases, weight, warnings, reference)
+        relative(cases, weight, warnings)
+    stated = len(cases)
     tables, levels, compared = [], [], set[int]()
     for other in others:
         try:
@@ -165,6 +176,7 @@ def compare(
                 label=label,
                 score=score,
                 patient=patient,
+                weight=weight,
             )
             cuts = (cut, parts[other][1])
             changes, levelled = comparison.changes_of(rows, cuts, n_boot, seed, floor, LEVELLED)
@@ -196,6 +208,7 @@ def compare(
             **{"label": label, "score": score, "patient": patient, "split": split},
             **{"target": target, "threshold": threshold, "tested": list(tested)},
             **{"n_boot": n_boot, "seed": seed, "floor": floor},
+            **({"weight": weight} if weight else {}),
         },
     )
 
@@ -209,6 +222,7 @@ def _prepare(
     threshold: float | str,
     label: str,
     score: str,
+    weight: str | None,
 ) -> tuple[pd.DataFrame, float]:
     """The rows of one model that are compared, and its threshold."""
     require_columns(frame, needed, name)
@@ -235,8 +249,12 @@ def _prepare(
             "has none: give a number such as 0.5."
         )
     held = held[~(is_empty(held[label]) | is_empty(held[score]))]
+    if weight is not None:
+        require_columns(held, [weight], name)
+        held = with_weights(held, weight, [], name)
     y, s = row_labels(held, label, both=False, what=name), row_scores(held, score, name)
-    return rows, metrics.choose_threshold(y, s, rule, rate)
+    w = relative(held, weight, [])
+    return rows, metrics.choose_threshold(y, s, rule, rate, w)
 
 
 def _groups(groups: pd.Series, group: str) -> list[str]:

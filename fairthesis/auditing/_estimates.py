@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairthesis import metrics, stats
+from fairthesis import stats
 from fairthesis.auditing._additional import additional_metrics, cross_aurocs, net_benefit_of
 from fairthesis.auditing._metrics import (
     CALIBRATION,
@@ -23,11 +23,13 @@ from fairthesis.auditing._metrics import (
 from fairthesis.auditing._report import Estimate, Group
 from fairthesis.auditing._rows import AuditedRows
 from fairthesis.auditing._rule import rule_intervals
+from fairthesis.auditing._weights import values_of
 from fairthesis.metrics import N_BINS, bin_index, bin_sums, grid_cell
 from fairthesis.stats import Interval, calibration_intervals, smooth_interval
 
 # What rests on both labels, and is known no better than the rarer one.
 RANKING = ("auroc", "average_precision", "calibration_intercept", "calibration_slope")
+MOST_CROSSED = 20
 Replicates = Mapping[str, NDArray[np.float64]]
 
 
@@ -43,7 +45,7 @@ class GroupEstimates:
         extra: Mapping[str, Metric] | None = None,
     ) -> None:
         self.data, self.extra = data, dict(extra or {})
-        first_values(self.extra, data.y, data.s)
+        first_values(self.extra, data.y, data.s, data.weight)
         self.place = {name: k for k, name in enumerate([*RESAMPLED_METRICS, *self.extra])}
         self.n_boot, self.seed, self.interval = n_boot, seed, interval
         self.masks = [np.ones(len(data.y), bool)]
@@ -58,7 +60,9 @@ class GroupEstimates:
         self.residuals = np.empty((0, n, stats.GRID), np.float32)
         if n_boot:
             rows = [
-                stats.prepare(data.y[m], data.s[m], data.patient[m], data.threshold)
+                stats.prepare(
+                    data.y[m], data.s[m], data.patient[m], data.threshold, data.weight_of(m)
+                )
                 for m in self.masks
             ]
             wanted = list(RESAMPLED_METRICS.values())
@@ -66,7 +70,7 @@ class GroupEstimates:
             self.drawn = drawn[..., : len(wanted)]
             self.bins = drawn[..., len(wanted) :].reshape(n_boot, n, 2, n_bins)
             self.residuals = stats.residual_histograms(
-                data.y, data.s, data.patient, self.masks, n_boot, seed
+                data.y, data.s, data.patient, self.masks, n_boot, seed, data.weight
             )
             if interval == "bca":
                 self.left_out = stats.jackknife_groups(rows, wanted, n_patients, seed)
@@ -79,17 +83,19 @@ class GroupEstimates:
         rows = (data.y, data.s, data.patient, self.masks)
         with warnings.catch_warnings():  # once per resample says no more than once
             warnings.simplefilter("ignore")
-            drawn = stats.bootstrap_functions(functions, *rows, self.n_boot, self.seed)
+            own = (self.seed, data.weight)
+            drawn = stats.bootstrap_functions(functions, *rows, self.n_boot, *own)
             self.drawn = np.concatenate([self.drawn, drawn], axis=-1)
             if self.interval == "bca":
-                left_out = stats.jackknife_functions(functions, *rows, self.seed)
+                left_out = stats.jackknife_functions(functions, *rows, *own)
                 self.left_out = np.concatenate([self.left_out, left_out], axis=-1)
 
     def estimates(self, part: int) -> dict[str, Estimate]:
         """Every metric of one part with its interval."""
         y, s = self.data.y[self.masks[part]], self.data.s[self.masks[part]]
-        exact = metrics.evaluate(y, s, threshold=self.data.threshold)
-        exact |= {name: stats.value_of(f, y, s) for name, f in self.extra.items()}
+        w = self.data.weight_of(self.masks[part])
+        exact = values_of(y, s, self.data.threshold, w)
+        exact |= {name: stats.value_of(f, y, s, w) for name, f in self.extra.items()}
         levels = self.levels(part)
         found = {
             name: Estimate(
@@ -107,11 +113,10 @@ class GroupEstimates:
         """The level at which each metric's percentiles are read (``stats.expanded_level``)."""
         rows = self.masks[part]
         y, called = self.data.y[rows] > 0, self.data.s[rows] >= self.data.threshold
-        patient = self.data.patient[rows]
+        patient, w = self.data.patient[rows], self.data.weight_of(rows)
 
         def level(cases: NDArray[np.bool_]) -> float:
-            counts = stats.cases_of_patients(patient, cases)
-            return stats.expanded_level(stats.degrees_of_freedom(counts))
+            return level_of(patient[cases], None if w is None else w[cases])
 
         everyone = level(np.ones(len(y), bool))
         positive, negative = level(y), level(~y)
@@ -135,11 +140,16 @@ class GroupEstimates:
             return {}
         rows = self.masks[part]
         y, called = self.data.y[rows] > 0, self.data.s[rows] >= self.data.threshold
-        patient = self.data.patient[rows]
+        patient, w = self.data.patient[rows], self.data.weight_of(rows)
         of = {"tpr": y, "fnr": y, "tnr": ~y, "fpr": ~y, "ppv": called, "npv": ~called}
         of |= dict.fromkeys(("accuracy", "prevalence", "selection_rate"), np.ones(len(y), bool))
         return {
-            name: Estimate(exact[name], unanimous_interval(exact[name], patient[cases]))
+            name: Estimate(
+                exact[name],
+                unanimous_interval(
+                    exact[name], patient[cases], weight=None if w is None else w[cases]
+                ),
+            )
             for name, cases in of.items()
             if exact[name] in (0, 1)
         }
@@ -150,12 +160,15 @@ class GroupEstimates:
             return {name: Estimate(exact[name]) for name in names}
         rows = self.masks[part]
         y, s, patient = self.data.y[rows], self.data.s[rows], self.data.patient[rows]
-        n, scores, labels = bin_sums(y, s)
+        n, scores, labels = bin_sums(y, s, self.data.weight_of(rows))
         # Distinct patients of each bin: the numbers that its replicates rest on.
         pairs = np.unique(patient * N_BINS + bin_index(s))
         patients = np.bincount(pairs % N_BINS, minlength=N_BINS)
+        cases = np.bincount(bin_index(s), minlength=N_BINS)
         drawn = self.bins[:, part]
-        ends = calibration_intervals(n, labels - scores, drawn[:, 0], drawn[:, 1], patients)
+        ends = calibration_intervals(
+            n, labels - scores, drawn[:, 0], drawn[:, 1], patients, cases=cases
+        )
         return {name: Estimate(exact[name], ends[name]) for name in names}
 
     def overall(self) -> dict[str, Estimate]:
@@ -175,7 +188,9 @@ class GroupEstimates:
                 n_positive=positive,
                 n_negative=int(mask.sum()) - positive,
                 effective_patients=stats.effective_patients(
-                    stats.cases_of_patients(self.data.patient[mask])
+                    stats.cases_of_patients(
+                        self.data.patient[mask], weight=self.data.weight_of(mask)
+                    )
                 ),
                 metrics=self.estimates(part),
             )
@@ -193,12 +208,16 @@ class GroupEstimates:
         means: str = "disease",
     ) -> dict[str, Any]:
         """``ADDITIONAL`` of all rows and every group, and xAUC of every pair of groups."""
-        crossed = {a: cross_aurocs(self.data, a) for a in members}
+        # Of every pair of very many groups nobody reads, and they take their square of time.
+        crossed = {
+            a: cross_aurocs(self.data, a) if len(groups) <= MOST_CROSSED else {}
+            for a, groups in members.items()
+        }
 
         def of(part: int, known: Mapping[str, Estimate]) -> dict[str, Estimate]:
             rows, t = self.masks[part], self.data.threshold
-            y, s = self.data.y[rows], self.data.s[rows]
-            plain = additional_metrics(y, s, t, known, means)
+            y, s, w = self.data.y[rows], self.data.s[rows], self.data.weight_of(rows)
+            plain = additional_metrics(y, s, t, known, means, w)
             boot, jackknife = (
                 {m: drawn[:, part, k] for m, k in self.place.items()}
                 for drawn in (self.drawn, self.left_out)
@@ -212,8 +231,9 @@ class GroupEstimates:
                 for m in (*FIXED, *CALIBRATION, "net_benefit")
             }
             if len(self.residuals) and len(y):
-                sums = np.bincount(grid_cell(s, stats.GRID), y - s, stats.GRID)
-                ends["smooth_ece"] = smooth_interval(sums / len(y), self.residuals[:, part])
+                w = np.ones(len(y)) if w is None else w
+                sums = np.bincount(grid_cell(s, stats.GRID), w * (y - s), stats.GRID)
+                ends["smooth_ece"] = smooth_interval(sums / w.sum(), self.residuals[:, part])
             return plain | {m: Estimate(plain[m].value, e) for m, e in ends.items()}
 
         return {
@@ -224,7 +244,9 @@ class GroupEstimates:
             },
             **self._of_rule(),
             "cross_auroc": crossed,
-            "cross_auroc_ci": {a: self._crossed(a, crossed[a]) for a in members},
+            "cross_auroc_ci": {
+                a: self._crossed(a, crossed[a]) if crossed[a] else {} for a in members
+            },
         }
 
     def _of_rule(self) -> dict[str, Any]:
@@ -245,7 +267,9 @@ class GroupEstimates:
         n, n_patients = len(column.categories), int(data.patient.max()) + 1
         drawn = left_out = np.empty((0, n, n))
         if self.n_boot:
-            statistic = stats.cross_auroc_statistic(data.y, data.s, data.patient, column.codes, n)
+            statistic = stats.cross_auroc_statistic(
+                data.y, data.s, data.patient, column.codes, n, data.weight
+            )
             drawn = stats.bootstrap(statistic, n_patients, self.n_boot, self.seed)
             if self.interval == "bca":
                 left_out = stats.jackknife(statistic, n_patients, self.seed)
@@ -281,17 +305,34 @@ def _constant(drawn: NDArray[np.float64]) -> bool:
     return not len(known) or known.min() == known.max()
 
 
+def level_of(patients: NDArray[np.intp], weight: NDArray[np.float64] | None = None) -> float:
+    """The level at which percentiles are read of a value that rests on cases of these patients.
+
+    ``patients`` has each case's patient, ``weight`` how many cases it counts for.
+    """
+    cases = stats.cases_of_patients(patients, weight=weight)
+    squares = None if weight is None else stats.cases_of_patients(patients, weight=weight**2)
+    return stats.expanded_level(stats.degrees_of_freedom(cases, squares))
+
+
 def unanimous_interval(
-    value: float, patients: NDArray[np.intp], level: float = stats.LEVEL
+    value: float,
+    patients: NDArray[np.intp],
+    level: float = stats.LEVEL,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
     """Clopper and Pearson's interval (1934) of a share that is 0 or 1 among all cases.
 
     ``patients`` has each case's patient. It counts patients, as if all cases of one were alike:
-    with p the share and m patients, p^m is the chance to see none (or all) of them.
+    with p the share and m patients, p^m is the chance to see none (or all) of them. Where cases
+    have weights, m is the effective number of patients (Kish 1965; Korn and Graubard 1998).
 
     >>> low, high = unanimous_interval(1.0, np.arange(20))
     >>> round(low, 3), high
     (0.832, 1.0)
     """
-    reach = float(((1 - level) / 2) ** (1 / len(np.unique(patients))))
+    m = float(len(np.unique(patients)))
+    if weight is not None:
+        m = stats.effective_patients(stats.cases_of_patients(patients, weight=weight))
+    reach = float(((1 - level) / 2) ** (1 / m))
     return (reach, 1.0) if value == 1 else (0.0, 1 - reach)

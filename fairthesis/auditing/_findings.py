@@ -108,6 +108,7 @@ def wide_findings(
     findings: Mapping[str, tuple[str, str]],
     groups: Sequence[str],
     patient: str | None,
+    more: Sequence[str] = (),
 ) -> list[Finding]:
     """The findings of a table with a column of labels and one of scores for each."""
     if not findings:
@@ -121,7 +122,7 @@ def wide_findings(
     _one_row_each(frame, [c for pair in findings.values() for c in pair])
 
     def of(label: str, score: str) -> pd.DataFrame:
-        return frame[_common(frame, groups, patient, (label, score))]
+        return frame[_common(frame, [*groups, *more], patient, (label, score))]
 
     return [
         Finding(str(name), label, score, None, partial(of, label, score))
@@ -203,13 +204,14 @@ def class_findings(
     label: str,
     groups: Sequence[str],
     patient: str | None,
+    more: Sequence[str] = (),
 ) -> list[Finding]:
     """Each class against the rest (Provost and Domingos 2000), of the rows of ``class_rows``."""
     _one_row_each(rows, [label, *columns.values()])
     truth = class_names(rows[label])
 
     def of(name: str, score: str) -> pd.DataFrame:
-        own = rows[_common(rows, groups, patient, (label, score))]
+        own = rows[_common(rows, [*groups, *more], patient, (label, score))]
         return own.assign(**{label: (truth == name).to_numpy(np.float64)})
 
     return [Finding(n, label, score, None, partial(of, n, score)) for n, score in columns.items()]

@@ -29,6 +29,7 @@ RANGES = {
     "brier_gap": "brier",
 }
 ODDS = ("tpr", "fpr")
+REST = "all others"
 
 
 class AttributeGaps:
@@ -85,9 +86,9 @@ class AttributeGaps:
         found: dict[str, GroupTest] = {}
         for (within, compared), names in asked.items():
             rows, labels = self._rows(compared)
-            y, s = self.data.y[rows], self.data.s[rows]
+            y, s, w = self.data.y[rows], self.data.s[rows], self.data.weight_of(rows)
             found |= stats.permuted_tests(
-                {m: TESTED_METRICS[m](y, s, self.data.threshold) for m in names},
+                {m: TESTED_METRICS[m](y, s, self.data.threshold, w) for m in names},
                 self.data.patient[rows],
                 labels,
                 n_permutations=self.n_permutations,
@@ -128,7 +129,7 @@ class AttributeGaps:
         if metric in self.drawn:
             return np.atleast_2d(np.corrcoef(self.drawn[metric][:, compared], rowvar=False))
         y, s = self.data.y[rows], self.data.s[rows]
-        tested = TESTED_METRICS[metric](y, s, self.data.threshold)
+        tested = TESTED_METRICS[metric](y, s, self.data.threshold, self.data.weight_of(rows))
         values = stats.group_values(tested, patient, labels)
         if values.covariance is None:
             return None
@@ -260,15 +261,42 @@ class AttributeGaps:
     def pairs(self, reference: str) -> list[dict[str, Any]]:
         """Every pair of compared groups in every metric: difference, ratio, p; first less second.
 
-        The second one is ``reference`` where the pair holds it.
+        The second one is ``reference`` where the pair holds it. Of more than ``stats.MAX_PAIRED``
+        groups each is compared with all others together, ``REST``.
         """
         rows: list[dict[str, Any]] = []
         for metric, compared in self.compared.items():
+            if len(compared) > stats.MAX_PAIRED:
+                rows += self._against_rest(metric)
             if not 2 <= len(compared) <= stats.MAX_PAIRED:
                 continue
             order = sorted(range(len(compared)), key=lambda i: self.names[compared[i]] == reference)
             for place, i in enumerate(order):
                 rows += [self._pair(metric, i, j) for j in order[place + 1 :]]
+        return rows
+
+    def _against_rest(self, metric: str) -> list[dict[str, Any]]:
+        """Each group less the weighted mean of all others, by the permutations' standard error."""
+        test = self.tests.get(metric)
+        if test is None or metric == "ece_debiased":  # tested by its square: not a difference of it
+            return []
+        rows = []
+        for i, k in enumerate(self.compared[metric]):
+            value, rest, error = (float(x[i]) for x in (test.value, test.rest, test.error))
+            row: dict[str, Any] = {
+                "metric": metric,
+                "first": self.names[k],
+                "second": REST,
+                "difference": value - rest,
+                "ratio": float(metrics.ratio(value, rest)),
+                "ratio_ci": None,
+                "p_value": float(test.rest_p[i]),
+                "p_value_corrected": float(test.rest_p_corrected[i]),
+            }
+            for name, reach in (("ci", stats.quantile_of(1e9)), ("ci_simultaneous", test.reach)):
+                ends = (value - rest - reach * error, value - rest + reach * error)
+                row[name] = ends if self.intervals else None
+            rows.append(row)
         return rows
 
     def _pair(self, metric: str, i: int, j: int) -> dict[str, Any]:

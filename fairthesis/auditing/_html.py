@@ -19,7 +19,18 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from fairthesis import __version__
+from fairthesis.auditing._adjusted_page import adjusted_block
+from fairthesis.auditing._funnel import FUNNELS, funnel
+from fairthesis.auditing._page_parts import (
+    PREVALENCES,
+    about,
+    confusion,
+    decision_curves,
+    predictive_values,
+    score_densities,
+)
 from fairthesis.auditing._rows import FEW, AuditedRows
+from fairthesis.auditing._weighted_page import weighted_page
 from fairthesis.auditing._wording import (
     ALPHA,
     CARD,
@@ -47,6 +58,7 @@ CALIBRATION = (
     "log_loss",
 )
 RULE = ("tpr", "fpr", "ppv", "npv", "accuracy", "selection_rate")
+MANY = 20  # groups, beyond which curves by group cannot be told apart
 # Okabe and Ito's colours, without the yellow that is lost on paper.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#000000", "#8c564b")
 DASHES = ("", "5 3", "1.5 2.5", "7 2 1.5 2")
@@ -74,8 +86,10 @@ def render(
     start = min(max(float(found["threshold"]["value"]), 0.0), 1.0)
     cuts = np.unique(np.append(THRESHOLDS, start))  # the audit's own is a step of the explorer
     floor = settings.get("floor", 0)
+    hide = bool(settings.get("small_cells"))
+    explorer = explorer and not hide  # counts by threshold are small ones somewhere
     attributes = [
-        _attribute(found, name, (chance or {}).get(name, {}), floor, data, cuts, k)
+        _attribute(found, name, (chance or {}).get(name, {}), floor, data, cuts, k, hide)
         for k, name in enumerate(found["groups"])
     ]
     return page.render(
@@ -85,6 +99,8 @@ def render(
         summary=summary_sentences(found),
         limits=limitation_sentences(found),
         null=NULL,
+        about=about(found, settings),
+        prevalences=PREVALENCES,
         rule=RULE,
         overall=[_cells(found["overall"], [*TABLE, *CALIBRATION, *_own(found)])],
         additional=list(additional["overall"]) if additional else [],
@@ -94,6 +110,7 @@ def render(
         card=Markup(
             _template(environment, "card.html").render(asked=CARD, measured=model_card(found))
         ),
+        adjusted=adjusted_block(environment, found),
         label_of=label_of,
         own=_own(found),
         table=TABLE,
@@ -140,6 +157,7 @@ def _attribute(
     data: AuditedRows | None,
     cuts: NDArray[np.float64],
     place: int,
+    hide: bool = False,
 ) -> dict[str, Any]:
     groups = [
         {
@@ -155,8 +173,12 @@ def _attribute(
         }
         for k, (name, group) in enumerate(found["groups"][attribute].items())
     ]
+    many = len(groups) > MANY
+    own = found["groups"][attribute]
     page: dict[str, Any] = {
         "name": attribute,
+        "many": many,
+        "funnels": [f for m in FUNNELS if many and (f := funnel(found["overall"], own, m))],
         "id": f"a{place}",
         "groups": groups,
         "forests": [_forest(found, attribute, metric, groups, chance) for metric in FOREST],
@@ -166,6 +188,10 @@ def _attribute(
             if metric not in FOREST
         ],
         **_additional(found.get("further"), attribute),
+        "confusion": {g["name"]: confusion(own[g["name"]], hide) for g in groups},
+        "predictive": {g["name"]: predictive_values(own[g["name"]]) for g in groups},
+        "decision": None,
+        "densities": [],
         "gaps": _gaps(found["disparities"][attribute]),
         "pairs": _pairs(found, attribute),
         "rule": _of_rule(found, attribute),
@@ -174,7 +200,7 @@ def _attribute(
         "reliability": [],
         "counts": [],
     }
-    if data is not None and attribute in data.groups:
+    if data is not None and attribute in data.groups and not many:
         for k, group in enumerate(groups):
             if group["few"]:
                 page["roc"].append("")
@@ -195,6 +221,10 @@ def _attribute(
             )
             table = threshold_counts(y, s, cuts)
             page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
+        page["decision"] = decision_curves(page["counts"], groups, cuts)
+        page["densities"] = score_densities(data.y, data.s, data.groups[attribute].codes, groups)
+    if found.get("further", {}).get("weight"):
+        page |= weighted_page(data, attribute, groups, own, cuts, many, hide)
     return page
 
 

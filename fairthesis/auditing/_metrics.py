@@ -40,7 +40,9 @@ def _rate(of: Callable[..., Array]) -> Callable[[Resampled], Array]:
 
 def _ece_debiased(found: Resampled) -> Array:
     n, scores, labels = found.bins
-    return metrics.ece_debiased_from_bins(n, scores, labels, noise=found.noise)
+    return metrics.ece_debiased_from_bins(
+        n, scores, labels, noise=found.noise, squares=found.bin_squares
+    )
 
 
 _RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
@@ -62,20 +64,31 @@ _RESAMPLED: Mapping[str, Callable[[Resampled], Array]] = {
 RESAMPLED_METRICS = {name: _RESAMPLED[name] for name in (*metrics.METRICS, *FIXED, *CALIBRATION)}
 
 
-def _brier(y: Array, s: Array, threshold: float) -> Clustered:
-    return RatioOfSums((s - y) ** 2, np.ones(len(y)), share=False)
+def _mean(
+    value: Callable[[Array, Array, float], NDArray[Any]],
+    among: Callable[[Array], Array] = np.ones_like,
+    share: bool = True,
+) -> Callable[..., Clustered]:
+    """The mean of a value of each row, among some rows, each as often as its weight says."""
+
+    def of(y: Array, s: Array, t: float, weight: Array | None = None) -> Clustered:
+        rows = among(y) if weight is None else weight * among(y)
+        return RatioOfSums(value(y, s, t) * rows, rows, share)
+
+    return of
 
 
-#: The metrics that gaps are made of: functions of labels, scores and the threshold that give a
-#: ``stats.Clustered``. Calibration errors are compared by their squares.
-TESTED_METRICS: Mapping[str, Callable[[Array, Array, float], Clustered]] = {
-    "auroc": lambda y, s, t: RankedCases(y, s),
-    "tpr": lambda y, s, t: RatioOfSums((s >= t) * y, y),
-    "fpr": lambda y, s, t: RatioOfSums((s >= t) * (1 - y), 1 - y),
-    "selection_rate": lambda y, s, t: RatioOfSums((s >= t) * 1.0, np.ones(len(y))),
-    "accuracy": lambda y, s, t: RatioOfSums(1.0 * ((s >= t) == (y > 0)), np.ones(len(y))),
-    "ece_debiased": lambda y, s, t: SquaredCalibrationError(y, s),
-    "brier": _brier,
+#: The metrics that gaps are made of: functions of labels, scores, the threshold and, where rows
+#: have them, weights, that give a ``stats.Clustered``. Calibration errors are compared by their
+#: squares.
+TESTED_METRICS: Mapping[str, Callable[..., Clustered]] = {
+    "auroc": lambda y, s, t, weight=None: RankedCases(y, s, weight),
+    "tpr": _mean(lambda y, s, t: s >= t, lambda y: y),
+    "fpr": _mean(lambda y, s, t: s >= t, lambda y: 1 - y),
+    "selection_rate": _mean(lambda y, s, t: s >= t),
+    "accuracy": _mean(lambda y, s, t: (s >= t) == (y > 0)),
+    "ece_debiased": lambda y, s, t, weight=None: SquaredCalibrationError(y, s, weight),
+    "brier": _mean(lambda y, s, t: (s - y) ** 2, share=False),
 }
 #: Metrics of the cases of one label: that groups differ in prevalence makes no difference in them.
 WITHIN_LABEL = ("auroc", "tpr", "fpr")
@@ -96,11 +109,14 @@ def bin_residuals(found: Resampled) -> Array:
     return both.reshape(len(both), -1)
 
 
-def checked(extra: Mapping[str, Metric] | None, threshold: float) -> dict[str, Metric]:
+def checked(
+    extra: Mapping[str, Metric] | None, threshold: float, weighted: bool = False
+) -> dict[str, Metric]:
     """A user's metrics as functions of labels and scores; ``threshold`` is filled in.
 
     Raises:
-        InputError: for a name that is taken, or what is no function.
+        InputError: for a name that is taken, what is no function, or, where rows are ``weighted``,
+            one that takes no ``weight``.
     """
     taken = {*metrics.METRICS, *ADDITIONAL, *metrics.DISPARITIES}
     found: dict[str, Metric] = {}
@@ -115,6 +131,11 @@ def checked(extra: Mapping[str, Metric] | None, threshold: float) -> dict[str, M
             raise InputError(
                 f"extra_metrics[{name!r}] is {function!r}: expected a function of y_true and "
                 "y_score that gives a number."
+            )
+        if weighted and "weight" not in _parameters(function):
+            raise InputError(
+                f"extra_metrics[{name!r}] knows no weights, and the rows are weighted: expected a "
+                "function of y_true, y_score and weight (an array, one for each row)."
             )
         if "threshold" in _parameters(function):
             function = functools.partial(function, threshold=threshold)
@@ -134,12 +155,15 @@ def gap_of(name: str) -> str:
     return f"{name}_difference"
 
 
-def first_values(extra: Mapping[str, Metric], y: Array, s: Array) -> dict[str, float]:
+def first_values(
+    extra: Mapping[str, Metric], y: Array, s: Array, weight: Array | None = None
+) -> dict[str, float]:
     """The values of a user's metrics over all rows; in words where one cannot be computed."""
     found = {}
     for name, function in extra.items():
         try:
-            found[name] = float(function(y.astype(np.int64), s))
+            own = {} if weight is None else {"weight": weight}
+            found[name] = float(function(y.astype(np.int64), s, **own))
         except Exception as error:
             raise InputError(
                 f"extra_metrics[{name!r}] cannot be computed on the {len(y)} audited rows: "

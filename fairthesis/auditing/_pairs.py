@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
 from fairthesis.auditing._metrics import RESAMPLED_METRICS
+from fairthesis.auditing._weights import relative, values_of, weights_of
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     as_frame,
@@ -42,6 +43,7 @@ def paired_changes(
     n_boot: int = 2000,
     seed: int = 0,
     floor: int = 0,
+    weight: str | None = None,
 ) -> pd.DataFrame:
     """Changes from ``reference`` to ``other``, with paired intervals over resampled patients.
 
@@ -51,10 +53,11 @@ def paired_changes(
     columns ``group, metric, reference, other, change, ci_low, ci_high, p_value``, where change is
     other minus reference. The p value is two-sided, from the same replicates as the interval
     (``stats.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
-    given, but kept out of the disparities.
+    given, but kept out of the disparities. ``weight`` is a column of the reference: a case counts
+    as so many.
     """
     first, second = as_frame(reference, "the reference table"), as_frame(other, "the other table")
-    rows = paired_rows(first, second, group, key, label, score, patient)
+    rows = paired_rows(first, second, group, key, label, score, patient, weight)
     return changes_of(rows, thresholds, n_boot, seed, floor)[0]
 
 
@@ -73,13 +76,23 @@ def changes_of(
     masks = [np.ones(len(y), bool), *(column.codes == k for k in range(len(column.categories)))]
     scores = [paired[name].to_numpy(np.float64) for name in ("score", "other")]
     pairs = list(zip(scores, thresholds, strict=True))
-    parts = [stats.prepare(y[m], s[m], who[m], t) for s, t in pairs for m in masks]
+    w = relative(paired, "weight", []) if "weight" in paired else None
+    of = [None if w is None else w[m] for m in masks]
+    parts = [
+        stats.prepare(y[m], s[m], who[m], t, own)
+        for s, t in pairs
+        for m, own in zip(masks, of, strict=True)
+    ]
     wanted = list(RESAMPLED_METRICS.values())
     drawn = stats.bootstrap_groups(parts, wanted, int(who.max()) + 1, n_boot, seed)
     # Rates at a fixed other rate do not depend on the threshold: models are compared by AUROC.
     drawn = drawn[..., : len(metrics.METRICS)]
     exact = np.array(
-        [list(metrics.evaluate(y[m], s[m], threshold=t).values()) for s, t in pairs for m in masks]
+        [
+            list(values_of(y[m], s[m], t, own).values())
+            for s, t in pairs
+            for m, own in zip(masks, of, strict=True)
+        ]
     )
     size = len(masks)
     first, second = (np.concatenate([exact[None], drawn])[:, k : k + size] for k in (0, size))
@@ -121,12 +134,14 @@ def paired_rows(
     label: str,
     score: str,
     patient: str,
+    weight: str | None = None,
 ) -> pd.DataFrame:
     """The cases that ``compare`` compares: a label and both scores are known.
 
-    Columns ``label, score, other, patient, group``, whatever the tables call them: a column may
-    serve twice, as key and patient where each patient has one row. ``other`` is the other score;
-    the index is the place in the reference.
+    Columns ``label, score, other, patient, group`` and, where one is named, ``weight`` (of the
+    reference; cases without a weight above 0 are left out), whatever the tables call them: a
+    column may serve twice, as key and patient where each patient has one row. ``other`` is the
+    other score; the index is the place in the reference.
     """
     require_columns(reference, [*key, label, score, patient], "the reference table")
     require_columns(other, [*key, label, score], "the other table")
@@ -147,8 +162,14 @@ def paired_rows(
         "patient": filled(key_column(reference, patient, "the reference table")).iloc[first].array,
         "group": group_values(reference, group, "the reference table").iloc[first].array,
     }
+    known = ["label", "score", "other"]
+    if weight is not None:
+        require_columns(reference, [weight], "the reference table")
+        stated = weights_of(reference, weight, "the reference table")[first]
+        columns["weight"] = np.where(stated > 0, stated, np.nan)
+        known.append("weight")
     rows = pd.DataFrame(columns, index=first)
-    rows = rows.dropna(subset=["label", "score", "other"])
+    rows = rows.dropna(subset=known)
     if rows.empty:
         raise InputError(
             f"No case has {label} and, in both tables, {score}: expected cases that both models "

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from fairthesis import stats
+from fairthesis.auditing._weights import with_weights
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
@@ -27,7 +28,10 @@ class GroupSizes(NamedTuple):
 
     ``images`` is the mean of images per patient, ``cluster`` the mean weighted by image
     (``stats.cluster_size``), which is what the design effect needs. ``positive_cluster`` is the
-    same of positive images alone: a true positive rate rests on these.
+    same of positive images alone: a true positive rate rests on these. ``weighting`` and
+    ``positive_weighting`` are what unequal weights multiply the variances by (Kish's 1 + cv^2, of
+    the group and label in which it is largest): that they differ
+    between labels or groups costs nothing.
 
     >>> GroupSizes({"f": stats.Size(10, 90)}, 1.5, 2.0).cluster
     2.0
@@ -37,11 +41,16 @@ class GroupSizes(NamedTuple):
     images: float
     cluster: float
     positive_cluster: float = 1.0
+    weighting: float = 1.0
+    positive_weighting: float = 1.0
 
     def design(self, correlation: float) -> dict[str, float]:
         """The design effect (``stats.design_effect``) of an AUROC and of a true positive rate."""
         clusters = {"auroc": self.cluster, "tpr": self.positive_cluster}
-        return {m: stats.design_effect(size, correlation) for m, size in clusters.items()}
+        weighting = {"auroc": self.weighting, "tpr": self.positive_weighting}
+        return {
+            m: stats.design_effect(size, correlation) * weighting[m] for m, size in clusters.items()
+        }
 
 
 def group_sizes(
@@ -52,6 +61,7 @@ def group_sizes(
     patient: str | None = None,
     split: str | None = None,
     target: str | None = None,
+    weight: str | None = None,
     what: str = PREDICTIONS_TABLE,
 ) -> GroupSizes:
     """Positive and negative cases of each group, and images per patient, of a predictions table.
@@ -66,11 +76,12 @@ def group_sizes(
     Size(positive=1, negative=1)
     """
     frame = as_frame(frame, what)
-    needed = [label, *attribute_parts(frame, group), *([patient] if patient else [])]
+    needed = [label, *attribute_parts(frame, group), *(c for c in (patient, weight) if c)]
     require_columns(frame, needed, what)
     used = (label, patient)
     rows, _ = rows_of_split(rows_of_target(frame, target, used)[0], split, used)
     rows = rows.assign(**{label: label_column(rows, label, what)}).dropna(subset=[label])
+    rows = with_weights(rows, weight, [], what)
     rows = rows.assign(**{group: group_values(rows, group, what)}).dropna(subset=[group])
     sizes = {
         str(name): stats.Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
@@ -78,8 +89,9 @@ def group_sizes(
     }
     if len(sizes) < 2:
         raise InputError(f"{group} has {len(sizes)} value in {what}: expected two groups or more.")
+    weighting = _weighting(rows, group, label, weight)
     if patient is None:
-        return GroupSizes(sizes, 1.0, 1.0)
+        return GroupSizes(sizes, 1.0, 1.0, 1.0, *weighting)
     # As in an audit, a row without a key counts as a patient of its own.
     keys = filled(key_column(rows, patient, what))
     counts = keys.value_counts().to_list()
@@ -89,7 +101,21 @@ def group_sizes(
         len(rows) / len(counts),
         stats.cluster_size(counts),
         stats.cluster_size(positive) if positive else 1.0,
+        *weighting,
     )
+
+
+def _weighting(
+    rows: pd.DataFrame, group: str, label: str, weight: str | None
+) -> tuple[float, float]:
+    """Kish's 1 + cv^2 of the weights, the largest of any group and label, and of any positives."""
+    if weight is None:
+        return 1.0, 1.0
+    found = {
+        key: len(part) / stats.effective_patients(part[weight])
+        for key, part in rows.groupby([group, label])
+    }
+    return max(found.values()), max((f for (_, y), f in found.items() if y == 1), default=1.0)
 
 
 def power(
@@ -100,6 +126,7 @@ def power(
     patient: str | None = None,
     split: str | None = None,
     target: str | None = None,
+    weight: str | None = None,
     auroc: float = 0.85,
     tpr: float = 0.8,
     correlation: float = 0.5,
@@ -118,6 +145,8 @@ def power(
             (``stats.design_effect``).
         split: the part that counts; ``test`` where the table has a ``split`` column.
         target: the target, where the table has several.
+        weight: the column of weights, where the audit will be weighted: unequal ones cost precision
+            (Kish 1965), those of the cases of one label of a group.
         auroc: AUROC of the better group, above 0.5 and below 1.
         tpr: true positive rate of that group, between 0 and 1.
         correlation: of outcomes within a patient, from 0 to 1.
@@ -139,7 +168,13 @@ def power(
     [{'metric': 'auroc', 'gap': 0.086}, {'metric': 'tpr', 'gap': 0.123}]
     """
     found = group_sizes(
-        frame, group=group, label=label, patient=patient, split=split, target=target
+        frame,
+        group=group,
+        label=label,
+        patient=patient,
+        split=split,
+        target=target,
+        weight=weight,
     )
     return stats.smallest_gaps(
         found.sizes,

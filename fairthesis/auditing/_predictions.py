@@ -34,6 +34,7 @@ def read_predictions(
     groups: Sequence[str],
     patient: str | None = None,
     class_names: bool = False,
+    more: Sequence[str] = (),
 ) -> pd.DataFrame:
     r"""The columns of a table (see ``inputs.read_table``) that an audit of it needs.
 
@@ -44,6 +45,7 @@ def read_predictions(
         groups: attribute columns; ``"sex*age_group"`` needs both.
         patient: the column of patient keys.
         class_names: the labels are names of classes, which stay as they are.
+        more: other columns, of weights or to adjust for; ``"view*site"`` needs both.
 
     Returns:
         The columns that were named, and ``split``, ``target`` and ``image_id`` where they are
@@ -65,7 +67,7 @@ def read_predictions(
     labels, scores = ([c] if isinstance(c, str) else list(c) for c in (label, score))
     names = table_columns(path)
     header = pd.DataFrame(columns=names)  # a name that stands twice does so here
-    parts = [part for group in groups for part in attribute_parts(header, group)]
+    parts = [part for group in (*groups, *more) for part in attribute_parts(header, group)]
     named = [*labels, *scores, *parts, *([patient] if patient else [])]
     require_columns(header, named, PREDICTIONS_TABLE)
     # Without a patient column the audit looks for one by name, to say so.

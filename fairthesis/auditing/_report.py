@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from fairthesis.auditing._adjusted_page import adjusted_rows
 from fairthesis.auditing._html import render
 from fairthesis.auditing._rows import AuditedRows
 from fairthesis.metrics import NEEDED
@@ -185,7 +186,11 @@ class FairnessReport:
                 }
                 for attribute, rows in found["cross_auroc_ci"].items()
             },
+            **({"flow": dict(found["flow"])} if "flow" in found else {}),
+            **({"missing": found["missing"]} if "missing" in found else {}),
+            **({"positive_means": found["positive_means"]} if "positive_means" in found else {}),
             **_of_rule(found.get("rule")),
+            **{key: found[key] for key in ("adjusted", "weight") if key in found},
             "pairs": {
                 attribute: [_known_row(row) for row in rows]
                 for attribute, rows in found.get("pairs", {}).items()
@@ -203,7 +208,10 @@ class FairnessReport:
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Tidy tables ``overall``, ``groups``, ``disparities``, ``further``: a row per number."""
+        """Tidy tables ``overall``, ``groups``, ``disparities``, ``further``: a row per number.
+
+        Of an audit that is adjusted for other columns also ``adjusted``, crude and adjusted values.
+        """
         overall = [{"metric": m, **_row(e)} for m, e in self.overall.items()]
         groups = [
             {
@@ -239,6 +247,8 @@ class FairnessReport:
                 }.items()
                 for m, e in estimates.items()
             ]
+        if "adjusted" in self.additional:
+            rows["adjusted"] = adjusted_rows(self.additional["adjusted"])
         return {name: pd.DataFrame(table) for name, table in rows.items()}
 
     def to_html(self, *, explorer: bool = True) -> str:
@@ -262,7 +272,7 @@ class FairnessReport:
         tables = {f"{name}.csv": without_formulas(t) for name, t in self.tables().items()}
         files = {name: text_writer(text) for name, text in texts.items()}
         files |= {name: table_writer(table, name) for name, table in tables.items()}
-        write_together(directory, files, last="audit.json", stale=("further.csv",))
+        write_together(directory, files, last="audit.json", stale=("further.csv", "adjusted.csv"))
         return [directory / name for name in files]
 
 

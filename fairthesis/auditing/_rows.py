@@ -10,8 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import metrics
+from fairthesis.auditing._small_cells import SMALL, pooled, said_of_small, without_small
+from fairthesis.auditing._strata import Covariate, covariate
+from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
+    OTHERS,
     PREDICTIONS_TABLE,
     as_frame,
     filled,
@@ -37,7 +41,7 @@ FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".npy")
 
 @dataclass
 class ValidationRows:
-    """The rows that a threshold was chosen on: labels, scores, patients numbered from 0.
+    """The rows that a threshold was chosen on: labels, scores, patients numbered from 0, weights.
 
     >>> ValidationRows(np.array([0.0, 1.0]), np.array([0.2, 0.9]), np.arange(2)).y.tolist()
     [0.0, 1.0]
@@ -46,6 +50,7 @@ class ValidationRows:
     y: NDArray[np.float64]
     s: NDArray[np.float64]
     patient: NDArray[np.intp]
+    weight: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -55,7 +60,10 @@ class AuditedRows:
     ``y`` are labels of 0 and 1, ``s`` scores from 0 to 1, ``patient`` numbers from 0, each of shape
     (n,); ``groups`` has a categorical per attribute, -1 among its codes where the group is not
     known. ``threshold`` is the one that ``rule`` gave, ``validation`` the rows it was chosen on,
-    ``warnings`` what was left out and why.
+    ``warnings`` what was left out and why, ``flow`` how many rows there were at each step: in the
+    table, of the target, of the part, and those left out for want of a label or a score.
+    ``weight`` are weights with a mean of 1, None where all rows count alike; ``covariates`` the
+    strata of the columns that are adjusted for.
 
     >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
     >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
@@ -73,6 +81,13 @@ class AuditedRows:
     target: str | None
     warnings: list[str] = field(default_factory=list)
     validation: ValidationRows | None = None
+    flow: dict[str, int | None] = field(default_factory=dict)
+    weight: NDArray[np.float64] | None = None
+    covariates: dict[str, Covariate] = field(default_factory=dict)
+
+    def weight_of(self, rows: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+        """The weights of some rows; None where all count alike."""
+        return None if self.weight is None else self.weight[rows]
 
 
 def audited_rows(
@@ -85,6 +100,10 @@ def audited_rows(
     split: str | None = None,
     target: str | None = None,
     threshold: float | str = 0.5,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
+    floor: int = 30,
+    small_cells: bool = False,
 ) -> AuditedRows:
     """Check a table and the choices, and take the rows that can be audited.
 
@@ -107,19 +126,33 @@ def audited_rows(
         raise InputError("No group is given: expected at least one attribute column.")
     if len(frame) == 0:
         raise InputError(f"No rows in {PREDICTIONS_TABLE}: expected one row per image.")
-    require_columns(frame, [label, score, *([patient] if patient else [])], PREDICTIONS_TABLE)
+    named = [label, score, *(column for column in (patient, weight) if column)]
+    require_columns(frame, named, PREDICTIONS_TABLE)
+    adjust = (adjust,) if isinstance(adjust, str) else tuple(dict.fromkeys(adjust))
     rule, rate = metrics.parse_threshold(threshold)
     warnings: list[str] = []
     own = ["image_id", *([patient] if patient else [])]
     frame = with_keys(frame.reset_index(drop=True), own, told=warnings)
+    flow: dict[str, int | None] = {"rows in the table": len(frame)}
     frame, target = rows_of_target(frame, target, (label, score, patient))
+    if target is not None:
+        flow[f"of the target {target}"] = len(frame)
     rows, split = rows_of_split(frame, split, (label, score, patient))
     if rows.empty:
         raise InputError(f"No rows in {PREDICTIONS_TABLE} for the chosen split and target.")
     if patient and split is not None:
         _warn_of_shared(frame, rows, patient, warnings)
+    if split is not None:
+        flow[f"of the part {split}"] = len(rows)
+    no_label, no_score = is_empty(rows[label]), is_empty(rows[score])
+    flow["left out: no label"] = int(no_label.sum())
+    flow["left out: no score"] = int((no_score & ~no_label).sum())
     validation = rows_of_part(frame, "val")
-    rows = _in_order(_stated(rows, label, score, warnings), label, score, groups, patient)
+    rows = _stated(rows, label, score, warnings)
+    rows, stated = with_weights(rows, weight, warnings), len(rows)
+    if weight:
+        flow[f"left out: no {weight}, or one of 0"] = stated - len(rows)
+    rows = _in_order(rows, label, score, groups, patient, weight, adjust)
     _warn_of_copies(rows, [label, score, *([patient] if patient else [])], warnings)
     y, s = row_labels(rows, label), row_scores(rows, score)
     if s.min() == s.max():
@@ -135,20 +168,31 @@ def audited_rows(
                 f"{PREDICTIONS_TABLE} has none: expected such rows, or give a number such as 0.5. "
                 "Choosing the threshold on the audited rows would flatter the model."
             )
-        held = _in_order(_stated(validation, label, score, []), label, score, [], patient)
+        held = with_weights(_stated(validation, label, score, []), weight, [])
+        held = _in_order(held, label, score, [], patient, weight)
         of_rule = ValidationRows(
-            row_labels(held, label, False), row_scores(held, score), _patients(held, patient, [])
+            row_labels(held, label, False),
+            row_scores(held, score),
+            _patients(held, patient, []),
+            relative(held, weight, []),
         )
-        value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate)
+        value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate, of_rule.weight)
     else:
         value = float(rate if rate is not None else 0.5)
     called = s >= value
     by_attribute = {
-        name: _groups(rows, name, y > 0, called, warnings) for name in dict.fromkeys(groups)
+        name: _groups(rows, name, y > 0, called, floor, warnings) for name in dict.fromkeys(groups)
     }
+    if small_cells:
+        by_attribute = _without_small(by_attribute, y > 0, warnings)
+        flow = without_small(flow)
     who = _patients(rows, patient, warnings)
     if patient:
         _warn_of_few_patients(who, by_attribute, warnings)
+    weights = relative(rows, weight, warnings)
+    covariates = {name: covariate(rows, name, warnings) for name in adjust}
+    if small_cells:
+        warnings = [said_of_small(text) for text in warnings]
     return AuditedRows(
         y=y,
         s=s,
@@ -161,11 +205,20 @@ def audited_rows(
         target=target,
         warnings=warnings,
         validation=of_rule,
+        weight=weights,
+        covariates=covariates,
+        flow=flow,
     )
 
 
 def _in_order(
-    rows: pd.DataFrame, label: str, score: str, groups: Sequence[str], patient: str | None
+    rows: pd.DataFrame,
+    label: str,
+    score: str,
+    groups: Sequence[str],
+    patient: str | None,
+    weight: str | None = None,
+    adjust: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The rows in an order of their own, so that resampling does not depend on the table's.
 
@@ -174,7 +227,9 @@ def _in_order(
     own = [c for c in (patient, "image_id") if c is not None and c in rows.columns]
     columns = [rows[c] for c in dict.fromkeys(own)]  # keys by now
     columns += [rows[score], rows[label]]
-    columns += [group_values(rows, name, PREDICTIONS_TABLE) for name in sorted(set(groups))]
+    columns += [rows[weight]] if weight else []
+    named = (*sorted(set(groups)), *sorted(set(adjust)))
+    columns += [group_values(rows, name, PREDICTIONS_TABLE) for name in named]
     codes = [pd.factorize(column, sort=True)[0] for column in columns]  # a null comes first
     return rows.iloc[np.lexsort(codes[::-1])]
 
@@ -224,9 +279,16 @@ def _groups(
     name: str,
     positive: NDArray[np.bool_],
     called: NDArray[np.bool_],
+    floor: int,
     warnings: list[str],
 ) -> pd.Categorical:
-    values = row_groups(rows, name)
+    values = row_groups(rows, name, max(floor, 2))
+    if OTHERS in values.categories and OTHERS not in set(rows.get(name, ())):
+        pooled = group_values(rows, name, PREDICTIONS_TABLE)[values == OTHERS].nunique()
+        warnings.append(
+            f"{pooled} groups of {name} have fewer than {max(floor, 2)} rows each: they are pooled "
+            f"as {OTHERS!r}."
+        )
     missing = int((values.codes < 0).sum())
     if missing:
         warnings.append(
@@ -253,6 +315,33 @@ def _of_missing(
         f"others; called positive are {share(called, missing & positive)} of these positives and "
         f"{share(called, ~missing & positive)} of the others'."
     )
+
+
+def _without_small(
+    groups: dict[str, pd.Categorical], positive: NDArray[np.bool_], warnings: list[str]
+) -> dict[str, pd.Categorical]:
+    """The attributes with groups that have no count of 1 to 4; pooled where there was one."""
+    found = {}
+    for attribute, column in groups.items():
+        kept, names = pooled(column, positive)
+        if kept is None:
+            warnings.append(
+                f"{attribute} is not shown: pooling its groups until no count is under {SMALL} "
+                "leaves fewer than two."
+            )
+            continue
+        if names:
+            warnings.append(
+                f"{attribute}: {', '.join(names)} are pooled as {OTHERS!r}, so that no count is "
+                f"under {SMALL}."
+            )
+        found[attribute] = kept
+    if not found:
+        raise InputError(
+            f"No attribute can be shown without counts under {SMALL}: expected one with two groups "
+            f"of at least {SMALL} positive and {SMALL} negative rows (--small-cells)."
+        )
+    return found
 
 
 def _warn_of_shared(

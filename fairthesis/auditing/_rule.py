@@ -38,7 +38,8 @@ def drawn_thresholds(data: AuditedRows, n_boot: int, seed: int) -> Array:
             rows = np.repeat(np.arange(len(held.y)), times[held.patient].astype(np.intp))
             y = held.y[rows]
             if 0 < y.sum() < len(y):
-                found[k] = metrics.choose_threshold(y, held.s[rows], rule, rate)
+                weight = None if held.weight is None else held.weight[rows]
+                found[k] = metrics.choose_threshold(y, held.s[rows], rule, rate, weight)
         return found
 
     # Another seed than that of the audited patients: the two parts are drawn independently.
@@ -69,7 +70,7 @@ def rule_intervals(
             len(one) - np.searchsorted(one, np.nan_to_num(thresholds, nan=2.0))
             for one in (np.sort(s[y > 0]), np.sort(s[y <= 0]))
         )
-        parts.append(stats.prepare(y, s, patient, data.threshold))
+        parts.append(stats.prepare(y, s, patient, data.threshold, data.weight_of(mask)))
         called.append((positives, negatives))
     drawn = stats.bootstrap_at(parts, called, n_patients, n_boot, seed)
     drawn[~np.isfinite(thresholds)] = np.nan

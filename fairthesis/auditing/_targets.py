@@ -29,6 +29,7 @@ from fairthesis.errors import InputError
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
     as_frame,
+    attribute_parts,
     probability_column,
     require_columns,
     rows_of_split,
@@ -97,13 +98,23 @@ def audit_targets(
             "Give targets of a long table, findings of a wide one, or classes: expected one of "
             "them, got several."
         )
+    weight, adjust = options.get("weight"), options.get("adjust") or ()
+    more = [*([weight] if weight else []), *((adjust,) if isinstance(adjust, str) else adjust)]
+    require_columns(
+        frame, [p for name in more for p in attribute_parts(frame, name)], PREDICTIONS_TABLE
+    )
+    if weight and classes is not None:
+        raise InputError(
+            "Classes are given and weights as well: the decision among classes knows no weights. "
+            "Audit each class as a finding of its own (findings, --finding), or leave out --weight."
+        )
     warnings: list[str] = []
     if classes is not None:
         columns = class_columns(classes)
         frame = _complete(frame, label, columns, split, warnings)
-        plan = class_findings(frame, columns, label, groups, patient)
+        plan = class_findings(frame, columns, label, groups, patient, more)
     elif findings is not None:
-        plan = wide_findings(frame, findings, groups, patient)
+        plan = wide_findings(frame, findings, groups, patient, more)
     else:
         plan = long_findings(frame, targets, label, score, patient)
     run = _Run(groups, patient, split, options)

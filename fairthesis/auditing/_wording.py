@@ -22,7 +22,7 @@ LABELS = {
     "brier": "Brier score",
     "log_loss": "log loss",
     "ece": "ECE (plug-in)",
-    "ece_debiased": "calibration error (debiased)",
+    "ece_debiased": "calibration error (RMS, debiased)",
     "calibration_intercept": "recalibration line: intercept",
     "calibration_slope": "recalibration line: slope",
     "observed_expected": "observed / expected",
@@ -41,7 +41,7 @@ LABELS = {
     "fpr_difference": "false positive rate difference",
     "demographic_parity_difference": "demographic parity difference",
     "accuracy_gap": "accuracy gap",
-    "ece_gap": "calibration error gap (debiased)",
+    "ece_gap": "calibration error gap (RMS, debiased)",
     "brier_gap": "Brier score gap",
 }
 SUMMARISED = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
@@ -59,7 +59,7 @@ def label_of(metric: str) -> str:
     """A metric or gap in words, as in figures and reports; what is a user's own as it is called.
 
     >>> label_of("ece_gap"), label_of("my_f1")
-    ('calibration error gap (debiased)', 'my f1')
+    ('calibration error gap (RMS, debiased)', 'my f1')
     """
     return LABELS.get(metric, metric.replace("_", " "))
 
@@ -244,15 +244,22 @@ def limitation_sentences(found: Mapping[str, Any]) -> list[str]:
     return told
 
 
-# What only people can say, asked for in the report (Mitchell et al. 2019, "Model cards").
+# What only people can say, asked for in the report (Mitchell et al. 2019, "Model cards"; TRIPOD+AI,
+# Collins et al. 2024, BMJ 385).
 CARD = (
-    "Model and version",
+    "Model, version and date, and how it may be obtained",
     "Intended use, and by whom",
     "Uses that are out of scope",
-    "Training data",
-    "Evaluation data, and how groups were recorded",
+    "Training data: source, dates, sites, eligibility",
+    "Evaluation data: source, dates, sites, eligibility, and how they differ from training data",
+    "Reference standard: who labelled, with what, blinded to what",
+    "How groups were recorded, and who could not state theirs",
+    "How missing data were handled",
+    "How the threshold was chosen, and what follows a positive call",
+    "Harms that were foreseen, and to whom",
+    "Funding, conflicts of interest, ethics approval, and how patients were involved",
     "Decisions taken because of this audit",
-    "Who answers for it",
+    "Who answers for it, and when it is audited again",
 )
 
 

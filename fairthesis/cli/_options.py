@@ -75,6 +75,15 @@ def patient(more: str = "", default: str | None = None) -> Option:
     return click.option("--patient", default=default, show_default=True, help=text)
 
 
+def weight() -> Option:
+    """``--weight``, the column of weights."""
+    text = (
+        "Column of weights: how many cases a row stands for, in every value; as of an enriched or "
+        "case-control test set, or a survey."
+    )
+    return click.option("--weight", metavar="COLUMN", help=text)
+
+
 def target(which: str = "The target, where the table has several.") -> Option:
     """``--target``, for tables of several."""
     return click.option("--target", multiple=True, callback=_one, metavar="TEXT", help=which)

@@ -71,7 +71,13 @@ class Several:
         self.target: str | None = None  # the one that is asked for, of a table of several
 
     def read(
-        self, file: Path, label: str, score: str, groups: Sequence[str], patient: str | None
+        self,
+        file: Path,
+        label: str,
+        score: str,
+        groups: Sequence[str],
+        patient: str | None,
+        more: Sequence[str] = (),
     ) -> pd.DataFrame:
         """The columns of the table that are needed."""
         from fairthesis.auditing import read_predictions
@@ -83,6 +89,7 @@ class Several:
             score=list(wide.values()) or score,
             groups=groups,
             patient=patient,
+            more=more,
             class_names=bool(self.classes),
         )
 

@@ -24,6 +24,14 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @_options.score()
 @_options.groups()
 @_options.patient(": patients are resampled, not rows")
+@_options.weight()
+@click.option(
+    "--adjust",
+    multiple=True,
+    metavar="COLUMN",
+    help="Also give every gap adjusted for this column, such as age_group; repeat for several, "
+    "which are adjusted for together.",
+)
 @_options.folder()
 @_options.threshold("applied to the rows")
 @_options.n_boot()
@@ -70,6 +78,11 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @_several.columns()
 @_outcomes.options()
 @click.option(
+    "--small-cells",
+    is_flag=True,
+    help="Show no count under 5: groups with such counts are pooled, and there is no explorer.",
+)
+@click.option(
     "--no-explorer",
     is_flag=True,
     help="Leave the threshold explorer out of the page: single rows can be read back from it.",
@@ -81,6 +94,8 @@ def command(
     score: str,
     groups: tuple[str, ...],
     patient: str | None,
+    weight: str | None,
+    adjust: tuple[str, ...],
     out: Path,
     threshold: str,
     n_boot: int,
@@ -95,6 +110,7 @@ def command(
     targets: tuple[str, ...],
     findings: tuple[str, ...],
     classes: tuple[str, ...],
+    small_cells: bool,
     metrics: tuple[str, ...],
     orders: tuple[str, ...],
     no_explorer: bool,
@@ -115,6 +131,8 @@ def command(
           --positive-means healthy --patient patient_id --out audit/
       fairthesis audit results.parquet --label disease --score probability \\
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
+      fairthesis audit enriched.csv --group sex --weight sampling_weight --out audit/
+      fairthesis audit predictions.csv --group sex --adjust age_group --adjust view --out audit/
       fairthesis audit films.csv --group sex --finding Effusion:p_effusion \\
           --finding Mass:p_mass --out audit/
       fairthesis audit skin.csv --group sex --label dx --classes mel=p_mel \\
@@ -141,15 +159,19 @@ def command(
         "primary": primary,
         "reference": _references(references),
         "positive_means": positive_means,
+        "small_cells": small_cells,
         "interval": interval,
         "seed": seed,
+        "weight": weight,
+        "adjust": adjust,
     }
     if _outcomes.asked(metrics, orders, targets):
         outcomes = _outcomes.audit(file, metrics, orders, targets, **settings)
         _options.tell(lambda: _outcomes.summary(outcomes), outcomes.write(out), quiet)
         return
     several = _several.Several(targets, findings, classes)
-    table = several.read(file, label, score, groups, patient)
+    more = [*([weight] if weight else []), *adjust]
+    table = several.read(file, label, score, groups, patient, more)
     if several.asked(table, (label, score, patient)):
         reports = several.audit(table, progress=not quiet, **settings)
         written = reports.write(out, explorer=not no_explorer)
@@ -196,11 +218,47 @@ def summary(report: FairnessReport) -> str:
                 [f"gaps by {attribute}", "value", "95 % interval", "equal", "p", "corrected"], rows
             ),
         ]
+        lines += _adjusted(report, attribute)
     lines += ["", "equal: mean of the gap, and its 95 % point, where groups are equal (studentised"]
     lines += ["permutation over patients). corrected: p for all gaps of the attribute."]
+    if "adjusted" in report.additional:
+        lines += [
+            "adjusted: as if all groups had the same mix of these columns; in common: the share of"
+        ]
+        lines += ["cases in strata that every group has cases in."]
     for warning in report.warnings:
         lines += [f"Warning: {warning}"]
     return "\n".join(lines)
+
+
+def _adjusted(report: FairnessReport, attribute: str) -> list[str]:
+    """Crude and adjusted gaps of an attribute; nothing where none is asked for."""
+    found = report.additional.get("adjusted", {}).get(attribute)
+    if found is None:
+        return []
+    rows = [
+        [
+            metric,
+            *(
+                text
+                for kind in ("crude", "adjusted")
+                for text in (_value(both[kind]["value"]), _ends(both[kind]["ci"]))
+            ),
+            _value(found["support"][metric]),
+        ]
+        for metric, both in found["gaps"].items()
+    ]
+    head = [f"gaps by {attribute}, adjusted for {', '.join(found['by'])}", "crude"]
+    head += ["95 % interval", "adjusted", "95 % interval", "in common"]
+    return ["", *_layout.table(head, rows)]
+
+
+def _value(value: float | None) -> str:
+    return _layout.number(math.nan if value is None else value)
+
+
+def _ends(ci: list[float] | None) -> str:
+    return _layout.interval(*(ci or (math.nan, math.nan)))
 
 
 def _ci(estimate: Estimate) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @_options.group("Column of the attribute, or an intersection: sex*age_group.")
 @_options.folder()
 @_options.patient(default="patient_id")
+@_options.weight()
 @click.option(
     "--key", "keys", multiple=True, help="Column that names an image; repeatable. [image_id]"
 )
@@ -37,6 +38,7 @@ def command(
     group: str,
     out: Path,
     patient: str,
+    weight: str | None,
     keys: tuple[str, ...],
     names: tuple[str, ...],
     label: str,
@@ -80,6 +82,7 @@ def command(
         threshold=threshold,
         n_boot=n_boot,
         seed=seed,
+        weight=weight,
     )
     _options.tell(lambda: summary(found), found.write(out), quiet)
 

@@ -116,6 +116,16 @@ def audit(
 
 
 @command.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def reaudit(folder: Path) -> None:
+    """Compute intervals and p values of an archive anew, from the predictions that it keeps."""
+    from fairthesis.study import reaudit
+
+    reaudit(folder)
+    click.echo(f"{folder}: metrics.csv, disparities.csv, provenance.json")
+
+
+@command.command()
 @_chosen
 @click.option("--runs-of", type=click.Path(), help="Where the runs are.  [default: --out]")
 def collect(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @_options.group("Column of the attribute in FILE; sex*age_group works.", required=False)
 @_options.label(" in FILE")
 @_options.patient(" in FILE: gives the images per patient")
+@_options.weight()
 @_options.split("of FILE that counts")
 @_options.target("The target, where FILE has several.")
 @click.option(
@@ -51,6 +52,7 @@ def command(
     group: str | None,
     label: str,
     patient: str | None,
+    weight: str | None,
     split: str | None,
     target: str | None,
     given: tuple[str, ...],
@@ -78,15 +80,21 @@ def command(
 
     if (file is None) == (not given):
         raise InputError("Expected either a FILE with --group, or --size for each group.")
+    if file is None and weight is not None:
+        raise InputError("--weight is a column of FILE: expected a FILE in place of --size.")
     if file is not None:
         if group is None:
             raise InputError("Expected --group: the column of the attribute in the table.")
-        found = _from_table(file, group, label, patient, split, target)
+        found = _from_table(file, group, label, patient, split, target, weight)
     else:
         found = GroupSizes(_from_numbers(given), 1.0, 1.0)
     if images_per_patient is not None:
-        found = GroupSizes(found.sizes, *[images_per_patient] * 3)
-    sizes, images, cluster, of_positive = found
+        found = found._replace(
+            images=images_per_patient,
+            cluster=images_per_patient,
+            positive_cluster=images_per_patient,
+        )
+    sizes, images, cluster, of_positive, weighting, positive_weighting = found
     design = found.design(correlation)
     references = {"auroc": auroc, "tpr": tpr}
     table = stats.smallest_gaps(sizes, references, alpha=alpha, wanted=wanted, design=design)
@@ -104,6 +112,14 @@ def command(
                 f"of the true positive rate {design['tpr']:.2f}"
             ]
             if of_positive != cluster
+            else []
+        ),
+        *(
+            [
+                f"Weighted by {weight}: variances times {weighting:.2f} (AUROC) and "
+                f"{positive_weighting:.2f} (true positive rate), which is in the design effects"
+            ]
+            if weight
             else []
         ),
         f"Smallest gap seen with power {wanted:g} at a two-sided level of {alpha:g}:",
@@ -175,6 +191,7 @@ def _from_table(
     patient: str | None,
     split: str | None,
     target: str | None,
+    weight: str | None,
 ) -> GroupSizes:
     """The sizes in a table, of which only the columns that are needed are read."""
     import pandas as pd
@@ -183,7 +200,7 @@ def _from_table(
     from fairthesis.inputs import attribute_parts, read_table, require_columns, table_columns
 
     header = pd.DataFrame(columns=table_columns(file))
-    needed = [label, *attribute_parts(header, group), *([patient] if patient else [])]
+    needed = [label, *attribute_parts(header, group), *(c for c in (patient, weight) if c)]
     require_columns(header, needed, str(file))
     return group_sizes(
         read_table(file, {*needed, "target", "split"}),
@@ -192,5 +209,6 @@ def _from_table(
         patient=patient,
         split=split,
         target=target,
+        weight=weight,
         what=str(file),
     )

@@ -23,6 +23,8 @@ from ._options import fit_option as fit_option
 from ._options import option_pairs as option_pairs
 from ._options import shown_value as shown_value
 from ._options import typed_option as typed_option
+from ._order import in_order as in_order
+from ._rows import OTHERS as OTHERS
 from ._rows import PREDICTIONS_TABLE as PREDICTIONS_TABLE
 from ._rows import row_groups as row_groups
 from ._rows import row_labels as row_labels
@@ -49,6 +51,7 @@ from ._tables import table_columns as table_columns
 
 __all__ = [
     "EMBEDDING_KEYS",
+    "OTHERS",
     "PREDICTIONS_TABLE",
     "PREDICTION_COLUMNS",
     "SPLITS",
@@ -72,6 +75,7 @@ __all__ = [
     "filled",
     "fit_option",
     "group_values",
+    "in_order",
     "is_empty",
     "key_column",
     "label_column",

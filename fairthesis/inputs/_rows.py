@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs._columns import key_column, label_column, probability_column, text_column
+from fairthesis.inputs._order import in_order
 from fairthesis.inputs._schema import group_values, require_columns
 
 #: What a predictions table is called in a message where it has no other name.
 PREDICTIONS_TABLE = "the predictions table"
 MAX_GROUPS = 50
+MOST_GROUPS = 1000
+#: Groups with too few rows to be looked at one by one, where an attribute has more than 50.
+OTHERS = "others"
 
 
 def rows_of_target(
@@ -199,18 +203,21 @@ def row_scores(
     return values
 
 
-def row_groups(rows: pd.DataFrame, name: str) -> pd.Categorical:
+def row_groups(rows: pd.DataFrame, name: str, pooled: int | None = None) -> pd.Categorical:
     """The groups of one attribute, or of an intersection such as ``sex*age_group``.
 
     Args:
         rows: The rows.
         name: A column, or several joined by ``*``; see ``group_values``.
+        pooled: Where given, more than 50 groups are allowed, up to 1,000: those with fewer rows
+            than this are pooled as ``OTHERS``.
 
     Returns:
-        Shape (n,), categories in the order of their text; null where the group is not known.
+        Shape (n,), categories by the numbers in their names or their text (``in_order``); null
+        where the group is not known.
 
     Raises:
-        InputError: A column is missing, or there are more than 50 groups.
+        InputError: A column is missing, or there are more groups than that.
 
     >>> table = pd.DataFrame({"sex": ["F", "M", None], "side": ["l", "r", "r"]})
     >>> found = row_groups(table, "sex*side")
@@ -218,10 +225,23 @@ def row_groups(rows: pd.DataFrame, name: str) -> pd.Categorical:
     (['F * l', 'M * r'], [0, 1, -1])
     """
     text = group_values(rows, name, PREDICTIONS_TABLE)
-    values = pd.Categorical(text, categories=sorted(text.dropna().unique()))
-    if len(values.categories) > MAX_GROUPS:
+    names = in_order(text.dropna().unique())
+    if len(names) <= MAX_GROUPS:
+        return pd.Categorical(text, categories=names)
+    most, kept = MAX_GROUPS, names
+    if pooled is not None:
+        most, counts = MOST_GROUPS, text.value_counts()
+        kept = [group for group in names if counts[group] >= pooled]
+        if len(kept) < len(names):
+            text = text.where(text.isin(kept) | text.isna(), OTHERS)
+            kept = [group for group in kept if group != OTHERS]
+            kept.append(OTHERS)
+    if len(kept) > most or len(kept) < 2:
+        allowed = f"at most {most} groups"
+        if len(kept) < 2:
+            allowed = f"at most {MAX_GROUPS} groups, or some with {pooled} rows or more"
         raise InputError(
-            f"{name} has {len(values.categories)} values: expected at most {MAX_GROUPS} groups. "
-            "Bin a continuous attribute first, age in decades for instance."
+            f"{name} has {len(names)} values: expected {allowed}. Bin a continuous attribute "
+            "first, age in decades for instance."
         )
-    return values
+    return pd.Categorical(text, categories=kept)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairthesis import inputs
+from fairthesis.metrics._rates import ratio
 
 Array = NDArray[np.float64]
 
@@ -90,7 +91,11 @@ def ece_from_bins(weight: ArrayLike, score_sum: ArrayLike, label_sum: ArrayLike)
 
 
 def ece_debiased_from_bins(
-    weight: ArrayLike, score_sum: ArrayLike, label_sum: ArrayLike, noise: float = 1.0
+    weight: ArrayLike,
+    score_sum: ArrayLike,
+    label_sum: ArrayLike,
+    noise: float = 1.0,
+    squares: ArrayLike | None = None,
 ) -> Array:
     """Debiased calibration error from the sums of ``bin_sums``; see ``ece_debiased``.
 
@@ -101,6 +106,10 @@ def ece_debiased_from_bins(
         noise: How often the sampling variance is subtracted: once for a sample. A bootstrap
             replicate carries it twice, once from the sample and once from the resampling; with 2
             the replicates centre on the sample's own debiased value.
+        squares: Sum of the squared weights of the cases of each bin, where weights do not count
+            cases but say how many others each stands for: the variance of a bin is then that of
+            Kish's effective number of cases, weight^2 / squares. The scale of the weights does not
+            count.
 
     Returns:
         The error in [0, 1], shape (...,); NaN where no bin holds more than one case.
@@ -112,10 +121,11 @@ def ece_debiased_from_bins(
     """
     w, s, y = (np.asarray(a, np.float64) for a in (weight, score_sum, label_sum))
     total = w.sum(-1)
-    usable = w > 1  # the variance of a single case is not known
-    w1 = np.where(usable, w, 2.0)
+    n = w if squares is None else np.nan_to_num(ratio(w**2, squares))
+    usable = n > 1 + 1e-9  # the variance of a single case is not known
+    w1, n1 = np.where(usable, w, 2.0), np.where(usable, n, 2.0)
     rate = y / w1
-    terms = w * (((y - s) / w1) ** 2 - noise * rate * (1 - rate) / (w1 - 1))
+    terms = w * (((y - s) / w1) ** 2 - noise * rate * (1 - rate) / (n1 - 1))
     squared = np.where(usable, terms, 0.0).sum(-1)
     mean = np.divide(squared, total, out=np.full(total.shape, np.nan), where=usable.any(-1))
     return np.sqrt(np.maximum(mean, 0.0))

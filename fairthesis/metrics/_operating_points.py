@@ -9,6 +9,7 @@ from fairthesis import inputs
 from fairthesis.errors import InputError
 from fairthesis.metrics._rates import fnr, fpr, ratio
 from fairthesis.metrics._scores import Array, auroc
+from fairthesis.metrics._weighing import weight_from
 
 #: The fixed false positive rate of an audit; its mirror is a true positive rate of 0.8.
 RATE = 0.2
@@ -38,21 +39,24 @@ def overdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLik
     return fpr(tp, fp, tn, fn)
 
 
-def _rates(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Array, Array]:
+def _rates(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None) -> tuple[Array, Array]:
     """TPR and FPR at every threshold that occurs, from "nothing is positive" downwards."""
     y, s = inputs.check_cases(y_true, y_score)
     cut = np.concatenate([[np.inf], np.unique(s)[::-1]])
-    above = [len(part) - np.searchsorted(np.sort(part), cut, "left") for part in (s[y], s[~y])]
-    return ratio(above[0], y.sum()), ratio(above[1], (~y).sum())
+    w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
+    return ratio(*weight_from(s[y], w[y], cut)), ratio(*weight_from(s[~y], w[~y], cut))
 
 
-def tpr_at_fpr(y_true: ArrayLike, y_score: ArrayLike, limit: float) -> float:
+def tpr_at_fpr(
+    y_true: ArrayLike, y_score: ArrayLike, limit: float, weight: ArrayLike | None = None
+) -> float:
     """Highest true positive rate among thresholds with FPR <= ``limit``; nothing is interpolated.
 
     Args:
         y_true: Labels of 0 and 1, shape (n,).
         y_score: Scores of any range, shape (n,).
         limit: The false positive rate that is allowed, in [0, 1].
+        weight: Weights of 0 or more, shape (n,); 1 for each case if None.
 
     Returns:
         A rate in [0, 1], 0 where every threshold allows more; NaN where a class is absent.
@@ -64,19 +68,22 @@ def tpr_at_fpr(y_true: ArrayLike, y_score: ArrayLike, limit: float) -> float:
     0.5
     """
     _check_rate("limit", limit)
-    true, false = _rates(y_true, y_score)
+    true, false = _rates(y_true, y_score, weight)
     if np.isnan(true).any() or np.isnan(false).any():
         return float("nan")
     return float(true[false <= limit + 1e-12].max())
 
 
-def fpr_at_tpr(y_true: ArrayLike, y_score: ArrayLike, floor: float) -> float:
+def fpr_at_tpr(
+    y_true: ArrayLike, y_score: ArrayLike, floor: float, weight: ArrayLike | None = None
+) -> float:
     """Lowest false positive rate among thresholds with TPR >= ``floor``; nothing is interpolated.
 
     Args:
         y_true: Labels of 0 and 1, shape (n,).
         y_score: Scores of any range, shape (n,).
         floor: The true positive rate that is asked for, in [0, 1].
+        weight: Weights of 0 or more, shape (n,); 1 for each case if None.
 
     Returns:
         A rate in [0, 1]; NaN where a class is absent.
@@ -88,7 +95,7 @@ def fpr_at_tpr(y_true: ArrayLike, y_score: ArrayLike, floor: float) -> float:
     0.5
     """
     _check_rate("floor", floor)
-    true, false = _rates(y_true, y_score)
+    true, false = _rates(y_true, y_score, weight)
     if np.isnan(true).any() or np.isnan(false).any():
         return float("nan")
     return float(false[true >= floor - 1e-12].min())
@@ -128,7 +135,11 @@ def net_benefit(y_true: ArrayLike, y_score: ArrayLike, thresholds: ArrayLike) ->
     return ratio(tp - fp * t / (1 - t), len(y))
 
 
-def cross_auroc(positives: ArrayLike, negatives: ArrayLike) -> float:
+def cross_auroc(
+    positives: ArrayLike,
+    negatives: ArrayLike,
+    weights: tuple[ArrayLike, ArrayLike] | None = None,
+) -> float:
     """xAUC: the chance that a positive of one group is scored above a negative of another.
 
     Kallus and Zhou 2019 (NeurIPS); ties count one half. With both sets from one group it is that
@@ -137,6 +148,7 @@ def cross_auroc(positives: ArrayLike, negatives: ArrayLike) -> float:
     Args:
         positives: Scores of the positives of one group, shape (p,).
         negatives: Scores of the negatives of the other, shape (n,).
+        weights: Weights of both, of 0 or more, shapes (p,) and (n,); 1 for each case if None.
 
     Returns:
         A number in [0, 1]; NaN where a set is empty.
@@ -152,4 +164,5 @@ def cross_auroc(positives: ArrayLike, negatives: ArrayLike) -> float:
     """
     p, n = inputs.check_scores(positives, "positives"), inputs.check_scores(negatives, "negatives")
     labels = np.concatenate([np.ones(len(p)), np.zeros(len(n))])
-    return float(auroc(labels, np.concatenate([p, n])))
+    w = None if weights is None else np.concatenate(weights)
+    return float(auroc(labels, np.concatenate([p, n]), w))

@@ -70,7 +70,9 @@ def _damped(frequencies: Array, sigma: float) -> Array:
     return np.asarray(idct(frequencies * np.exp(-((np.pi * k * sigma) ** 2) / 2), axis=-1))
 
 
-def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float:
+def smooth_ece(
+    y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000, weight: ArrayLike | None = None
+) -> float:
     """Smooth calibration error, smECE, in [0, 1]: no bins, and a bandwidth that sets itself.
 
     smECE_σ is the integral of ``|mean of K_σ(t, score)(label - score)|`` over t in [0, 1], with a
@@ -81,6 +83,7 @@ def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float
         y_true: Labels of 0 and 1, shape (n,).
         y_score: Probabilities, shape (n,).
         grid: Number of equal intervals of [0, 1] on which residuals are gathered first.
+        weight: Weights of 0 or more, shape (n,); 1 for each case if None.
 
     Returns:
         The error; NaN where there is no case.
@@ -94,7 +97,8 @@ def smooth_ece(y_true: ArrayLike, y_score: ArrayLike, grid: int = 2000) -> float
     y, s = inputs.check_cases(y_true, y_score, probability=True)
     if not len(y):
         return float("nan")
-    return smooth_error(np.bincount(grid_cell(s, grid), y - s, minlength=grid) / len(y))
+    w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
+    return smooth_error(np.bincount(grid_cell(s, grid), w * (y - s), minlength=grid) / w.sum())
 
 
 def smooth_error(residual: Array) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairthesis import inputs
 from fairthesis.errors import InputError, unknown
+from fairthesis.metrics._weighing import weight_from
 
 RULES = ("youden", "fpr=0.2", "tnr=0.8")
 
@@ -50,7 +51,11 @@ def parse_threshold(threshold: float | str) -> tuple[str, float | None]:
 
 
 def choose_threshold(
-    y_true: ArrayLike, y_score: ArrayLike, rule: str, rate: float | None = None
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    rule: str,
+    rate: float | None = None,
+    weight: ArrayLike | None = None,
 ) -> float:
     """The threshold by a rule from ``parse_threshold``, among the scores that occur.
 
@@ -64,6 +69,7 @@ def choose_threshold(
         y_score: Scores of any range, shape (n,).
         rule: ``youden``, ``fpr`` or ``tnr``.
         rate: The number of the rule; not used by ``youden``.
+        weight: Weights of 0 or more, shape (n,); 1 for each case if None.
 
     Returns:
         A score that occurs; a number just above the highest one where even that calls too many
@@ -78,14 +84,16 @@ def choose_threshold(
     """
     y, s = inputs.check_cases(y_true, y_score)
     candidates: NDArray[np.float64] = np.unique(s)[::-1]
-    negatives, positives = np.sort(s[~y]), np.sort(s[y])
-    if not len(negatives) or not len(positives):
+    w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
+    false, negatives = weight_from(s[~y], w[~y], candidates)
+    true, positives = weight_from(s[y], w[y], candidates)
+    if not negatives or not positives:
         raise InputError(
             "The threshold rule needs positive and negative cases in the validation rows "
-            f"(split == 'val'), but got {len(positives)} and {len(negatives)}."
+            f"(split == 'val'), but got {positives:g} and {negatives:g}."
         )
-    false = 1 - np.searchsorted(negatives, candidates, "left") / len(negatives)
-    true = 1 - np.searchsorted(positives, candidates, "left") / len(positives)
+    # 1 less the share below, as ever: the last bit decides where Youden's index is the same.
+    false, true = (1 - (n - above) / n for n, above in ((negatives, false), (positives, true)))
     if rule == "youden":
         return float(candidates[np.argmax(true - false)])
     if rate is None or rule not in ("fpr", "tnr"):

@@ -124,7 +124,8 @@ class Values:
         k = self.value.shape[1]
         if self.covariance is None:  # sums, for hundreds of groups
             w, v = self.weight, self.variance
-            others = np.maximum(w.sum(1, keepdims=True) - w, 1e-300)
+            others = w.sum(1, keepdims=True) - w
+            others = np.where(others > 0, others, np.inf)
             sums = (w * self.value).sum(1, keepdims=True) - w * self.value
             squares = (w**2 * v).sum(1, keepdims=True) - w**2 * v
             error = np.sqrt(np.maximum(v + squares / others**2, 0))
@@ -197,12 +198,14 @@ class RatioOfSums:
         """Where a patient has one group: patients with the same two sums are counted together."""
         # The same for every permutation of the same patients.
         if self._kinds is None or self._kinds[0] is not groups.patient:
-            a, b = (
-                np.bincount(groups.patient, x, groups.n_patients)
-                for x in (self.numerator, self.denominator)
+            sums = np.stack(
+                [
+                    np.bincount(groups.patient, x, groups.n_patients)
+                    for x in (self.numerator, self.denominator)
+                ]
             )
-            kept = np.flatnonzero(b > 0)
-            pairs, kind = np.unique(np.stack([a[kept], b[kept]]), axis=1, return_inverse=True)
+            kept = np.flatnonzero(sums[1] > 0)
+            pairs, kind = np.unique(sums[:, kept], axis=1, return_inverse=True)
             self._kinds = (groups.patient, kept, kind.ravel(), pairs[0], pairs[1])
         _, kept, kind, a, b = self._kinds
         assert groups.own is not None
@@ -240,6 +243,8 @@ class RankedCases:
     Args:
         y: Labels of 0 and 1, shape (n,).
         s: Scores, shape (n,).
+        weight: Weight of each row, above 0, shape (n,); 1 if None. A case then counts as so many
+            in shares, means and sums.
 
     >>> y, s = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.6, 0.7, 0.8])
     >>> everyone = np.zeros((1, 4), int)
@@ -247,8 +252,9 @@ class RankedCases:
     [[0.75]]
     """
 
-    def __init__(self, y: Array, s: Array) -> None:
+    def __init__(self, y: Array, s: Array, weight: Array | None = None) -> None:
         self.order = np.argsort(s, kind="stable")
+        self.weight = None if weight is None else weight[self.order]
         self.positive = y[self.order] > 0
         ordered = s[self.order]
         self.block = np.cumsum(np.diff(ordered, prepend=ordered[:1]) != 0)
@@ -263,37 +269,54 @@ class RankedCases:
         total = np.bincount(label, minlength=size)
         positive = np.take(np.tile(self.positive, R), by)
         at = np.flatnonzero(positive), np.flatnonzero(~positive)
-        P = np.bincount(label[by[at[0]]], minlength=size)
-        N = total - P
+        n_positive = np.bincount(label[by[at[0]]], minlength=size)
+        counts = n_positive, total - n_positive
+        P: NDArray[Any] = counts[0]
+        N: NDArray[Any] = counts[1]
         cell = np.take(groups.cell.reshape(R, n)[:, self.order].ravel(), by)
         before = self._before(at, by % n, total) if self.tied else None
+        weights = None
+        if self.weight is not None:
+            w = self.weight[by % n]
+            weights = w[at[0]], w[at[1]]
+            before = self._before(at, by % n, total, w)
+            P, N = (
+                np.bincount(label[by[rows]], one, size)
+                for rows, one in zip(at, weights, strict=True)
+            )
         A = np.full(size, np.nan)
         of_cells: Array = np.zeros(len(groups.cell_group))
         with_class = []
         for k, (own, other) in enumerate(((P, N), (N, P))):
-            group = np.repeat(np.arange(size), own)
+            group = np.repeat(np.arange(size), counts[k])
+            w_own = None if weights is None else weights[k]
             # Of the other class there are as many before a case as places less its own class.
             seen: NDArray[Any] = at[k] - np.arange(len(at[k])) if before is None else before[k]
-            below = seen - np.repeat(np.cumsum(other) - other, own)
-            V: Array = below / np.repeat(np.maximum(other, 1), own)
+            below = seen - np.repeat(np.cumsum(other) - other, counts[k])
+            V: Array = below / np.repeat(np.where(other > 0, other, 1), counts[k])
             if k == 0:
-                A = np.asarray(np.bincount(group, V, size) / np.maximum(own, 1), np.float64)
+                sums = np.bincount(group, V if w_own is None else w_own * V, size)
+                A = np.asarray(sums / np.where(own > 0, own, 1), np.float64)
                 A[(P == 0) | (N == 0)] = np.nan
                 V -= np.nan_to_num(A)[group]
             else:  # positives above a negative
                 V = 1 - np.nan_to_num(A)[group] - V
+            if w_own is not None:
+                V = w_own * V
             mine = cell[at[k]]
-            cases = np.bincount(mine, minlength=len(of_cells))
+            cases = np.bincount(mine, w_own, len(of_cells))
             others = own[groups.cell_group] - cases
             of_cells += np.bincount(mine, V, len(of_cells)) / np.where(others > 0, others, np.inf)
             with_class.append(groups.by_group(cases > 0))
         # A patient with cases of both classes is one cell, not two.
         some = groups.by_group(np.bincount(cell, minlength=len(of_cells)) > 0)
         spread = _raised(groups.spread(of_cells, some), groups.shaped(np.minimum(*with_class)))
-        weight = P * N / np.maximum(P + N, 1)
+        weight = P * N / np.where(P + N > 0, P + N, 1)
         return Values(groups.shaped(A), spread[0], groups.shaped(weight), spread[1])
 
-    def _before(self, at: tuple[Index, Index], place: Index, total: Index) -> tuple[Array, Array]:
+    def _before(
+        self, at: tuple[Index, Index], place: Index, total: Index, weight: Array | None = None
+    ) -> tuple[Array, Array]:
         """Cases of the other class before each case, over all groups; ties count half."""
         block = self.block[place]
         new = np.ones(len(place), bool)
@@ -304,10 +327,13 @@ class RankedCases:
         run = np.cumsum(new) - 1
         last = np.append(first[1:], len(place))
         upto = np.zeros(len(place) + 1)
-        upto[at[0] + 1] = 1.0
+        upto[at[0] + 1] = 1.0 if weight is None else weight[at[0]]
         positives = np.cumsum(upto)
         of_run = (positives[first] + positives[last]) / 2
         middle = (first + last) / 2
+        if weight is not None:
+            everyone = np.append(0.0, np.cumsum(weight))
+            middle = (everyone[first] + everyone[last]) / 2
         return (middle - of_run)[run[at[0]]], of_run[run[at[1]]]
 
 
@@ -324,6 +350,7 @@ class SquaredCalibrationError:
     Args:
         y: Labels of 0 and 1, shape (n,).
         s: Probabilities, shape (n,).
+        weight: Weight of each row, above 0, shape (n,); 1 if None.
 
     >>> rng = np.random.default_rng(0)
     >>> s = rng.random(4000)
@@ -336,8 +363,9 @@ class SquaredCalibrationError:
     True
     """
 
-    def __init__(self, y: Array, s: Array) -> None:
-        self.residual, self.bin = y - s, metrics.bin_index(s)
+    def __init__(self, y: Array, s: Array, weight: Array | None = None) -> None:
+        self.weight = np.ones(len(y)) if weight is None else weight
+        self.residual, self.bin = (y - s) * self.weight, metrics.bin_index(s)
         self._cells: tuple[Index, Index, Array, Array] | None = None
         self._patient: Index | None = None
 
@@ -350,12 +378,13 @@ class SquaredCalibrationError:
             np.bincount(at, values, groups.size * n_bins).reshape(-1, n_bins)
             for values in (n, residual, residual**2, residual * n, n**2, np.ones(len(n)))
         )
-        D = R / np.maximum(N, 1)
-        v = np.maximum(RR - 2 * D * RN + D**2 * NN, 0) / np.maximum(N, 1) ** 2
+        cases = np.where(N > 0, N, 1)
+        D = R / cases
+        v = np.maximum(RR - 2 * D * RN + D**2 * NN, 0) / cases**2
         v *= M / np.maximum(M - 1, 1)
         w = np.where(M > 1, N, 0.0)
         total = w.sum(1)
-        w /= np.maximum(total, 1)[:, None]
+        w /= np.where(total > 0, total, 1)[:, None]
         value = np.where(total > 0, (w * (D**2 - v)).sum(1), np.nan)
         variance = (w**2 * (4 * np.maximum(D**2 - v, 0) * v + 2 * v**2)).sum(1)
         return Values(groups.shaped(value), groups.shaped(variance), groups.shaped(total))
@@ -365,23 +394,29 @@ class SquaredCalibrationError:
         R, n_bins = groups.replicates, metrics.N_BINS
         if groups.own is None:
             return self._gathered(
-                groups.cell, np.tile(self.bin, R), np.tile(self.residual, R), n_bins
+                groups.cell,
+                np.tile(self.bin, R),
+                np.tile(self.residual, R),
+                np.tile(self.weight, R),
+                n_bins,
             )
         # The same for every permutation of the same patients.
         if self._cells is None or self._patient is not groups.patient:
             self._patient = groups.patient
-            self._cells = self._gathered(groups.patient, self.bin, self.residual, n_bins)
+            self._cells = self._gathered(
+                groups.patient, self.bin, self.residual, self.weight, n_bins
+            )
         cell, bins, residual, n = self._cells
         cells = (cell + groups.offset(groups.n_patients)).ravel()
         return cells, np.tile(bins, R), np.tile(residual, R), np.tile(n, R)
 
     @staticmethod
     def _gathered(
-        cell: Index, bins: Index, residual: Array, n_bins: int
+        cell: Index, bins: Index, residual: Array, weight: Array, n_bins: int
     ) -> tuple[Index, Index, Array, Array]:
         at, place = np.unique(cell * n_bins + bins, return_inverse=True)
-        n = np.bincount(place).astype(np.float64)
-        return at // n_bins, at % n_bins, np.asarray(np.bincount(place, residual), np.float64), n
+        sums, n = (np.asarray(np.bincount(place, x), np.float64) for x in (residual, weight))
+        return at // n_bins, at % n_bins, sums, n
 
 
 def _raised(spread: tuple[Array, Array | None], patients: Array) -> tuple[Array, Array | None]:

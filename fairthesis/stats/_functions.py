@@ -20,16 +20,17 @@ from fairthesis.stats._resampling import (
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-Metric = Callable[[NDArray[np.int64], Array], float]
+Metric = Callable[..., float]  # of labels, scores and, where rows have them, weights
 
 
-def value_of(function: Metric, y: Array, s: Array) -> float:
+def value_of(function: Metric, y: Array, s: Array, weight: Array | None = None) -> float:
     """``function(y, s)`` as a float, NaN where it is not defined.
 
     Args:
         function: A metric of labels (0 and 1, int64) and scores.
         y: Labels as numbers, shape (n,).
         s: Scores, shape (n,).
+        weight: Where given, passed as ``weight``, shape (n,).
 
     Returns:
         The value; NaN without rows, and where the function raises ``ValueError`` (of one class,
@@ -44,7 +45,8 @@ def value_of(function: Metric, y: Array, s: Array) -> float:
     if not len(y):
         return float("nan")
     try:
-        return float(function(y.astype(np.int64), s))
+        own = {} if weight is None else {"weight": weight}
+        return float(function(y.astype(np.int64), s, **own))
     except (ValueError, ZeroDivisionError):
         return float("nan")
 
@@ -55,6 +57,7 @@ def _values(
     s: Array,
     patient: Index,
     masks: Sequence[NDArray[np.bool_]],
+    weight: Array | None,
 ) -> Callable[[Counts], Array]:
     parts = [np.flatnonzero(mask) for mask in masks]
 
@@ -63,7 +66,8 @@ def _values(
         for k, times in enumerate(counts):
             for j, rows in enumerate(parts):
                 drawn = np.repeat(rows, times[patient[rows]].astype(np.intp))
-                found[k, j] = [value_of(f, y[drawn], s[drawn]) for f in functions]
+                w = None if weight is None else weight[drawn]
+                found[k, j] = [value_of(f, y[drawn], s[drawn], w) for f in functions]
         return found
 
     return statistic
@@ -77,6 +81,7 @@ def bootstrap_functions(
     masks: Sequence[NDArray[np.bool_]],
     n_boot: int,
     seed: int,
+    weight: Array | None = None,
 ) -> Array:
     """Values of ``functions`` for the rows of every mask in every resample of patients.
 
@@ -91,6 +96,7 @@ def bootstrap_functions(
         masks: Which rows each group has, each of shape (n,).
         n_boot: Number of resamples.
         seed: Seed of the draws.
+        weight: Weight of each row, shape (n,), of which the functions are then as well.
 
     Returns:
         Shape (n_boot, masks, functions); NaN where a function is not defined.
@@ -101,7 +107,8 @@ def bootstrap_functions(
     >>> found.shape, float(np.nanmin(found).round(2)), float(np.nanmax(found).round(2))
     ((100, 1, 1), 0.4, 0.9)
     """
-    return bootstrap(_values(functions, y, s, patient, masks), _count(patient), n_boot, seed)
+    statistic = _values(functions, y, s, patient, masks, weight)
+    return bootstrap(statistic, _count(patient), n_boot, seed)
 
 
 def jackknife_functions(
@@ -111,6 +118,7 @@ def jackknife_functions(
     patient: Index,
     masks: Sequence[NDArray[np.bool_]],
     seed: int,
+    weight: Array | None = None,
 ) -> Array:
     """Values of ``functions`` for the rows of every mask, each block of patients left out in turn.
 
@@ -121,6 +129,7 @@ def jackknife_functions(
         patient: Patient of each row, numbered from 0, shape (n,).
         masks: Which rows each group has, each of shape (n,).
         seed: Seed of the blocks; see ``jackknife``.
+        weight: Weight of each row, as for ``bootstrap_functions``.
 
     Returns:
         Shape (blocks, masks, functions); NaN where a function is not defined.
@@ -130,7 +139,7 @@ def jackknife_functions(
     >>> sorted(found.ravel().tolist())
     [0.75, 1.25, 1.5]
     """
-    return jackknife(_values(functions, y, s, patient, masks), _count(patient), seed)
+    return jackknife(_values(functions, y, s, patient, masks, weight), _count(patient), seed)
 
 
 def _count(patient: Index) -> int:

@@ -165,7 +165,8 @@ def mean_gap(parts: Sequence[GroupEnds]) -> Interval:
     """Interval of the mean of several metrics' gaps.
 
     By MOVER over the parts for two groups. Gaps of more groups lie above the truth together, so
-    that what is uncertain in them does not add up by squares: the mean of the lower ends stands in.
+    that what is uncertain in them does not add up by squares: the mean of the lower ends of
+    ``larger_gap`` stands in.
 
     >>> ends = GroupEnds(np.array([0.9, 0.8]), np.array([0.86, 0.75]), np.array([0.93, 0.84]))
     >>> [round(end, 3) for end in mean_gap([ends, ends])]
@@ -176,7 +177,7 @@ def mean_gap(parts: Sequence[GroupEnds]) -> Interval:
     high = np.array([part.gap()[1] for part in parts])
     above = float(np.linalg.norm(high - value)) / n
     if max(len(part.value) for part in parts) > 2:
-        low = float(np.mean([part.gap()[0] for part in parts]))
+        low = float(np.mean([part._gap(part.level ** (1 / n))[0] for part in parts]))
     else:
         ends = [part._gap(part.level ** (1 / n), -np.inf)[0] for part in parts]
         low = float(value.mean() - np.linalg.norm(value - ends) / n)

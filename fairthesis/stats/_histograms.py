@@ -28,7 +28,13 @@ RANKS = 256  # intervals of the score for xAUC, each with the same number of cas
 
 
 def residual_histograms(
-    y: Array, s: Array, patient: Index, masks: Sequence[NDArray[np.bool_]], n_boot: int, seed: int
+    y: Array,
+    s: Array,
+    patient: Index,
+    masks: Sequence[NDArray[np.bool_]],
+    n_boot: int,
+    seed: int,
+    weight: Array | None = None,
 ) -> NDArray[Any]:
     """Histograms of label - score for the rows of every mask in every resample of patients.
 
@@ -41,6 +47,7 @@ def residual_histograms(
         masks: Which rows each group has, each of shape (n,).
         n_boot: Number of resamples.
         seed: Seed of the draws, which are those of ``bootstrap``.
+        weight: Weight of each row, shape (n,); 1 if None.
 
     Returns:
         Sums of label - score in ``GRID`` equal intervals of the score, over the number of cases:
@@ -56,7 +63,8 @@ def residual_histograms(
     part = np.repeat(np.arange(len(masks)), [len(place) for place in places])
     width, n_patients = GRID + 1, int(patient.max()) + 1  # the last column counts the cases
     column = np.concatenate([part * width + grid_cell(s[rows], GRID), part * width + GRID])
-    values = np.concatenate([(y - s)[rows], np.ones(len(rows))]).astype(np.float32)
+    w = np.ones(len(rows)) if weight is None else weight[rows]
+    values = np.concatenate([w * (y - s)[rows], w]).astype(np.float32)
     matrix = _by_patient(values, np.tile(patient[rows], 2), column, n_patients, len(masks) * width)
 
     def statistic(draws: range) -> NDArray[Any]:
@@ -69,7 +77,12 @@ def residual_histograms(
 
 
 def cross_auroc_statistic(
-    y: Array, s: Array, patient: Index, codes: NDArray[np.integer], n_groups: int
+    y: Array,
+    s: Array,
+    patient: Index,
+    codes: NDArray[np.integer],
+    n_groups: int,
+    weight: Array | None = None,
 ) -> Callable[[Counts], Array]:
     """xAUC of every pair of groups, as a function of how often each patient was drawn.
 
@@ -83,6 +96,7 @@ def cross_auroc_statistic(
         patient: Patient of each row, numbered from 0, shape (n,).
         codes: Group of each row, numbered from 0, -1 where it is not known, shape (n,).
         n_groups: Number of groups.
+        weight: Weight of each row, shape (n,); 1 if None.
 
     Returns:
         A function for ``bootstrap``: patient counts (c, patients) give (c, groups, groups),
@@ -100,8 +114,9 @@ def cross_auroc_statistic(
     for kind in (y > 0, y <= 0):
         rows = np.flatnonzero(kind & (codes >= 0))
         column = codes[rows].astype(np.intp) * RANKS + cell[rows]
-        ones = np.ones(len(rows), np.float32)
-        histograms.append(_by_patient(ones, patient[rows], column, n_patients, n_groups * RANKS))
+        w = np.ones(len(rows)) if weight is None else weight[rows]
+        single = w.astype(np.float32)
+        histograms.append(_by_patient(single, patient[rows], column, n_patients, n_groups * RANKS))
 
     def statistic(counts: Counts) -> Array:
         p, n = (

@@ -24,7 +24,7 @@ def effective_patients(cases: ArrayLike) -> float:
     Kish's effective number (1965), were all cases of a patient alike.
 
     Args:
-        cases: Each patient's number of cases, 0 or more.
+        cases: Each patient's number of cases, 0 or more, or the sum of their weights.
 
     >>> effective_patients([2, 2, 2]), round(effective_patients([120, 1, 1]), 2)
     (3.0, 1.03)
@@ -34,20 +34,26 @@ def effective_patients(cases: ArrayLike) -> float:
     return float(m.sum()) ** 2 / total if total else 0.0
 
 
-def degrees_of_freedom(cases: ArrayLike) -> float:
+def degrees_of_freedom(cases: ArrayLike, squares: ArrayLike | None = None) -> float:
     """Degrees of freedom of a variance over patients with these numbers of cases.
 
     (sum c)^2 / sum c^2 with c = m (1 + (m - 1) / 10), what a patient's m cases add to the variance
     of a mean if they correlate by a tenth; at least 1.5. For m = 1 it is the number of patients.
 
     Args:
-        cases: Each patient's number of cases, 0 or more.
+        cases: Each patient's number of cases, 0 or more; of weighted cases, the sum of their
+            weights.
+        squares: The sum of each patient's squared weights; ``cases`` if None. In the place of c
+            stands 0.9 squares + 0.1 m^2, and the scale of the weights does not count.
 
     >>> degrees_of_freedom([1] * 40), round(degrees_of_freedom([60] + [1] * 40), 1)
     (40.0, 1.5)
     """
     m = np.asarray(cases, np.float64)
-    c = m * (1 + np.maximum(m - 1, 0) * ALIKE)
+    if squares is None:
+        c = m * (1 + np.maximum(m - 1, 0) * ALIKE)
+    else:
+        c = (1 - ALIKE) * np.asarray(squares, np.float64) + ALIKE * m**2
     total = float((c**2).sum())
     return max(float(c.sum()) ** 2 / total if total else 0.0, LEAST)
 
@@ -79,12 +85,15 @@ def expanded_level(freedom: float, wider: float = 1.0, level: float = LEVEL) -> 
 
 
 def cases_of_patients(
-    patient: NDArray[np.intp], kept: NDArray[np.bool_] | None = None
+    patient: NDArray[np.intp],
+    kept: NDArray[np.bool_] | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Number of (kept) cases of each patient that has any.
+    """Number of (kept) cases of each patient that has any, or the sum of their ``weight``.
 
     >>> cases_of_patients(np.array([0, 0, 3]), np.array([True, True, True])).tolist()
     [2.0, 1.0]
     """
-    counts = np.bincount(patient if kept is None else patient[kept])
-    return counts[counts > 0].astype(np.float64)
+    rows = np.ones(len(patient), bool) if kept is None else kept
+    sums = np.bincount(patient[rows], None if weight is None else weight[rows])
+    return sums[sums > 0].astype(np.float64)

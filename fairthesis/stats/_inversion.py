@@ -30,6 +30,7 @@ def calibration_intervals(
     drawn_residual: ArrayLike,
     patients: ArrayLike,
     level: float = LEVEL,
+    cases: ArrayLike | None = None,
 ) -> dict[str, Interval | None]:
     """Intervals for the true ``ece`` and ``ece_debiased``, from bin sums and their replicates.
 
@@ -58,6 +59,7 @@ def calibration_intervals(
         drawn_residual: Sum of label - score in each resample, shape (n_boot, bins).
         patients: Distinct patients of each bin, shape (bins,).
         level: Coverage of the intervals.
+        cases: Number of cases of each bin, where ``weight`` is the sum of other weights than 1.
 
     Returns:
         ``ece`` and ``ece_debiased`` to (low, high). None where there are no replicates or over 5 %
@@ -87,8 +89,9 @@ def calibration_intervals(
     error = np.sqrt((noise**2).mean(0))
     raised = np.where(n > 0, np.where(D < 0, -1.0, 1.0) * np.maximum(np.abs(D), error), 0.0)
     # Bins with a single case: their noise is not known, and the debiased error leaves them out.
-    seen = np.where(n > 1, D, 0.0)
-    along, apart = (seen, noise * (n > 1)) if seen.any() else (raised, noise)
+    several = (n if cases is None else np.asarray(cases)) > 1
+    seen = np.where(several, D, 0.0)
+    along, apart = (seen, noise * several) if seen.any() else (raised, noise)
     a, b, c = ((w_drawn * part).sum(-1) for part in (along**2, along * apart, apart**2))
     squares = _invert(
         lambda x: a * x * x + 2 * b * x + c,
@@ -102,7 +105,7 @@ def calibration_intervals(
         float((w * np.abs(raised)).sum()),
         level,
     )
-    return {"ece": absolute, "ece_debiased": squares if (n > 1).any() else None}
+    return {"ece": absolute, "ece_debiased": squares if several.any() else None}
 
 
 def smooth_interval(residual: ArrayLike, drawn: ArrayLike, level: float = LEVEL) -> Interval | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ Index = NDArray[np.intp]
 # Points at which the recalibration line is fitted in a replicate: its error is then about 2 % of
 # the replicates' spread (tested), and falls with more.
 SUPPORT = 128
+SLACK = 1e-12  # of sums of weights, for what rounding does to them
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class GroupRows:
         beyond: Positives above each negative, and negatives not below each positive.
         scores: Scores of positives and of negatives.
         losses: Brier and log loss of each positive and of each negative, each of shape (2, cases).
+        weights: Weights of positives and of negatives; None where each counts once.
 
     >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
     >>> group = prepare(y, s, np.array([7, 8, 9]), threshold=0.5)
@@ -66,6 +69,7 @@ class GroupRows:
     beyond: tuple[Index, Index]
     scores: tuple[Array32, Array32]
     losses: tuple[Array32, Array32]
+    weights: tuple[Array, Array] | None = None
 
     def resampled(self, counts: Array32) -> Resampled:
         """The group under patient counts, shape (c, n_patients)."""
@@ -89,8 +93,12 @@ class Resampled:
     def __init__(self, rows: GroupRows, counts: Array32) -> None:
         self.rows = rows
         # Places are in range by construction; "clip" spares numpy the check.
-        self.w_pos = np.take(counts, rows.positives, axis=1, mode="clip")
-        self.w_neg = np.take(counts, rows.negatives, axis=1, mode="clip")
+        self.w_pos: NDArray[Any] = np.take(counts, rows.positives, axis=1, mode="clip")
+        self.w_neg: NDArray[Any] = np.take(counts, rows.negatives, axis=1, mode="clip")
+        if rows.weights is not None:
+            # Of 64 bits: differences of cumulated weights are exact for whole numbers alone.
+            self.w_pos = self.w_pos * rows.weights[0]
+            self.w_neg = self.w_neg * rows.weights[1]
         self.cum_pos, self.cum_neg = metrics.cumulate(self.w_pos), metrics.cumulate(self.w_neg)
 
     @cached_property
@@ -171,6 +179,19 @@ class Resampled:
         return labels + _segments(self.cum_neg, rows.bins[1]), first + second, labels
 
     @cached_property
+    def bin_squares(self) -> Array | None:
+        """Sum of squared weights of each of ``bins``; None where rows have no weights."""
+        rows = self.rows
+        if rows.weights is None:
+            return None
+        both = ((self.w_pos, rows.weights[0]), (self.w_neg, rows.weights[1]))
+        parts = [
+            _weighted_segments(w, own, edges)
+            for (w, own), edges in zip(both, rows.bins, strict=True)
+        ]
+        return parts[0] + parts[1]
+
+    @cached_property
     def recalibration(self) -> tuple[Array, Array]:
         """Intercept and slope of the logistic recalibration line (Cox 1958)."""
         rows = self.rows
@@ -199,8 +220,10 @@ class Resampled:
         return metrics.ratio(self.positives, expected.astype(np.float64))
 
     def tpr_at_fpr(self, rate: float) -> Array:
-        """As ``metrics.tpr_at_fpr`` of repeated rows; counts are whole numbers."""
-        most = np.floor(rate * self.negatives + 1e-9).astype(np.float32)
+        """As ``metrics.tpr_at_fpr`` of repeated rows; without weights counts are whole numbers."""
+        most = rate * self.negatives * (1 + SLACK)
+        if self.rows.weights is None:
+            most = np.floor(rate * self.negatives + 1e-9).astype(np.float32)
         # the first negative that is too many
         over = [np.searchsorted(c, x, "right") for c, x in zip(self.cum_neg, most, strict=True)]
         row = np.arange(len(self.positives))
@@ -208,8 +231,10 @@ class Resampled:
         return metrics.ratio(tp, np.where(self._both, self.positives, 0))
 
     def fpr_at_tpr(self, rate: float) -> Array:
-        """As ``metrics.fpr_at_tpr`` of repeated rows; counts are whole numbers."""
-        need = np.ceil(rate * self.positives - 1e-9).astype(np.float32)
+        """As ``metrics.fpr_at_tpr`` of repeated rows; without weights counts are whole numbers."""
+        need = rate * self.positives * (1 - SLACK)
+        if self.rows.weights is None:
+            need = np.ceil(rate * self.positives - 1e-9).astype(np.float32)
         # as many positives as are needed
         enough = [np.searchsorted(c, x) for c, x in zip(self.cum_pos, need, strict=True)]
         row = np.arange(len(self.positives))
@@ -221,17 +246,19 @@ class Resampled:
         return (self.positives > 0) & (self.negatives > 0)
 
 
-def _segments(cumulative: Array32, edges: Index) -> Array:
+def _segments(cumulative: NDArray[Any], edges: Index) -> Array:
     return np.diff(np.take(cumulative, edges, axis=1, mode="clip").astype(np.float64), axis=1)
 
 
-def _weighted_segments(weight: Array32, values: Array32, edges: Index) -> Array:
+def _weighted_segments(weight: NDArray[Any], values: NDArray[Any], edges: Index) -> Array:
     """Sums of ``weight * values`` between consecutive edges, without holding the products."""
     parts = [weight[:, a:b] @ values[a:b] for a, b in pairwise(edges)]
     return np.stack(parts, axis=1).astype(np.float64)
 
 
-def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
+def prepare(
+    y: Array, s: Array, patient: Index, threshold: float, weight: Array | None = None
+) -> GroupRows:
     """Sort a group's rows, and find where bins, threshold and ties begin.
 
     Args:
@@ -239,6 +266,7 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
         s: Probabilities, shape (n,), without NaN.
         patient: Patient of each row, shape (n,): its column in the patient counts.
         threshold: A case is called positive at a score of at least this.
+        weight: Weight of each row, above 0, shape (n,); 1 if None.
 
     >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
     >>> group = prepare(y, s, np.arange(3), threshold=0.5)
@@ -248,6 +276,7 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     """
     order = np.argsort(-s, kind="stable")
     y, s, patient = y[order], s[order], patient[order]
+    w = np.ones(len(y)) if weight is None else weight[order]
     pos, neg = y > 0, y <= 0
     bin_of = metrics.bin_index(s)
     n_bins = metrics.N_BINS
@@ -261,13 +290,13 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
     quantiles = np.linspace(0, len(s), SUPPORT // 2 + 1).astype(np.intp)
     edge = np.unique(np.concatenate([quantiles, spaced])).astype(np.intp)
     support = tuple(np.concatenate([[0], np.cumsum(part)])[edge] for part in (pos, neg))
-    logits = np.add.reduceat(x, edge[:-1]) / np.diff(edge)
-    exact = metrics.recalibration_line(x, np.ones(len(y)), y)
-    n_pos = np.diff(support[0]).astype(np.float64)
-    rough = metrics.recalibration_line(logits, np.diff(edge), n_pos)
+    total, n_pos = (np.add.reduceat(one, edge[:-1]) for one in (w, w * y))
+    logits = np.add.reduceat(w * x, edge[:-1]) / total
+    exact = metrics.recalibration_line(x, w, w * y)
+    rough = metrics.recalibration_line(logits, total, n_pos)
     shift = tuple(np.nan_to_num(float(e - r)) for e, r in zip(exact, rough, strict=True))
-    offset = metrics.recalibration_offset(x, np.ones(len(y)), y)
-    rough_offset = metrics.recalibration_offset(logits, np.diff(edge), n_pos)
+    offset = metrics.recalibration_offset(x, w, w * y)
+    rough_offset = metrics.recalibration_offset(logits, total, n_pos)
     losses = np.stack([(s - y) ** 2, metrics.log_losses(y, s)]).astype(np.float32)
     single = s.astype(np.float32)
     start = tuple(float(r) for r in rough)
@@ -288,6 +317,7 @@ def prepare(y: Array, s: Array, patient: Index, threshold: float) -> GroupRows:
         beyond=(above, not_below),
         scores=(single[pos], single[neg]),
         losses=(losses[:, pos], losses[:, neg]),
+        weights=None if weight is None else (w[pos], w[neg]),
     )
 
 

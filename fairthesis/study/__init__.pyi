@@ -18,9 +18,11 @@ from ._chapter import execute_chapter as execute_chapter
 from ._experiment import OF_RUN as OF_RUN
 from ._experiment import collect as collect
 from ._experiment import data_run as data_run
+from ._experiment import reaudit as reaudit
 from ._experiment import results as results
 from ._experiment import run_experiment as run_experiment
 from ._experiment import train_run as train_run
+from ._kept import INFERENCE as INFERENCE
 from ._notebooks import notebook_parameters as notebook_parameters
 from ._plans import Plan as Plan
 from ._plans import experiments as experiments
@@ -49,6 +51,7 @@ from ._summaries import summary_table as summary_table
 __all__ = [
     "COHORTS",
     "HEADLINE",
+    "INFERENCE",
     "OF_RUN",
     "THESIS",
     "Plan",
@@ -84,6 +87,7 @@ __all__ = [
     "probe_run",
     "provenance_note",
     "rank_methods",
+    "reaudit",
     "results",
     "run_experiment",
     "share_of_oracle_distance",

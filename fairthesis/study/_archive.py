@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.study._kept import INFERENCE
 
 TABLES = ("metrics", "disparities", "curves")
 LEAKAGE = (
@@ -55,6 +56,15 @@ class Results:
     leakage: pd.DataFrame
     provenance: Mapping[str, Any]
     source: str
+
+    @property
+    def old_inference(self) -> bool:
+        """Whether intervals and p values come from percentiles of gaps and plain permutation.
+
+        They stand as they were computed where the runs' predictions are gone: the intervals do not
+        hold small gaps, and the tests err where groups differ in prevalence or images per patient.
+        """
+        return self.provenance.get("inference") != INFERENCE
 
     def of(self, *variants: str) -> Results:
         """The same results of some variants only, in the order of the tables.

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from fairthesis.errors import InputError
-from fairthesis.provenance import json_text, provenance, write_json
+from fairthesis.provenance import git_commit, json_text, provenance, write_json
 from fairthesis.storage import check_finished, table_writer, text_writer, write_together
 from fairthesis.study._archive import (
     LEAKAGE,
@@ -24,6 +24,7 @@ from fairthesis.study._archive import (
     archive_results,
     load_results,
 )
+from fairthesis.study._kept import INFERENCE, audited_anew, kept_tables
 from fairthesis.study._plans import Plan, experiments, plan
 from fairthesis.study._run_audit import audit_run, check_audited, probed
 
@@ -147,8 +148,9 @@ def train_run(
 def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     """Gather the audits, probes and logs of all runs in tables.
 
-    Writes ``metrics.csv``, ``disparities.csv``, ``leakage.csv``, ``curves.csv`` and
-    ``provenance.json`` into ``out``, together or not at all.
+    Writes ``metrics.csv``, ``disparities.csv``, ``leakage.csv``, ``curves.csv``, the runs'
+    predictions and embeddings of validation and test images (``predictions.parquet``,
+    ``embeddings.parquet``) and ``provenance.json`` into ``out``, together or not at all.
 
     Args:
         plan: the experiment.
@@ -166,6 +168,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     runs, leaks = [], [pd.DataFrame(columns=LEAKAGE)]
+    folders: dict[tuple[str, int], Path] = {}
     for variant, seed in plan.runs:
         folder = plan.folder(runs_of or out, variant, seed)
         key: dict[str, Any] = {"variant": variant, "seed": seed}
@@ -178,6 +181,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             )
         check_audited(folder)
         runs.append(key | {name: origin[name] for name in OF_RUN})
+        folders[variant, seed] = folder
         for file in sorted(folder.glob("audit/*/audit.json")):
             report = json.loads(file.read_text(encoding="utf-8"))
             _flatten(report, key | {"target": file.parent.name}, rows)
@@ -204,12 +208,47 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             "probes": dict(plan.probes) if plan.probes else None,
         },
         tolerance=TOLERANCE,
+        inference=INFERENCE,
         runs=runs,
     )
     files = {f"{k}.csv": table_writer(v.round(6), f"{k}.csv") for k, v in tables.items()}
+    files |= {k: table_writer(v, k) for k, v in kept_tables(plan, folders).items()}
     files["provenance.json"] = text_writer(json_text(described))
     write_together(out, files, last="provenance.json")
     return load_results(out, f"computed in {out.name}")
+
+
+def reaudit(folder: str | Path) -> Results:
+    """Compute an archive's intervals and p values anew, from the predictions that it keeps.
+
+    ``metrics.csv`` and ``disparities.csv`` are replaced, and ``provenance.json`` names the
+    inference; probes and training logs stay.
+
+    Args:
+        folder: of an experiment's tables.
+
+    Raises:
+        InputError: where the archive keeps no predictions, or a file is missing.
+
+    >>> reaudit(archive_results() / "ham10000-full")
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: ... keeps no predictions.parquet: its intervals ...
+    """
+    folder = Path(folder)
+    load_results(folder)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    for (variant, seed), targets in audited_anew(folder).items():
+        for target, report in targets.items():
+            _flatten(report, {"variant": variant, "seed": seed, "target": target}, rows)
+    described = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    described["inference"] = INFERENCE
+    described["reaudited_at"] = git_commit()
+    names = ("metrics", "disparities")
+    files = {f"{k}.csv": table_writer(pd.DataFrame(rows[k]).round(6), f"{k}.csv") for k in names}
+    files["provenance.json"] = text_writer(json_text(described))
+    write_together(folder, files, last="provenance.json")
+    return load_results(folder)
 
 
 #: Names of what ``collect`` copies from the provenance of every run.

@@ -227,6 +227,7 @@ def gap_conclusions(results: Results, name: str = "auroc_gap", level: float = 0.
     ]
     auroc = overall.groupby("variant", sort=False)["value"].mean()
     label, lines = label_of(name), []
+    old = ", old inference" if results.old_inference else ""
     for (attribute, variant), part in rows.groupby(["attribute", "variant"], sort=False):
         value, chance = part["value"].mean(), part["null_mean"].mean()
         beyond, tested = int((part["p_value"] < level).sum()), int(part["p_value"].notna().sum())
@@ -234,11 +235,19 @@ def gap_conclusions(results: Results, name: str = "auroc_gap", level: float = 0.
             f"no {label} can be computed: fewer than two groups are large enough"
             if pd.isna(value)
             else f"a mean {label} of {value:.3f} where chance alone gives "
-            f"{chance:.3f}; larger than chance (p < {level:g}) in {beyond} of {tested} seeds"
+            f"{chance:.3f}; larger than chance (p < {level:g}{old}) in {beyond} of {tested} seeds"
         )
         by = str(attribute).replace("_", " ")
         lines.append(f"- `{variant}`, by {by}: AUROC {auroc.loc[str(variant)]:.3f}, {said}.")
     return "\n".join(lines)
+
+
+OLD = (
+    " **Old inference:** the runs' predictions are gone, so intervals, chance levels and p values "
+    "of gaps here are still percentiles of a largest difference and plain permutation. Such "
+    "intervals do not hold small gaps, and such tests err where groups differ in prevalence or in "
+    "images per patient. Values, and tests over seeds, are not touched by this."
+)
 
 
 def provenance_note(results: Results) -> str:
@@ -262,6 +271,7 @@ def provenance_note(results: Results) -> str:
         f"validates on {images['val']:,} and tests on {images['test']:,}. Training took "
         f"{minutes:.0f} minutes in all. Commit `{commit}`, torch {packages['torch']}, data "
         f"fingerprint of the first seed `{runs[0]['data_fingerprint']}`."
+        f"{OLD if results.old_inference else ''}"
     )
 
 

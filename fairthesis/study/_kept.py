@@ -1,0 +1,101 @@
+"""What statistics are made of, kept in the archive: predictions and embeddings of every run.
+
+With them intervals, tests and probes can be computed anew without training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fairthesis.errors import InputError
+from fairthesis.inputs import numbered_columns, rows_of_part
+
+if TYPE_CHECKING:
+    from fairthesis.study._plans import Plan
+
+#: Name and version of the inference that archived intervals and p values come from. Archives
+#: without it have percentile intervals of gaps and plain permutation tests.
+INFERENCE = "intervals from the groups' own, studentised permutation (2)"
+PARTS = ("val", "test")
+KEPT = ("predictions.parquet", "embeddings.parquet")
+KEYS = ("variant", "seed")
+MOST_NUMBERS = 2_000_000
+
+
+def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str, pd.DataFrame]:
+    """``KEPT`` of all runs in one table each, validation and test images only.
+
+    Predictions hold the columns of a run's table, embeddings image keys and the disease embedding
+    in half precision; ``variant`` and ``seed`` say whose. Text is stored once per value. Embeddings
+    of more than ``MOST_NUMBERS`` are left out: an archive is text and tables of moderate size.
+    """
+    predictions, embeddings = [], []
+    for (variant, seed), folder in folders.items():
+        frame = pd.read_parquet(folder / "predictions.parquet")
+        frame = pd.concat([rows_of_part(frame, part) for part in PARTS])
+        predictions.append(frame.assign(variant=variant, seed=seed)[[*KEYS, *frame.columns]])
+        vectors = pd.read_parquet(folder / "embeddings.parquet")
+        vectors = pd.concat([rows_of_part(vectors, part) for part in PARTS])
+        columns = numbered_columns(vectors, "disease_")
+        vectors[columns] = vectors[columns].astype(np.float16)
+        kept = ["image_id", "patient_id", "split", *columns]
+        embeddings.append(vectors[kept].assign(variant=variant, seed=seed)[[*KEYS, *kept]])
+    if sum(part.size for part in embeddings) > MOST_NUMBERS:
+        embeddings = []
+    kept_parts = [part for part in (predictions, embeddings) if part]
+    tables = [pd.concat(part, ignore_index=True) for part in kept_parts]
+    for table in tables:
+        for column in table.columns:
+            if table[column].dtype == object or pd.api.types.is_string_dtype(table[column]):
+                table[column] = table[column].astype("category")
+    return dict(zip(KEPT, tables, strict=False))
+
+
+def audited_anew(folder: Path) -> dict[tuple[str, int], dict[str, dict[str, Any]]]:
+    """Every archived run audited again from its kept predictions.
+
+    Returns:
+        (variant, seed) to target to the dictionary of ``audit.json``.
+
+    Raises:
+        InputError: where the archive keeps no predictions.
+    """
+    from fairthesis.auditing import audit
+
+    file = folder / KEPT[0]
+    if not file.is_file():
+        raise InputError(
+            f"{str(folder)!r} keeps no {KEPT[0]}: its intervals and p values cannot be computed "
+            "anew without training. Run the experiment again to make it."
+        )
+    described = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    asked = described["experiment"]
+    settings = {name: asked[name] for name in ("threshold", "n_boot", "n_permutations")}
+    groups = {(run["variant"], run["seed"]): list(run["groups"]) for run in described["runs"]}
+    kept = pd.read_parquet(file)
+    found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for key, of_run in groups.items():
+        frame = kept[(kept["variant"].astype(str) == key[0]) & (kept["seed"] == key[1])]
+        if frame.empty:
+            raise InputError(f"{file.name} holds no row of {key[0]}, seed {key[1]}.")
+        frame = frame.drop(columns=list(KEYS)).astype(
+            dict.fromkeys(("image_id", "patient_id", "split", "target"), str)
+        )
+        found[key] = {
+            str(target): audit(
+                frame,
+                groups=of_run,
+                patient="patient_id",
+                target=str(target),
+                seed=key[1],
+                **settings,
+            ).to_dict()
+            for target in frame["target"].unique()
+        }
+    return found
