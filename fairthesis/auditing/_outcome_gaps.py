@@ -12,40 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
-from fairthesis.auditing._outcome_kinds import RATIOS, Measured, gap_of, gap_values, worst_of
+from fairthesis.auditing._outcome_kinds import RATIOS, Measured
 from fairthesis.auditing._outcome_metrics import OutcomeMetric
 from fairthesis.auditing._outcome_report import OutcomeGap, OutcomeGroup
 from fairthesis.auditing._outcome_rows import OutcomeRows
-from fairthesis.stats import Assignment, Clustered, GroupEnds, GroupTest, Interval, Values
+from fairthesis.auditing._outcome_sides import (
+    FAR,
+    STRAYED,
+    Turned,
+    badness,
+    gap_of,
+    gap_values,
+    worst_interval,
+    worst_of,
+)
+from fairthesis.stats import Clustered, GroupEnds, GroupTest
 
 Array = NDArray[np.float64]
-FAR = 1e12  # in place of a statistic that has no bound
-STRAYED = 1e5  # standard errors, beyond which a permutation left a group's metric undefined
-
-
-class Turned:
-    """A metric times ``sign``, so that smaller is worse.
-
-    Where a permutation leaves it undefined in a group, the group counts as far from the others: a p
-    value is never smaller for what is not known.
-    """
-
-    def __init__(self, of: Clustered, sign: int) -> None:
-        self.of, self.sign = of, sign
-
-    def values(self, groups: Assignment) -> Values:
-        """Value, variance and weight of every group."""
-        found = self.of.values(groups)
-        value = self.sign * found.value
-        lost = ~np.isfinite(value)
-        if not lost.any():
-            return replace(found, value=value)
-        return replace(
-            found,
-            value=np.where(lost, FAR, value),
-            variance=np.where(lost, 0.0, found.variance),
-            weight=np.where(lost, 1.0, found.weight),
-        )
 
 
 class OutcomeGaps:
@@ -166,33 +149,16 @@ class OutcomeGaps:
             gap = float(every["gap"])
             found[gap_of(m)] = OutcomeGap(gap, ends.gap() if ends and math.isfinite(gap) else None)
             if "worst" in every:
-                worst, turned = float(every["worst"]), self._badness(of.better, values)
+                worst, turned = float(every["worst"]), badness(of.better, values)
                 known = len(self.compared[m]) > 1
                 found[worst_of(m)] = OutcomeGap(
                     worst if known else math.nan,
-                    self._worst_interval(of.better, ends) if ends and known else None,
+                    worst_interval(of.better, ends) if ends and known else None,
                     group=self.names[int(np.nanargmax(turned))] if known else None,
                 )
         for names in (list(primary), [n for n in found if n not in primary]):
             self._test(found, names)
         return found
-
-    @staticmethod
-    def _badness(better: str | None, values: Array) -> Array:
-        return {"higher": -values, "lower": values}.get(better or "", np.abs(values))
-
-    @staticmethod
-    def _worst_interval(better: str | None, ends: GroupEnds) -> Interval:
-        if better == "higher":
-            return ends.lowest()
-        low, high = ends.low, ends.high
-        value = ends.value
-        if better == "zero":  # how far each may be from 0
-            far = np.maximum(np.abs(low), np.abs(high))
-            low = np.where(low * high > 0, np.minimum(np.abs(low), np.abs(high)), 0.0)
-            high, value = far, np.abs(value)
-        least, most = GroupEnds(-value, -high, -low, level=ends.level).lowest()
-        return -most, -least
 
     def _test(self, gaps: dict[str, OutcomeGap], names: Sequence[str]) -> None:
         """Fill in chance levels and p values of ``names``, corrected among these."""

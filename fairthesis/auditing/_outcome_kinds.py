@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fairthesis import metrics
 from fairthesis.stats import (
     Clustered,
     ConcordantPairs,
@@ -183,30 +182,3 @@ def value_over(measured: Measured, rows: Index, n_patients: int, patient: Index)
     if not len(rows):
         return float("nan")
     return float(measured.resampled(patient, rows, n_patients)(np.ones((1, n_patients), "f4"))[0])
-
-
-def gap_of(name: str) -> str:
-    """What the difference between groups in a metric is called."""
-    return f"{name}_gap"
-
-
-def worst_of(name: str) -> str:
-    """What the value of the group that fares worst is called."""
-    return f"worst_group_{name}"
-
-
-def gap_values(better: str | None, values: Array) -> dict[str, Array]:
-    """``gap`` and ``worst`` of groups' values over the last axis; NaN are passed over.
-
-    >>> found = gap_values("lower", np.array([2.0, 3.5, np.nan]))
-    >>> float(found["gap"]), float(found["worst"])
-    (1.5, 3.5)
-    """
-    found = {"gap": metrics.spread(values)}
-    if better == "higher":
-        found["worst"] = metrics.lowest(values)
-    elif better == "lower":
-        found["worst"] = -metrics.lowest(-np.asarray(values))
-    elif better == "zero":
-        found["worst"] = -metrics.lowest(-np.abs(values))
-    return found

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairthesis.auditing._html import COLOURS
-from fairthesis.auditing._outcome_kinds import gap_of, worst_of
 from fairthesis.auditing._outcome_metrics import BETTER
+from fairthesis.auditing._outcome_sides import gap_of, worst_of
 from fairthesis.auditing._outcome_wording import (
     DASH,
     MINUS,
@@ -38,13 +38,12 @@ def render_outcomes(
         settings=settings,
         few=FEW,
         kinds={of["kind"] for of in found["metrics"].values()},
-        missing=any(one["n_missing"] for one in found["overall"].values()),
         summary=outcome_sentences(found),
         limits=outcome_limits(found),
         overall=[
             {
                 "words": of["words"],
-                "better": BETTER[of["better"]],
+                "events": of["kind"] == "concordance",
                 **_cell(found["overall"][metric], write[metric]),
             }
             for metric, of in found["metrics"].items()
@@ -105,14 +104,14 @@ def _attribute(
 
 
 def _cell(estimate: Mapping[str, Any], write: Numbers) -> dict[str, Any]:
-    n = estimate["n"] + estimate["n_missing"]
+    missing = estimate["n_missing"]
+    n = estimate["n"] + missing
     return {
         "value": write(estimate["value"]),
         "interval": write.interval(estimate["ci"]),
         "n": estimate["n"],
         "n_cases": estimate["n_cases"],
-        "n_missing": estimate["n_missing"],
-        "missing": f"{estimate['n_missing'] / n:.1%}" if n else "",
+        "missing": f"{missing} ({missing / n:.1%})" if missing else "none",
     }
 
 
@@ -120,11 +119,12 @@ class _Width:
     """Values to percent of a width, with round ticks."""
 
     def __init__(self, values: list[float], pad: float = 0.06, zero: bool = False) -> None:
+        most = 3 if zero else 5
         low, high = min(values, default=0.0), max(values, default=1.0)
         low = min(low, 0.0) if zero else low
         room = (high - low or abs(high) or 1.0) * pad
         self.low, self.high = (low if zero or not pad else low - room), high + room
-        self.ticks = [(self(value), text) for value, text in round_ticks(self.low, self.high)]
+        self.ticks = [(self(value), text) for value, text in round_ticks(self.low, self.high, most)]
 
     def __call__(self, value: float) -> float:
         return round(100 * (value - self.low) / (self.high - self.low), 2)

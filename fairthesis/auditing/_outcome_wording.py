@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fairthesis.auditing._outcome_kinds import gap_of, worst_of
 from fairthesis.auditing._outcome_metrics import BETTER
+from fairthesis.auditing._outcome_sides import gap_of, worst_of
 from fairthesis.auditing._wording import ALPHA, p_value_text
 
 BRIEF = 3  # metrics, beyond which sentences are shorter

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from fairthesis import stats
-from fairthesis.auditing._estimates import interval_of, unanimous_interval
+from fairthesis.auditing._outcome_estimates import OutcomeEstimates
 from fairthesis.auditing._outcome_gaps import OutcomeGaps
-from fairthesis.auditing._outcome_kinds import Measured, gap_of, value_over, worst_of
-from fairthesis.auditing._outcome_metrics import OutcomeMetric, outcome_metrics
+from fairthesis.auditing._outcome_metrics import outcome_metrics
 from fairthesis.auditing._outcome_report import (
-    OutcomeEstimate,
     OutcomeGap,
     OutcomeGroup,
     OutcomesReport,
 )
 from fairthesis.auditing._outcome_rows import OutcomeRows, outcome_rows
+from fairthesis.auditing._outcome_sides import gap_of, worst_of
 from fairthesis.auditing._outcome_sketches import sketches
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
-
-Array = NDArray[np.float64]
 
 
 def audit_outcomes(
@@ -58,6 +52,12 @@ def audit_outcomes(
     of a median Woodruff's; corrected for all gaps of the attribute (``stats.step_down``). What they
     promise is simulated in benchmarks/auditing/outcomes.md.
 
+    A package offers metrics to this function and to the command line by entry points, here
+    ``pinball:TRUTH,PREDICTION:lower``, the function ``pinball_loss`` of ``my_package/losses.py``::
+
+        [project.entry-points."fairthesis.metrics"]
+        pinball = "my_package.losses:pinball_loss"
+
     Args:
         frame: one row per case, with the metrics' columns and one per attribute. Rows where a
             metric's number is empty are left out of it, and counted by group.
@@ -81,11 +81,10 @@ def audit_outcomes(
             pairs; the group with most rows where none is named.
         orders: the order of grades that are words, lowest first, for ``kappa``.
         functions: your own metrics by name: functions of arrays, the columns, that give one number
-            for all rows, or a number for each row, of which the mean is compared. Those that a
-            package installs as an entry point of ``fairthesis.metrics`` are known as well. A
-            number for each row has exact standard errors; another function is called once per
-            resample and group, has no table of p values by pairs, and where it raises
-            ``ValueError`` its value is not known.
+            for all rows, or a number for each row, of which the mean is compared. A number for each
+            row has exact standard errors; another function is called once per resample and group,
+            pairs and its worst group have no p value, and where it raises ``ValueError`` its value
+            is not known.
 
     Raises:
         InputError: where a column is missing or cannot be read, an option is out of its range, or
@@ -177,95 +176,6 @@ def audit_outcomes(
         },
         sketches=sketches(data, parts.measured),
     )
-
-
-class OutcomeEstimates:
-    """All rows, then every group of every attribute: values, replicates, intervals."""
-
-    def __init__(
-        self, data: OutcomeRows, metrics: Mapping[str, OutcomeMetric], n_boot: int, seed: int
-    ) -> None:
-        self.data, self.n_patients = data, int(data.patient.max()) + 1
-        self.masks, self.first = [np.ones(len(data.patient), bool)], {}
-        for attribute, column in data.groups.items():
-            self.first[attribute] = len(self.masks)
-            self.masks += [column.codes == k for k in range(len(column.categories))]
-        self.measured: dict[str, Measured] = {}
-        self.drawn: dict[str, Array] = {}
-        for name, metric in metrics.items():
-            known = data.known[name]
-            self.measured[name] = metric.measure([one[known] for one in data.columns[name]])
-            if not math.isfinite(value := self._value(name, 0)):
-                raise InputError(
-                    f"{name} is {value} over the {int(known.sum())} rows that have its numbers: "
-                    "expected columns in which it is defined. A constant truth has no R² and no "
-                    "kappa, and a concordance index needs an event before another time."
-                )
-            self.drawn[name] = self._resampled(name, n_boot, seed)
-
-    def _rows(self, metric: str, part: int) -> NDArray[np.intp]:
-        """Places of a part's rows among those that have the metric's numbers."""
-        return np.flatnonzero(self.masks[part][self.data.known[metric]])
-
-    def _value(self, metric: str, part: int) -> float:
-        patient = self.data.patient[self.data.known[metric]]
-        return value_over(self.measured[metric], self._rows(metric, part), self.n_patients, patient)
-
-    def _resampled(self, metric: str, n_boot: int, seed: int) -> Array:
-        """Replicates of every part, shape (n_boot, parts)."""
-        patient = self.data.patient[self.data.known[metric]]
-        found = np.full((n_boot, len(self.masks)), np.nan)
-        rows = [self._rows(metric, part) for part in range(len(self.masks))]
-        some = [part for part, own in enumerate(rows) if len(own)]
-        of = [self.measured[metric].resampled(patient, rows[p], self.n_patients) for p in some]
-        if n_boot:
-            with warnings.catch_warnings():  # once per resample says no more than once
-                warnings.simplefilter("ignore")
-                found[:, some] = stats.bootstrap(
-                    lambda counts: np.stack([one(counts) for one in of], axis=1),
-                    self.n_patients,
-                    n_boot,
-                    seed,
-                )
-        return found
-
-    def estimate(self, metric: str, part: int) -> OutcomeEstimate:
-        """A metric of one part with its interval."""
-        measured, rows = self.measured[metric], self._rows(metric, part)
-        patient, cases = self.data.patient[self.data.known[metric]][rows], measured.cases[rows]
-        value, drawn = self._value(metric, part), self.drawn[metric][:, part]
-        freedom = stats.degrees_of_freedom(stats.cases_of_patients(patient, cases))
-        ci = interval_of(value, drawn, np.empty(0), stats.expanded_level(freedom))
-        if measured.share and value in (0, 1) and len(drawn):
-            ci = unanimous_interval(value, patient)
-        n = int(self.masks[part].sum())
-        return OutcomeEstimate(
-            value, ci, n=len(rows), n_missing=n - len(rows), n_cases=int(cases.sum())
-        )
-
-    def overall(self) -> dict[str, OutcomeEstimate]:
-        """Every metric over all rows."""
-        return {metric: self.estimate(metric, 0) for metric in self.measured}
-
-    def groups(self, attribute: str) -> dict[str, OutcomeGroup]:
-        """The groups of one attribute."""
-        found = {}
-        for k, name in enumerate(self.data.groups[attribute].categories):
-            part = self.first[attribute] + k
-            patient = self.data.patient[self.masks[part]]
-            counts = stats.cases_of_patients(patient)
-            found[str(name)] = OutcomeGroup(
-                n=len(patient),
-                n_patients=len(counts),
-                metrics={metric: self.estimate(metric, part) for metric in self.measured},
-                effective_patients=stats.effective_patients(counts),
-            )
-        return found
-
-    def replicates(self, attribute: str) -> dict[str, Array]:
-        """Replicates of every metric in every group, each (n_boot, groups)."""
-        first, n = self.first[attribute], len(self.data.groups[attribute].categories)
-        return {metric: drawn[:, first : first + n] for metric, drawn in self.drawn.items()}
 
 
 def _references(

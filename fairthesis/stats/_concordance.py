@@ -161,15 +161,15 @@ class Halvings:
         concordant, comparable = np.zeros_like(weight), np.empty_like(weight)
         for level in self.levels:
             rows = level.rows
-            w = weight[:, rows]
+            w = _at(weight, rows)
             beyond = _running(w * level.later)
             tie, block = level.tie[:, level.earlier], level.block[:, level.earlier]
-            lower = (beyond[:, tie[0]] + beyond[:, tie[1]]) / 2 - beyond[:, block[0]]
+            lower = (_at(beyond, tie[0]) + _at(beyond, tie[1])) / 2 - _at(beyond, block[0])
             concordant[:, rows[level.earlier]] += lower
             if backwards:
                 before = _running(w * level.earlier)
                 tie, block = level.tie[:, level.later], level.block[:, level.later]
-                higher = before[:, block[1]] - (before[:, tie[0]] + before[:, tie[1]]) / 2
+                higher = _at(before, block[1]) - (_at(before, tie[0]) + _at(before, tie[1])) / 2
                 concordant[:, rows[level.later]] += higher
         w, event = weight[:, self.order], self.event[self.order]
         every = _running(w)
@@ -178,6 +178,11 @@ class Halvings:
             found = found + _running(w * event)[:, self.run[0]]
         comparable[:, self.order] = found
         return concordant, comparable
+
+
+def _at(values: Array32, places: Index) -> Array32:
+    """Columns of ``values``; places are in range by construction, and numpy spares the check."""
+    return np.take(values, places, axis=1, mode="clip")
 
 
 def _running(values: Array32) -> Array32:

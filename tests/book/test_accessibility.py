@@ -72,8 +72,25 @@ def monitored():
     return report.to_html()
 
 
+def outcomes():
+    """Numbers per case: missing ones, an undefined one, a group that is too small, no side said."""
+    frame = table(1200)
+    frame["loss"] = (frame["y_score"] - frame["y_true"]) ** 2
+    frame.loc[frame["sex"] == "F", "y_true"] = None
+    report = auditing.audit_outcomes(
+        frame,
+        groups=["sex", "age_group", "sex*age_group"],
+        metrics=["mean:loss:lower", "median:y_score", "mae:y_true,y_score"],
+        patient="patient_id",
+        n_boot=60,
+        n_permutations=60,
+        floor=60,
+    )
+    return report.to_html()
+
+
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("made", [searched, monitored])
+@pytest.mark.parametrize("made", [searched, monitored, outcomes])
 def test_search_and_monitor_can_be_read_by_everyone(made, width, browser, tmp_path):
     file = tmp_path / "page.html"
     file.write_text(made(), encoding="utf-8")

@@ -82,6 +82,8 @@ def run(home: Path, code: str, *words: str, **env: str) -> str:
     "words",
     [
         "audit a.csv --group sex --patient patient_id --n-boot 20 --out w-audit",
+        "audit a.csv --group sex --patient patient_id --metric mean:y_score:lower --n-boot 20 "
+        "--out w-outcomes",
         "compare a.csv b.csv --group sex --patient patient_id --n-boot 20 --out w-compare",
         "probe e.parquet --labels a.csv --attribute sex --probe logistic --n-boot 5 "
         "--n-shuffles 1 --out w-probe",
