@@ -122,12 +122,19 @@ def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         else f"Scores differ from the observed rates by {number_text(error['value'])}"
         f"{_within(error)}, root mean square over bins of the score.",
     ]
+    decided = found.get("further", {}).get("decision", False)
+    if decided:
+        accuracy = found["overall"]["accuracy"]
+        whole = [
+            f"Of all {found['n_rows']} rows a share of {number_text(accuracy['value'])} is decided "
+            f"rightly{_within(accuracy)}. Decisions have no AUROC and no calibration."
+        ]
     told = [("", whole)]
     for attribute, gaps in found["disparities"].items():
         sentences = [
             _gap_sentence(found, attribute, gaps[name], metric, name)
             for name, metric in SUMMARISED.items()
-            if name in gaps
+            if name in gaps and not (decided and metric in ("auroc", "ece_debiased"))
         ]
         told.append((attribute, sentences))
     return told
