@@ -184,7 +184,7 @@ def audit(
             intervals=n_boot > 0,
             scored=decision is None,
         )
-        _warn_of_floor(attribute, found, between.compared, floor, data.warnings)
+        _warn_of_floor(attribute, found, between.compared, floor, decision is None, data.warnings)
         gaps[attribute] = between.gaps(primary)
         pairs[attribute] = between.pairs(references[attribute])
         by = columns_for(made_of[attribute], data.covariates, made_of)
@@ -269,12 +269,14 @@ def _warn_of_floor(
     found: Mapping[str, Group],
     compared: Mapping[str, Sequence[int]],
     floor: int,
+    scored: bool,
     messages: list[str],
 ) -> None:
     names = list(found)
+    asked = ("auroc", "tpr", "fpr", "accuracy") if scored else ("tpr", "fpr", "accuracy")
     few: dict[tuple[str, ...], list[str]] = {}
     for k, (name, group) in enumerate(found.items()):
-        lacking = tuple(m for m in ("auroc", "tpr", "fpr", "accuracy") if k not in compared[m])
+        lacking = tuple(m for m in asked if k not in compared[m])
         if lacking:
             counts = f"{group.n_positive} positive and {group.n_negative} negative cases"
             few.setdefault(lacking, []).append(f"{name} has {counts}")

@@ -151,7 +151,7 @@ def command(
     settings: dict[str, Any] = {
         "groups": groups,
         "label": label,
-        "score": score,
+        "score": decision or score,
         "decision": decision,
         "patient": patient,
         "split": split,
@@ -174,9 +174,8 @@ def command(
         return
     several = _several.Several(targets, findings, classes)
     more = [*([weight] if weight else []), *adjust]
-    score = decision or score
-    table = several.read(file, label, score, groups, patient, more)
-    if several.asked(table, (label, score, patient)):
+    table = several.read(file, label, settings["score"], groups, patient, more)
+    if several.asked(table, (label, settings["score"], patient)):
         reports = several.audit(table, progress=not quiet, **settings)
         written = reports.write(out, explorer=not no_explorer)
         _options.tell(lambda: _several.summary(reports), written, quiet)

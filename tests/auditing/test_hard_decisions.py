@@ -4,10 +4,12 @@ import json
 
 import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 from support.predictions import run, table
 
+from fairthesis.auditing import audit_targets
 from fairthesis.errors import InputError
 from fairthesis.metrics import RATES
 
@@ -46,3 +48,19 @@ def test_what_is_no_decision_is_refused():
     frame["y_pred"] = (frame["y_score"] >= 0.5) * 1
     with pytest.raises(InputError, match="decisions have none"):
         run(frame, decision="y_pred", threshold="youden")
+
+
+def test_several_targets_of_decisions_have_their_page():
+    frames = [table(900, seed).assign(target=name) for seed, name in ((1, "Mass"), (2, "Edema"))]
+    frame = pd.concat(frames)
+    frame["y_pred"] = (frame["y_score"] >= 0.5) * 1
+    found = audit_targets(
+        frame.drop(columns="y_score"),
+        groups=["sex"],
+        score="y_pred",
+        decision="y_pred",
+        patient="patient_id",
+        n_boot=40,
+        n_permutations=40,
+    )
+    assert "mean accuracy is" in found.to_html()
