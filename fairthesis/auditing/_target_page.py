@@ -118,7 +118,8 @@ def _of_attribute(found: Mapping[str, Any], attribute: str, gaps: Mapping[str, A
         f"No target has an {label_of(name)}: too few cases in the groups."
         if gap["value"] is None
         else f"The {label_of(name)} is {number_text(gap['value'])} in the mean over "
-        f"{gap['n_targets']} targets{_within(gap)}; chance alone would give {number_text(gap['null_mean'])}."
+        f"{gap['n_targets']} targets{_within(gap)}; chance alone would give "
+        f"{number_text(gap['null_mean'])}."
     ]
     p_values = found["p_over_targets"][attribute]
     beyond: dict[str, list[str]] = {}
