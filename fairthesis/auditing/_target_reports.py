@@ -68,7 +68,7 @@ class FairnessReports:
 
     @property
     def n_comparisons(self) -> int:
-        """How many gaps were tested: targets times attributes times gaps, where there is a p."""
+        """How many gaps of all targets and attributes have a p value."""
         every = [p for row in self.p_over_targets.values() for p in row.values()]
         return sum(map(math.isfinite, every))
 
