@@ -14,6 +14,13 @@ from fairthesis import metrics
 from fairthesis.auditing._adjusted import AdjustedGroups, columns_for
 from fairthesis.auditing._estimates import GroupEstimates
 from fairthesis.auditing._gaps import AttributeGaps
+from fairthesis.auditing._hard import (
+    additional_of_decisions,
+    check_decisions,
+    group_of_decisions,
+    rates_only,
+    threshold_of_decisions,
+)
 from fairthesis.auditing._meaning import meaning_of_positive
 from fairthesis.auditing._metrics import Metric, checked, gap_of
 from fairthesis.auditing._missing import missing_group
@@ -34,6 +41,7 @@ def audit(
     groups: Sequence[str],
     label: str = "y_true",
     score: str = "y_score",
+    decision: str | None = None,
     patient: str | None = None,
     split: str | None = None,
     target: str | None = None,
@@ -64,6 +72,8 @@ def audit(
         groups: attribute columns; ``"sex*age_group"`` is an intersection.
         label: the column of 0/1 labels; empty where not stated.
         score: the column of probabilities.
+        decision: in its place, a column of decisions, 0 or 1: rates and their gaps are given, and
+            no AUROC, which would be that of one threshold.
         patient: the column of patient keys; without it each row counts as a patient.
         split: the part to audit; ``test`` where the table has a ``split`` column.
         target: the target to audit, where the table has several.
@@ -125,6 +135,8 @@ def audit(
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
     frame = as_frame(frame, PREDICTIONS_TABLE)
+    if decision is not None:
+        score, threshold = decision, threshold_of_decisions(threshold)
     data = audited_rows(
         frame,
         groups=groups,
@@ -139,6 +151,8 @@ def audit(
         floor=floor,
         small_cells=small_cells,
     )
+    if decision is not None:
+        check_decisions(data, decision)
     means = meaning_of_positive(positive_means, (data.target, label), data.warnings)
     extra = checked(extra_metrics, data.threshold, data.weight is not None)
     for name in primary:
@@ -147,6 +161,13 @@ def audit(
             raise unknown("primary gap", name, known)
     parts = GroupEstimates(data, n_boot, seed, interval, extra)
     overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
+    additional = parts.additional(overall, members, means)
+    if decision is not None:
+        overall, additional = rates_only(overall), additional_of_decisions(additional)
+        members = {
+            a: {name: group_of_decisions(g) for name, g in groups.items()}
+            for a, groups in members.items()
+        }
     references = _references(members, reference or {})
     gaps: dict[str, dict[str, Gap]] = {}
     pairs, adjusted = {}, {}
@@ -161,8 +182,9 @@ def audit(
             n_permutations=n_permutations,
             seed=seed,
             intervals=n_boot > 0,
+            scored=decision is None,
         )
-        _warn_of_floor(attribute, found, between.compared, floor, data.warnings)
+        _warn_of_floor(attribute, found, between.compared, floor, decision is None, data.warnings)
         gaps[attribute] = between.gaps(primary)
         pairs[attribute] = between.pairs(references[attribute])
         by = columns_for(made_of[attribute], data.covariates, made_of)
@@ -185,7 +207,8 @@ def audit(
         warnings=tuple(data.warnings),
         settings={
             "label": label,
-            "score": score,
+            "score": None if decision else score,
+            "decision": decision,
             "patient": patient,
             "split": data.split,
             "target": data.target,
@@ -202,7 +225,7 @@ def audit(
             **({"adjust": list(data.covariates)} if data.covariates else {}),
             "rows_fingerprint": _fingerprint(data),
         },
-        additional=parts.additional(overall, members, means)
+        additional=additional
         | {
             "pairs": pairs,
             "flow": data.flow,
@@ -246,12 +269,14 @@ def _warn_of_floor(
     found: Mapping[str, Group],
     compared: Mapping[str, Sequence[int]],
     floor: int,
+    scored: bool,
     messages: list[str],
 ) -> None:
     names = list(found)
+    asked = ("auroc", "tpr", "fpr", "accuracy") if scored else ("tpr", "fpr", "accuracy")
     few: dict[tuple[str, ...], list[str]] = {}
     for k, (name, group) in enumerate(found.items()):
-        lacking = tuple(m for m in ("auroc", "tpr", "fpr", "accuracy") if k not in compared[m])
+        lacking = tuple(m for m in asked if k not in compared[m])
         if lacking:
             counts = f"{group.n_positive} positive and {group.n_negative} negative cases"
             few.setdefault(lacking, []).append(f"{name} has {counts}")

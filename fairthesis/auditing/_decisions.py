@@ -21,6 +21,10 @@ class Decided:
     ``confusion`` has the number of cases by true class and decided class, shape (k, k).
     ``metrics`` are ``accuracy`` and ``balanced_accuracy``, ``recalls`` the share of each class
     that is found; NaN where a class has no case.
+
+    >>> right = Decided(3, 3, np.array([[2, 0], [1, 0]]), {"accuracy": Estimate(2 / 3)}, {})
+    >>> int(right.confusion.trace()), right.n
+    (2, 3)
     """
 
     n: int

@@ -161,13 +161,18 @@ class GroupEstimates:
         rows = self.masks[part]
         y, s, patient = self.data.y[rows], self.data.s[rows], self.data.patient[rows]
         n, scores, labels = bin_sums(y, s, self.data.weight_of(rows))
-        # Distinct patients of each bin: the numbers that its replicates rest on.
-        pairs = np.unique(patient * N_BINS + bin_index(s))
-        patients = np.bincount(pairs % N_BINS, minlength=N_BINS)
-        cases = np.bincount(bin_index(s), minlength=N_BINS)
+        bins = bin_index(s)
+        # Effective patients of each bin: the numbers that its replicates rest on.
+        pairs, m = np.unique(patient * N_BINS + bins, return_counts=True)
+        sums, squares = (
+            np.bincount(pairs % N_BINS, values, N_BINS) for values in (m, m.astype(np.float64) ** 2)
+        )
+        patients = sums**2 / np.maximum(squares, 1)
+        cases = np.bincount(bins, minlength=N_BINS)
         drawn = self.bins[:, part]
+        level = self.levels(part)["ece"]
         ends = calibration_intervals(
-            n, labels - scores, drawn[:, 0], drawn[:, 1], patients, cases=cases
+            n, labels - scores, drawn[:, 0], drawn[:, 1], patients, cases=cases, level=level
         )
         return {name: Estimate(exact[name], ends[name]) for name in names}
 
@@ -233,7 +238,9 @@ class GroupEstimates:
             if len(self.residuals) and len(y):
                 w = np.ones(len(y)) if w is None else w
                 sums = np.bincount(grid_cell(s, stats.GRID), w * (y - s), stats.GRID)
-                ends["smooth_ece"] = smooth_interval(sums / w.sum(), self.residuals[:, part])
+                ends["smooth_ece"] = smooth_interval(
+                    sums / w.sum(), self.residuals[:, part], levels["ece"]
+                )
             return plain | {m: Estimate(plain[m].value, e) for m, e in ends.items()}
 
         return {

@@ -44,6 +44,7 @@ class AttributeGaps:
         n_permutations: Permutations; 0 for no chance levels.
         seed: Seed of the permutations.
         intervals: Whether intervals are given.
+        scored: Whether cases have scores; decisions have no AUROC and no calibration.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class AttributeGaps:
         n_permutations: int,
         seed: int,
         intervals: bool,
+        scored: bool = True,
     ) -> None:
         self.data, self.attribute, self.found, self.drawn = data, attribute, found, drawn
         self.n_permutations, self.seed, self.intervals = n_permutations, seed, intervals
@@ -64,7 +66,9 @@ class AttributeGaps:
         self.compared = {
             metric: [k for k, group in enumerate(self.groups) if group.compared(metric, floor)]
             for metric in (*TESTED_METRICS, *drawn)
+            if scored or metric in metrics.RATES
         }
+        self.compared |= {m: [] for m in TESTED_METRICS if m not in self.compared}
 
     def values(self, metric: str) -> Array:
         """The metric of every group; NaN of those that are not compared, (groups,)."""

@@ -99,6 +99,7 @@ def render(
         summary=summary_sentences(found),
         limits=limitation_sentences(found),
         null=NULL,
+        setting=_setting,
         about=about(found, settings),
         prevalences=PREVALENCES,
         rule=RULE,
@@ -130,6 +131,15 @@ def render(
             "pandas": pd.__version__,
         },
     )
+
+
+def _setting(value: Any) -> str:
+    """A setting in words: lists and mappings without their brackets."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {one}" for key, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _own(found: Mapping[str, Any]) -> list[str]:

@@ -189,6 +189,7 @@ class FairnessReport:
             **({"flow": dict(found["flow"])} if "flow" in found else {}),
             **({"missing": found["missing"]} if "missing" in found else {}),
             **({"positive_means": found["positive_means"]} if "positive_means" in found else {}),
+            **({"decision": True} if found.get("decision") else {}),
             **_of_rule(found.get("rule")),
             **{key: found[key] for key in ("adjusted", "weight") if key in found},
             "pairs": {
@@ -259,7 +260,9 @@ class FairnessReport:
         chance = {
             a: {g: m.chance for g, m in members.items()} for a, members in self.groups.items()
         }
-        return render(self.to_dict(), self.settings, chance, self.data, explorer)
+        # Of decisions there are no curves, and no threshold to explore.
+        data = None if self.settings.get("decision") else self.data
+        return render(self.to_dict(), self.settings, chance, data, explorer)
 
     def write(self, directory: str | Path, *, explorer: bool = True) -> list[Path]:
         """Write ``audit.json``, ``audit.html`` and the tidy CSVs; never mixed with an older audit.

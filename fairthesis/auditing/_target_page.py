@@ -86,15 +86,18 @@ def _range(numbers: Sequence[int]) -> str:
 
 def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """What the audits found together, in sentences: on the whole (title ""), and by attribute."""
-    average = found["macro"]["overall"]["auroc"]
+    # Hard decisions have no AUROC.
+    metric = "auroc" if found["macro"]["overall"]["auroc"]["value"] is not None else "accuracy"
+    average = found["macro"]["overall"][metric]
     by_target = {
-        name: report["overall"]["auroc"]["value"]
+        name: report["overall"][metric]["value"]
         for name, report in found["targets"].items()
-        if report["overall"]["auroc"]["value"] is not None
+        if report["overall"][metric]["value"] is not None
     }
     low, high = (pick(by_target, key=lambda t: by_target[t]) for pick in (min, max))
     whole = [
-        f"Over {average['n_targets']} targets the mean AUROC is {number_text(average['value'])}"
+        f"Over {average['n_targets']} targets the mean {label_of(metric)} is "
+        f"{number_text(average['value'])}"
         f"{_within(average)}: lowest for {_named(low)} ({number_text(by_target[low])}), highest "
         f"for {_named(high)} ({number_text(by_target[high])})."
     ]
@@ -108,12 +111,15 @@ def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 def _of_attribute(found: Mapping[str, Any], attribute: str, gaps: Mapping[str, Any]) -> list[str]:
     """The mean AUROC gap, and the gaps that are larger than chance explains."""
-    gap = gaps["auroc_gap"]
+    decided = found["macro"]["overall"]["auroc"]["value"] is None
+    name = "accuracy_gap" if decided else "auroc_gap"
+    gap = gaps[name]
     sentences = [
-        "No target has an AUROC gap: too few cases in the groups."
+        f"No target has an {label_of(name)}: too few cases in the groups."
         if gap["value"] is None
-        else f"The AUROC gap is {number_text(gap['value'])} in the mean over {gap['n_targets']} "
-        f"targets{_within(gap)}; chance alone would give {number_text(gap['null_mean'])}."
+        else f"The {label_of(name)} is {number_text(gap['value'])} in the mean over "
+        f"{gap['n_targets']} targets{_within(gap)}; chance alone would give "
+        f"{number_text(gap['null_mean'])}."
     ]
     p_values = found["p_over_targets"][attribute]
     beyond: dict[str, list[str]] = {}

@@ -29,8 +29,8 @@ LABELS = {
     "calibration_in_the_large": "calibration in the large",
     "underdiagnosis_rate": "underdiagnosis rate",
     "overdiagnosis_rate": "overdiagnosis rate",
-    "tpr_at_fpr_0.2": "true positive rate at a false positive rate of 0.2",
-    "fpr_at_tpr_0.8": "false positive rate at a true positive rate of 0.8",
+    "tpr_at_fpr_0.2": "TPR at an FPR of 0.2",
+    "fpr_at_tpr_0.8": "FPR at a TPR of 0.8",
     "smooth_ece": "smooth calibration error (smECE)",
     "net_benefit": "net benefit at the threshold",
     "auroc_gap": "AUROC gap",
@@ -44,7 +44,13 @@ LABELS = {
     "ece_gap": "calibration error gap (RMS, debiased)",
     "brier_gap": "Brier score gap",
 }
-SUMMARISED = {"auroc_gap": "auroc", "tpr_difference": "tpr", "fpr_difference": "fpr"}
+SUMMARISED = {
+    "auroc_gap": "auroc",
+    "tpr_difference": "tpr",
+    "fpr_difference": "fpr",
+    "equalized_odds_difference": "",
+    "ece_gap": "ece_debiased",
+}
 # How equal groups are made, in words.
 NULL = (
     "Equal groups: for rates and AUROC, groups are exchanged between the patients' cases of one "
@@ -116,11 +122,19 @@ def summary_sentences(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         else f"Scores differ from the observed rates by {number_text(error['value'])}"
         f"{_within(error)}, root mean square over bins of the score.",
     ]
+    decided = found.get("further", {}).get("decision", False)
+    if decided:
+        accuracy = found["overall"]["accuracy"]
+        whole = [
+            f"Of all {found['n_rows']} rows a share of {number_text(accuracy['value'])} is decided "
+            f"rightly{_within(accuracy)}. Decisions have no AUROC and no calibration."
+        ]
     told = [("", whole)]
     for attribute, gaps in found["disparities"].items():
         sentences = [
-            _gap_sentence(found, attribute, gaps[name], metric)
+            _gap_sentence(found, attribute, gaps[name], metric, name)
             for name, metric in SUMMARISED.items()
+            if name in gaps and not (decided and metric in ("auroc", "ece_debiased"))
         ]
         told.append((attribute, sentences))
     return told
@@ -132,13 +146,15 @@ def _within(estimate: Mapping[str, Any]) -> str:
 
 
 def _gap_sentence(
-    found: Mapping[str, Any], attribute: str, gap: Mapping[str, Any], metric: str
+    found: Mapping[str, Any], attribute: str, gap: Mapping[str, Any], metric: str, name: str
 ) -> str:
+    """A gap in words; ``metric`` is what it is the range of, empty where that is not one metric."""
     if gap["value"] is None:
-        return f"No gap in {label_of(metric)} can be given: too few cases in the groups."
+        what = f"gap in {label_of(metric)}" if metric else label_of(name)
+        return f"No {what} can be given: too few cases in the groups."
     values = {
-        name: group["metrics"][metric]["value"]
-        for name, group in found["groups"][attribute].items()
+        group: members["metrics"][metric]["value"] if metric else None
+        for group, members in found["groups"][attribute].items()
     }
     known = {name: value for name, value in values.items() if value is not None}
     # Groups under the floor are not in the gap, so its ends are looked up among the others. Where
@@ -151,7 +167,8 @@ def _gap_sentence(
         for high in known
         if gap["value"] > 0 and abs(known[high] - known[low] - gap["value"]) < 1e-12
     ]
-    differs = f"{label_of(metric)} differs by {number_text(gap['value'])}{_within(gap)}"
+    what = f"{label_of(metric)} differs by" if metric else f"the {label_of(name)} is"
+    differs = f"{what} {number_text(gap['value'])}{_within(gap)}"
     among = " among the groups compared" if _left_out(gap, known) else ""
     sentence = f"{differs[0].upper()}{differs[1:]}{among}{ends[0] if ends else ''}."
     pairs = [r for r in _pairs(found, attribute) if r["metric"] == metric]
@@ -205,6 +222,8 @@ def _signed(pair: Mapping[str, Any]) -> str:
 
 def _left_out(gap: Mapping[str, Any], known: Mapping[str, float]) -> bool:
     """Whether some group's value is outside the gap: it was too small to be compared."""
+    if not known:
+        return False
     return max(known.values()) - min(known.values()) > gap["value"] + 1e-12
 
 

@@ -49,8 +49,8 @@ def asked(metrics: Sequence[str], orders: Sequence[str], targets: Sequence[str])
         if source is not None and source.name == "COMMANDLINE":
             raise InputError(
                 f"{options[name]} and --metric are given: expected one of them. --metric audits "
-                "numbers per case, which have no labels, scores or thresholds; it takes no "
-                "weights, no columns to adjust for and pools no small groups."
+                "numbers per case, which have no labels, scores or thresholds, and takes no "
+                "weights, no columns to adjust for and no pooling of small groups."
             )
     if len(targets) > 1:
         raise InputError(f"--metric with {len(targets)} targets: expected one --target at most.")

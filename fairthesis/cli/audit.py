@@ -22,6 +22,7 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 @_options.table()
 @_options.label()
 @_options.score()
+@click.option("--decision", help="In place of --score: a column of decisions, 0 or 1. Rates only.")
 @_options.groups()
 @_options.patient(": patients are resampled, not rows")
 @_options.weight()
@@ -92,6 +93,7 @@ def command(
     file: Path,
     label: str,
     score: str,
+    decision: str | None,
     groups: tuple[str, ...],
     patient: str | None,
     weight: str | None,
@@ -149,7 +151,8 @@ def command(
     settings: dict[str, Any] = {
         "groups": groups,
         "label": label,
-        "score": score,
+        "score": decision or score,
+        "decision": decision,
         "patient": patient,
         "split": split,
         "threshold": threshold,
@@ -171,8 +174,8 @@ def command(
         return
     several = _several.Several(targets, findings, classes)
     more = [*([weight] if weight else []), *adjust]
-    table = several.read(file, label, score, groups, patient, more)
-    if several.asked(table, (label, score, patient)):
+    table = several.read(file, label, settings["score"], groups, patient, more)
+    if several.asked(table, (label, settings["score"], patient)):
         reports = several.audit(table, progress=not quiet, **settings)
         written = reports.write(out, explorer=not no_explorer)
         _options.tell(lambda: _several.summary(reports), written, quiet)

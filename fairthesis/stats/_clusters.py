@@ -148,7 +148,13 @@ class Values:
 
 
 class Clustered(Protocol):
-    """A metric that gives ``Values`` for an assignment of groups to rows."""
+    """A metric that gives ``Values`` for an assignment of groups to rows.
+
+    >>> sex = np.array([[0, 0, 1, 1]])
+    >>> share: Clustered = RatioOfSums(np.array([1.0, 0, 1, 1]), np.ones(4))
+    >>> share.values(Assignment(sex, np.arange(4), 2, sex)).value.tolist()
+    [[0.5, 1.0]]
+    """
 
     def values(self, groups: Assignment) -> Values:
         """Value, variance and weight of every group."""

@@ -57,7 +57,8 @@ def calibration_intervals(
         residual: Sum of label - score of each bin, shape (bins,).
         drawn_weight: Cases in each resample, shape (n_boot, bins).
         drawn_residual: Sum of label - score in each resample, shape (n_boot, bins).
-        patients: Distinct patients of each bin, shape (bins,).
+        patients: Patients of each bin, shape (bins,): distinct ones, or ``effective_patients``
+            where some have most of the rows.
         level: Coverage of the intervals.
         cases: Number of cases of each bin, where ``weight`` is the sum of other weights than 1.
 
@@ -83,7 +84,7 @@ def calibration_intervals(
     w, D = n / n.sum(), _over(r, n)
     w_drawn = drawn_n / total[some, None]
     noise = np.where(drawn_n > 0, _over(drawn_r, drawn_n) - D, 0.0) * np.sqrt(
-        _over(m, np.maximum(m - 1, 1))
+        _over(m, np.maximum(m - 1, 0.5))
     )
     # Squares: a polynomial in c, so that only three sums per replicate are kept.
     error = np.sqrt((noise**2).mean(0))

@@ -60,7 +60,13 @@ def test_the_page_shows_what_the_audit_found(found):
     gap = found.disparities["sex"]["auroc_gap"]
     for value in (gap.value, *gap.ci, gap.null_mean, found.overall["auroc"].value):
         assert wording.number_text(value) in text
-    for words in ("What cannot be concluded", "Holm", "patients", "By age_group", "n_boot"):
+    for words in (
+        "What cannot be concluded",
+        "Westfall and Young",
+        "patients",
+        "By age_group",
+        "n_boot",
+    ):
         assert words in text
 
 

@@ -28,15 +28,20 @@ def found():
 
 
 def without(report, *keys):
-    """What an audit found, with its settings but those of the columns' names."""
+    """What an audit found, with its settings but those of the columns' names.
+
+    How many rows the table had before its target was chosen is the table's, not the target's.
+    """
     gone = ("label", "score", "target", *keys)
-    return report.to_dict(), {k: v for k, v in report.settings.items() if k not in gone}
+    found = report.to_dict()
+    del found["further"]["flow"]
+    return found, {k: v for k, v in report.settings.items() if k not in gone}
 
 
 def test_each_target_is_audited_as_by_itself(found):
     assert list(found.reports) == list(TARGETS) and found.failed == {}
     own = audit(long(wide()), target="Effusion", **QUICK)
-    assert found.reports["Effusion"].to_dict() == own.to_dict()
+    assert without(found.reports["Effusion"]) == without(own)
     assert found.reports["Effusion"].settings == own.settings
 
 

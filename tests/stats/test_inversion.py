@@ -8,6 +8,7 @@ from fairthesis import metrics
 from fairthesis.auditing import bin_residuals, unanimous_interval
 from fairthesis.metrics import N_BINS, bin_index, bin_sums
 from fairthesis.stats._gap_intervals import GroupEnds
+from fairthesis.stats._intervals import degrees_of_freedom, effective_patients, expanded_level
 from fairthesis.stats._inversion import calibration_intervals
 from fairthesis.stats._replicates import bootstrap_groups, prepare
 from fairthesis.stats._resampling import patient_index
@@ -33,9 +34,10 @@ def intervals(y, s, patient, n_boot=300, seed=0):
     bins = bootstrap_groups([part], [bin_residuals], patient.max() + 1, n_boot, seed)
     bins = bins.reshape(n_boot, 1, 2, N_BINS)
     n, scores, labels = bin_sums(y, s)
-    pairs = np.unique(patient * N_BINS + bin_index(s))
-    m = np.bincount(pairs % N_BINS, minlength=N_BINS)
-    return calibration_intervals(n, labels - scores, bins[:, 0, 0], bins[:, 0, 1], m)
+    of_bin = [np.bincount(patient[bin_index(s) == k]) for k in range(N_BINS)]
+    m = np.array([effective_patients(cases) for cases in of_bin])
+    level = expanded_level(degrees_of_freedom(np.bincount(patient)))
+    return calibration_intervals(n, labels - scores, bins[:, 0, 0], bins[:, 0, 1], m, level=level)
 
 
 def test_replicated_bins_are_those_of_repeated_rows():
