@@ -33,8 +33,8 @@ def equalized_odds_frontier(
         sum over g of P_g / P TPR_g - N_g / N FPR_g     (balanced accuracy; P TPR - N FPR: accuracy)
 
     is maximised with ``|TPR_g - TPR_h|`` and ``|FPR_g - FPR_h|`` at most epsilon for all pairs of
-    groups: a linear program, which at epsilon 0 is that of equalized odds (Hardt, Price and Srebro 2016,
-    4.2). At epsilon 1 every group has the threshold that is best for it. Two models are compared
+    groups: a linear program, which at epsilon 0 is that of equalized odds (Hardt, Price and Srebro
+    2016, 4.2). At epsilon 1 every group has the threshold that is best for it. Two models are compared
     fairly at the same epsilon; both on rows that neither chose anything on, or thresholds flatter.
 
     Args:
