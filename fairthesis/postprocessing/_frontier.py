@@ -34,8 +34,9 @@ def equalized_odds_frontier(
 
     is maximised with ``|TPR_g - TPR_h|`` and ``|FPR_g - FPR_h|`` at most epsilon for all pairs of
     groups: a linear program, which at epsilon 0 is that of equalized odds (Hardt, Price and Srebro
-    2016, 4.2). At epsilon 1 every group has the threshold that is best for it. Two models are compared
-    fairly at the same epsilon; both on rows that neither chose anything on, or thresholds flatter.
+    2016, 4.2). At epsilon 1 every group has the threshold that is best for it. Two models are
+    compared fairly at the same epsilon; both on rows that neither chose anything on, or thresholds
+    flatter.
 
     Args:
         y_true: Labels of 0 and 1, shape (n,), both in every group.
