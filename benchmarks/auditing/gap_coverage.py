@@ -250,6 +250,15 @@ def report(rows, n_sets):
             for design, line in size.iterrows()
         ],
     )
+    done = set(zip(rows["design"], rows["gap"], strict=True))
+    missing = [
+        f"{design} (gap {gap:.2f})"
+        for design, (*_, gaps) in DESIGNS.items()
+        for gap in gaps
+        if (design, gap) not in done
+    ]
+    if missing:
+        lines += ["", f"Not run yet, so nothing is known of: {'; '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 
