@@ -158,10 +158,14 @@ def rows_of(n_sets, only_kept=False):
     rows = []
     for design, (*_, gaps) in sorted(DESIGNS.items(), key=lambda item: len(item[1][0])):
         for gap in gaps:
-            name = "".join(c if c.isalnum() else "-" for c in f"{design}-{gap}-{n_sets}")
-            if only_kept and not (KEPT / f"{name}.json").is_file():
-                continue
-            found = kept(design, gap, n_sets)
+            sets = n_sets
+            if only_kept:  # what is finished, with as many data sets as there are
+                begins = "".join(c if c.isalnum() else "-" for c in f"{design}-{gap}-")
+                done = [int(f.stem[len(begins) :]) for f in KEPT.glob(f"{begins}*.json")]
+                if not done:
+                    continue
+                sets = max(done)
+            found = kept(design, gap, sets)
             print(design, gap, "done", file=sys.stderr, flush=True)
             for disparity, c in found["counts"].items():
                 rows.append(
@@ -172,10 +176,10 @@ def rows_of(n_sets, only_kept=False):
                         "truth": found["truth"][disparity],
                         "coverage": c["held"] / c["known"] if c["known"] else np.nan,
                         "length": c["length"] / c["known"] if c["known"] else np.nan,
-                        "rejected": c["rejected"] / n_sets,
+                        "rejected": c["rejected"] / sets,
                         "null": disparity in found["null"],
-                        "family_wise": found["any_false"] / n_sets if found["null"] else np.nan,
-                        "sets": n_sets,
+                        "family_wise": found["any_false"] / sets if found["null"] else np.nan,
+                        "sets": sets,
                     }
                 )
     return pd.DataFrame(rows)
@@ -207,23 +211,32 @@ def report(rows, n_sets):
         index=["design", "gap"], columns="disparity", values="coverage", sort=False
     )
     wide = wide.loc[list(dict.fromkeys(zip(rows["design"], rows["gap"], strict=True)))]
-    error = 1.96 * np.sqrt(0.95 * 0.05 / n_sets)
+    number = rows.groupby(["design", "gap"])["sets"].first()
+    error = 1.96 * np.sqrt(0.95 * 0.05 / number.max())
+    few = 1.96 * np.sqrt(0.95 * 0.05 / number.min())
     lines = [
         "# Gaps: coverage of intervals, size of tests",
         "",
-        f"Made by `benchmarks/auditing/gap_coverage.py` at commit {commit}: {n_sets} simulated "
-        f"data sets of each kind, each audited with {N_BOOT} resamples and {N_PERMUTATIONS} "
-        "permutations. Half of the groups have a true positive rate that is lower, and a false "
-        "positive rate that is higher, by the gap; labels and scores hang together within "
-        f"patients. 1.96 Monte Carlo standard errors are {100 * error:.1f} points at 95 %.",
+        f"Made by `benchmarks/auditing/gap_coverage.py` at commit {commit}: simulated data sets of "
+        "each kind (their number stands beside it), each audited with "
+        f"{N_BOOT} resamples and {N_PERMUTATIONS} permutations. Half of the groups have a true "
+        "positive rate that is lower, and a false positive rate that is higher, by the gap; labels "
+        "and scores hang together within patients. 1.96 Monte Carlo standard errors are "
+        f"{100 * error:.1f} points at 95 % with {number.max()} data sets, {100 * few:.1f} with "
+        f"{number.min()}.",
         "",
         "How often (%) the 95 % interval of a gap held the truth; bold: below 93. Where the truth "
         "is 0 or nearly so, an interval cannot reach below it and holds it more often.",
         "",
         *table(
-            ["design", "gap", *words],
+            ["design", "gap", "data sets", *words],
             [
-                [design, f"{gap:.2f}", *(told(line[n], 0.93, 1) for n in SHOWN)]
+                [
+                    design,
+                    f"{gap:.2f}",
+                    str(number[design, gap]),
+                    *(told(line[n], 0.93, 1) for n in SHOWN),
+                ]
                 for (design, gap), line in wide.iterrows()
             ],
         ),
