@@ -21,6 +21,7 @@ from fairthesis import metrics
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Labels = NDArray[np.integer]
+FEW_KINDS = 64
 
 
 class Assignment:
@@ -216,6 +217,8 @@ class RatioOfSums:
         _, kept, kind, a, b = self._kinds
         assert groups.own is not None
         group = groups.own[:, kept] + groups.offset(groups.n_groups)
+        if len(a) > FEW_KINDS:  # a table of groups by kinds would be larger than the patients
+            return self._one_by_one(groups, group.ravel(), a[kind], b[kind])
         at = (group * len(a) + kind).ravel()
         n = np.bincount(at, minlength=groups.size * len(a)).reshape(-1, len(a)).astype(np.float64)
         cells, top, bottom = n.sum(1), n @ a, n @ b
@@ -224,6 +227,19 @@ class RatioOfSums:
         influence = (a - np.nan_to_num(value)[:, None] * b) / np.where(others > 0, others, np.inf)
         variance = (n * influence**2).sum(1) * np.maximum(cells - 1, 0) / np.maximum(cells, 1)
         return self._found(groups, value, (groups.shaped(variance), None), cells, bottom)
+
+    def _one_by_one(self, groups: Assignment, at: Index, a: Array, b: Array) -> Values:
+        """Sums over patients of groups ``at``, each with two sums of their own."""
+        a, b = np.tile(a, groups.replicates), np.tile(b, groups.replicates)
+        top, bottom = (np.bincount(at, x, groups.size) for x in (a, b))
+        cells = np.bincount(at, minlength=groups.size).astype(np.float64)
+        value = metrics.ratio(top, bottom)
+        others = bottom[at] - b
+        influence = (a - np.nan_to_num(value)[at] * b) / np.where(others > 0, others, np.inf)
+        squares = np.bincount(at, influence**2, groups.size)
+        variance = squares * np.maximum(cells - 1, 0) / np.maximum(cells, 1)
+        found = (groups.shaped(variance), None)
+        return self._found(groups, value, found, cells, np.asarray(bottom, np.float64))
 
     def _found(
         self,
