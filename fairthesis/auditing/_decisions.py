@@ -55,8 +55,8 @@ class Decisions:
     >>> found = audit_targets(
     ...     table, groups=["sex"], label="dx", classes=classes, n_boot=50, n_permutations=0
     ... )
-    >>> found.decisions.classes, found.decisions.overall.confusion.sum()
-    (('mel', 'nv'), np.int64(200))
+    >>> found.decisions.classes, int(found.decisions.overall.confusion.sum())
+    (('mel', 'nv'), 200)
     """
 
     classes: tuple[str, ...]
