@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,14 @@ from fairthesis.stats._inversion import Interval
 from fairthesis.stats._resampling import LEVEL
 
 Array = NDArray[np.float64]
+
+
+@lru_cache
+def _range_quantile(level: float, k: int) -> float:
+    """Quantile of the range of k normal values; of two it is that of their difference."""
+    if k == 2:
+        return float(np.sqrt(2) * ndtri((1 + level) / 2))
+    return float(studentized_range.ppf(level, k, np.inf))
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class GroupEnds:
         if k < 3 and level == self.level:
             return 1.0
         pair = np.sqrt(2) * ndtri((1 + self.level) / 2)
-        return float(studentized_range.ppf(level, k, np.inf) / pair)
+        return float(_range_quantile(level, k) / pair)
 
     def differences(self, simultaneous: bool = False) -> tuple[Array, Array]:
         """Intervals of every group's value less every other's, each (groups, groups).
