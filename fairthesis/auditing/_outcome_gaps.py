@@ -188,7 +188,7 @@ class OutcomeGaps:
         for m, test in self.tests.items():
             found[gap_of(m)] = test.largest
             if self.metrics[m].better in ("higher", "lower"):
-                found[worst_of(m)] = test.lowest
+                found[worst_of(m)] = test.largest  # some group is worse: some two differ
         for m, (value, drawn) in self._moved.items():
             error = np.nanstd(drawn, axis=0)
             every = np.vstack([value, drawn])

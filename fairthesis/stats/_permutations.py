@@ -40,7 +40,6 @@ class GroupTest:
         largest: The largest studentised difference between two groups: first as observed, then in
             every permutation, shape (1 + n_permutations,); to the rest, for more groups than
             ``MAX_PAIRED``.
-        lowest: How many standard errors the lowest group lies below the rest, likewise.
         error: Standard error of each group's difference to the rest, shape (groups,).
         rest: Weighted mean of all groups but each, shape (groups,).
         reach: How many standard errors the farthest group lies from the rest in 95 of 100
@@ -64,7 +63,6 @@ class GroupTest:
     value: Array
     null: Array
     largest: Array
-    lowest: Array
     error: Array
     rest: Array
     reach: float
@@ -202,14 +200,12 @@ def _test(
     T, largest = null[:, :-2], null[:, -2]
     own = np.abs(rest) - SLACK
     every = np.append(_largest(*seen), null[:, -1])
-    lowest = -np.vstack([seen[0], T]).min(1)
     pairs = (1 + exceeded) / (1 + n) if len(rest) <= MAX_PAIRED else np.full(exceeded.shape, np.nan)
     T = np.where(np.isfinite(T), T, np.copysign(FAR, T))
     return GroupTest(
         value=value,
         null=float((share * value).sum()) + (1 - share) * error * T,
         largest=every,
-        lowest=lowest,
         error=error,
         rest=value - difference,
         reach=float(np.quantile(np.minimum(largest, FAR), resampling.LEVEL)) if n else np.nan,
