@@ -217,7 +217,8 @@ def report(rows, n_sets):
     lines = [
         "# Gaps: coverage of intervals, size of tests",
         "",
-        f"Made by `benchmarks/auditing/gap_coverage.py` at commit {commit}: simulated data sets of "
+        f"Made by `benchmarks/auditing/gap_coverage.py`, put together at commit {commit} from "
+        "parts that ran at it or shortly before: simulated data sets of "
         "each kind (their number stands beside it), each audited with "
         f"{N_BOOT} resamples and {N_PERMUTATIONS} permutations. Half of the groups have a true "
         "positive rate that is lower, and a false positive rate that is higher, by the gap; labels "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from fairthesis import metrics
 from fairthesis.auditing._adjusted import AdjustedGroups, columns_for
+from fairthesis.auditing._comparing import reference_groups, warn_of_permutations
 from fairthesis.auditing._estimates import GroupEstimates
 from fairthesis.auditing._gaps import AttributeGaps
 from fairthesis.auditing._hard import (
@@ -26,7 +26,6 @@ from fairthesis.auditing._metrics import Metric, checked, gap_of
 from fairthesis.auditing._missing import missing_group
 from fairthesis.auditing._report import FairnessReport, Gap, Group
 from fairthesis.auditing._rows import AuditedRows, audited_rows
-from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import PREDICTIONS_TABLE, as_frame, attribute_parts
 
@@ -168,7 +167,7 @@ def audit(
             a: {name: group_of_decisions(g) for name, g in groups.items()}
             for a, groups in members.items()
         }
-    references = _references(members, reference or {})
+    references = reference_groups(members, reference or {})
     gaps: dict[str, dict[str, Gap]] = {}
     pairs, adjusted = {}, {}
     made_of = {name: attribute_parts(frame, name) for name in (*members, *data.covariates)}
@@ -195,7 +194,11 @@ def audit(
             data.warnings.append(f"{attribute} is not adjusted: there is no column but its own.")
         for name, chance in between.bands().items():
             found[name] = replace(found[name], chance=chance)
-    _warn_of_permutations(gaps, n_permutations, data.warnings)
+    warn_of_permutations(
+        ([gap.p_value for gap in row.values()] for row in gaps.values()),
+        n_permutations,
+        data.warnings,
+    )
     return FairnessReport(
         n_rows=len(data.y),
         n_patients=int(data.patient.max()) + 1 if data.has_patients else None,
@@ -236,21 +239,6 @@ def audit(
         | ({} if data.weight is None else {"weight": weight}),
         data=data,
     )
-
-
-def _references(
-    members: Mapping[str, Mapping[str, Group]], named: Mapping[str, str]
-) -> dict[str, str]:
-    """The group that others are compared with, by attribute: the named one, or the largest."""
-    for attribute, group in named.items():
-        if attribute not in members:
-            raise unknown("attribute in reference", attribute, list(members))
-        if group not in members[attribute]:
-            raise unknown(f"{attribute} in reference", group, list(members[attribute]))
-    return {
-        attribute: named.get(attribute, max(found, key=lambda name: found[name].n))
-        for attribute, found in members.items()
-    }
 
 
 def _fingerprint(data: AuditedRows) -> str:
@@ -302,19 +290,3 @@ def _warn_of_floor(
                 "rests on these. No gap shown does not mean no gap."
             )
             break
-
-
-def _warn_of_permutations(
-    gaps: Mapping[str, Mapping[str, Gap]], n_permutations: int, messages: list[str]
-) -> None:
-    tested = max(
-        (sum(math.isfinite(gap.p_value) for gap in row.values()) for row in gaps.values()),
-        default=0,
-    )
-    least = tested / (n_permutations + 1)  # p is never below 1 / (n + 1); correction raises it
-    if least > ALPHA:
-        messages.append(
-            f"With {n_permutations} permutations and {tested} gaps a corrected p value may not "
-            f"get below {min(least, 1):.2f}, so that no gap can be told from chance, however "
-            f"large. Take at least {math.ceil(tested / ALPHA)} permutations (--n-permutations)."
-        )

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.auditing._outcome_metrics import OutcomeMetric
-from fairthesis.auditing._rows import FEW, PATIENT_NAMES
+from fairthesis.auditing._rows import PATIENT_NAMES, warn_of_few_patients
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     as_frame,
@@ -200,24 +200,8 @@ def _check_groups(
         warnings.append(
             f"{missing} of {len(values)} rows have no {name}: they count overall and in no group."
         )
-    if not has_patients:
-        return
-    pairs = np.unique(np.stack([patient, values.codes.astype(np.intp)]), axis=1)
-    pairs = pairs[:, pairs[1] >= 0]
-    for k, count in enumerate(np.bincount(pairs[1], minlength=len(values.categories))):
-        if count < FEW:
-            warnings.append(
-                f"{name} = {values.categories[k]} has only {count} patient"
-                f"{'s' if count != 1 else ''}, however many rows: what holds for them need not "
-                "hold for others, and intervals are not to be trusted."
-            )
-    several = int((np.bincount(pairs[0]) > 1).sum())
-    if several:
-        warnings.append(
-            f"{several} patients have rows in more than one group of {name}: right for an "
-            "attribute of the image or of a visit; for one of the patient it is an error in the "
-            "table."
-        )
+    if has_patients:
+        warn_of_few_patients(patient, {name: values}, warnings)
 
 
 def _warn_of_missing(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fairthesis.auditing._comparing import reference_groups, warn_of_permutations
 from fairthesis.auditing._outcome_estimates import OutcomeEstimates
 from fairthesis.auditing._outcome_gaps import OutcomeGaps
 from fairthesis.auditing._outcome_metrics import outcome_metrics
@@ -22,7 +21,6 @@ from fairthesis.auditing._outcome_report import (
 from fairthesis.auditing._outcome_rows import OutcomeRows, outcome_rows
 from fairthesis.auditing._outcome_sides import gap_of, worst_of
 from fairthesis.auditing._outcome_sketches import sketches
-from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import InputError, unknown
 
 
@@ -124,7 +122,7 @@ def audit_outcomes(
     )
     parts = OutcomeEstimates(data, asked, n_boot, seed)
     overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
-    references = _references(members, reference or {})
+    references = reference_groups(members, reference or {})
     gaps: dict[str, dict[str, OutcomeGap]] = {}
     pairs = {}
     for attribute, found in members.items():
@@ -144,7 +142,11 @@ def audit_outcomes(
         pairs[attribute] = between.pairs(references[attribute])
         for name, chance in between.bands().items():
             found[name] = replace(found[name], chance=chance)
-    _warn_of_permutations(gaps, n_permutations, data.warnings)
+    warn_of_permutations(
+        ([gap.p_value for gap in row.values()] for row in gaps.values()),
+        n_permutations,
+        data.warnings,
+    )
     for m, of in asked.items():
         if of.better is None:
             data.warnings.append(
@@ -176,21 +178,6 @@ def audit_outcomes(
         },
         sketches=sketches(data, parts.measured),
     )
-
-
-def _references(
-    members: Mapping[str, Mapping[str, Any]], named: Mapping[str, str]
-) -> dict[str, str]:
-    """The group that others are compared with, by attribute: the named one, or the largest."""
-    for attribute, group in named.items():
-        if attribute not in members:
-            raise unknown("attribute in reference", attribute, list(members))
-        if group not in members[attribute]:
-            raise unknown(f"{attribute} in reference", group, list(members[attribute]))
-    return {
-        attribute: named.get(attribute, max(found, key=lambda name: found[name].n))
-        for attribute, found in members.items()
-    }
 
 
 def _fingerprint(data: OutcomeRows) -> str:
@@ -226,19 +213,3 @@ def _warn_of_floor(
                 f"{attribute}: fewer than two groups can be compared in {m}, so no gap is given. "
                 "No gap shown does not mean no gap."
             )
-
-
-def _warn_of_permutations(
-    gaps: Mapping[str, Mapping[str, OutcomeGap]], n_permutations: int, messages: list[str]
-) -> None:
-    tested = max(
-        (sum(math.isfinite(gap.p_value) for gap in row.values()) for row in gaps.values()),
-        default=0,
-    )
-    least = tested / (n_permutations + 1)  # p is never below 1 / (n + 1); correction raises it
-    if least > ALPHA:
-        messages.append(
-            f"With {n_permutations} permutations and {tested} gaps a corrected p value may not "
-            f"get below {min(least, 1):.2f}, so that no gap can be told from chance, however "
-            f"large. Take at least {math.ceil(tested / ALPHA)} permutations (--n-permutations)."
-        )

@@ -188,7 +188,7 @@ def audited_rows(
         flow = without_small(flow)
     who = _patients(rows, patient, warnings)
     if patient:
-        _warn_of_few_patients(who, by_attribute, warnings)
+        warn_of_few_patients(who, by_attribute, warnings)
     weights = relative(rows, weight, warnings)
     covariates = {name: covariate(rows, name, warnings) for name in adjust}
     if small_cells:
@@ -372,7 +372,7 @@ def _warn_of_copies(rows: pd.DataFrame, columns: list[str], warnings: list[str])
         )
 
 
-def _warn_of_few_patients(
+def warn_of_few_patients(
     patient: NDArray[np.intp], groups: dict[str, pd.Categorical], warnings: list[str]
 ) -> None:
     for attribute, column in groups.items():

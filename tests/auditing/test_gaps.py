@@ -13,10 +13,12 @@ from support.predictions import run, table
 
 from fairthesis.auditing import limitation_sentences, summary_sentences
 from fairthesis.auditing._funnel import funnel
+from fairthesis.auditing._gaps import AttributeGaps
 from fairthesis.auditing._meaning import meaning_of_positive
 from fairthesis.errors import InputError
 from fairthesis.inputs import in_order
 from fairthesis.metrics import DISPARITIES
+from fairthesis.stats import EFFECTIVE_GAPS
 
 SCHEMA = json.loads((ROOT / "fairthesis/auditing/audit.schema.json").read_text(encoding="utf-8"))
 
@@ -209,3 +211,23 @@ def test_calibration_as_a_whole_is_told_from_the_line():
 
 def test_limits_do_not_change():
     assert len(limitation_sentences(run(table()).to_dict())) >= 4
+
+
+@pytest.mark.parametrize("attribute", ["sex", "age_group"])
+def test_ten_gaps_are_worth_the_tests_that_power_counts(attribute):
+    """At the 5 % point of the smallest of ten p values, as many independent tests would stand."""
+    report = run(table(3000), groups=[attribute], n_boot=0, n_permutations=0)
+    between = AttributeGaps(
+        report.data,
+        attribute,
+        report.groups[attribute],
+        {},
+        floor=30,
+        n_permutations=999,
+        seed=0,
+        intervals=False,
+    )
+    null = np.stack(list(between._statistics({}).values()), axis=-1)[1:]
+    p = (len(null) - null.argsort(0).argsort(0)) / len(null)
+    worth = np.log(0.95) / np.log1p(-np.quantile(p.min(1), 0.05))
+    assert abs(worth - EFFECTIVE_GAPS) <= 2
