@@ -11,7 +11,7 @@ import pandas as pd
 
 from fairthesis import metrics
 from fairthesis.auditing._adjusted import AdjustedGroups, columns_for
-from fairthesis.auditing._comparing import reference_groups, warn_of_permutations
+from fairthesis.auditing._comparing import reference_groups, warn_of_floor, warn_of_permutations
 from fairthesis.auditing._estimates import GroupEstimates
 from fairthesis.auditing._gaps import AttributeGaps
 from fairthesis.auditing._hard import (
@@ -24,14 +24,13 @@ from fairthesis.auditing._hard import (
 from fairthesis.auditing._meaning import meaning_of_positive
 from fairthesis.auditing._metrics import Metric, checked, gap_of
 from fairthesis.auditing._missing import missing_group
-from fairthesis.auditing._report import FairnessReport, Gap, Group
+from fairthesis.auditing._report import FairnessReport, Gap
 from fairthesis.auditing._rows import AuditedRows, audited_rows
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import PREDICTIONS_TABLE, as_frame, attribute_parts
 
 FLOOR = 30
 INTERVALS = ("percentile", "bca")
-SHOWN_FEW = 5  # groups that a warning names
 
 
 def audit(
@@ -183,7 +182,9 @@ def audit(
             intervals=n_boot > 0,
             scored=decision is None,
         )
-        _warn_of_floor(attribute, found, between.compared, floor, decision is None, data.warnings)
+        counts = {name: (group.n_positive, group.n_negative) for name, group in found.items()}
+        scored = decision is None
+        warn_of_floor(attribute, counts, between.compared, floor, data.warnings, scored=scored)
         gaps[attribute] = between.gaps(primary)
         pairs[attribute] = between.pairs(references[attribute])
         by = columns_for(made_of[attribute], data.covariates, made_of)
@@ -250,43 +251,3 @@ def _fingerprint(data: AuditedRows) -> str:
     for column in columns:
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()[:16]
-
-
-def _warn_of_floor(
-    attribute: str,
-    found: Mapping[str, Group],
-    compared: Mapping[str, Sequence[int]],
-    floor: int,
-    scored: bool,
-    messages: list[str],
-) -> None:
-    names = list(found)
-    asked = ("auroc", "tpr", "fpr", "accuracy") if scored else ("tpr", "fpr", "accuracy")
-    few: dict[tuple[str, ...], list[str]] = {}
-    for k, (name, group) in enumerate(found.items()):
-        lacking = tuple(m for m in asked if k not in compared[m])
-        if lacking:
-            counts = f"{group.n_positive} positive and {group.n_negative} negative cases"
-            few.setdefault(lacking, []).append(f"{name} has {counts}")
-    what = {"tpr": "true positive rate", "fpr": "false positive rate", "auroc": "AUROC"}
-    for lacking, groups in few.items():
-        out = "the gaps"
-        if "accuracy" not in lacking:
-            out += f" in {' and '.join(what[m] for m in lacking)}"
-        listed = "; ".join(groups[:SHOWN_FEW])
-        more = f" and {len(groups) - SHOWN_FEW} more groups" if len(groups) > SHOWN_FEW else ""
-        messages.append(
-            f"{attribute} = {listed}{more}: too few of the {floor} that a metric rests on, so "
-            f"shown, but left out of {out}."
-        )
-    for metrics_of, cases in (
-        (("tpr", "fpr", "auroc"), f"{floor} positive and {floor} negative cases"),
-        (("tpr", "auroc"), f"{floor} positive cases"),
-        (("fpr", "auroc"), f"{floor} negative cases"),
-    ):
-        if all(len(compared[m]) < 2 for m in metrics_of) and len(names) > 1:
-            messages.append(
-                f"{attribute}: fewer than two groups have {cases}, so no gap is given in what "
-                "rests on these. No gap shown does not mean no gap."
-            )
-            break

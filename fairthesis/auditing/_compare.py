@@ -13,6 +13,8 @@ import pandas as pd
 
 from fairthesis import metrics, stats
 from fairthesis.auditing import _pairs as comparison
+from fairthesis.auditing._comparing import warn_of_floor
+from fairthesis.auditing._gaps import AttributeGaps
 from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
@@ -179,7 +181,9 @@ def compare(
                 weight=weight,
             )
             cuts = (cut, parts[other][1])
-            changes, levelled = comparison.changes_of(rows, cuts, n_boot, seed, floor, LEVELLED)
+            changes, levelled, between = comparison.changes_of(
+                rows, cuts, n_boot, seed, floor, LEVELLED
+            )
         except InputError as error:
             raise InputError(f"{reference} and {other}: {error}") from error
         tables.append(changes.assign(model=other)[["model", *changes.columns]])
@@ -190,7 +194,7 @@ def compare(
                 "out of its comparison."
             )
         about = f"{other}: " if len(rows) < stated else ""
-        warnings += [about + text for text in _small(rows, groups, group, floor)]
+        warnings += [about + text for text in _small(between, groups, group, floor)]
         # A group too small for the gaps has no say in how they changed.
         levels += [_level(other, metric, level) for metric, level in levelled.items()]
     changes = _corrected(pd.concat(tables, ignore_index=True), tested)
@@ -276,21 +280,15 @@ def _not_stated(rows: pd.DataFrame, name: str, columns: Sequence[str]) -> list[s
     ]
 
 
-def _small(rows: pd.DataFrame, groups: list[str], group: str, floor: int) -> list[str]:
-    """A warning for each group that is kept out of the gaps, or has no case to compare."""
-    warnings = []
-    for name in groups:
-        labels = rows.loc[rows["group"] == name, "label"]
-        positive, negative = int((labels == 1).sum()), int((labels == 0).sum())
-        if not len(labels):
-            warnings.append(
-                f"{group} = {name} has no case with a label and both scores: not shown."
-            )
-        elif min(positive, negative) < floor:
-            warnings.append(
-                f"{group} = {name} has {positive} positive and {negative} negative cases, fewer "
-                f"than {floor} of each: shown, but left out of the gaps."
-            )
+def _small(between: AttributeGaps, groups: list[str], group: str, floor: int) -> list[str]:
+    """A warning of groups that are kept out of gaps, and for each that has no case to compare."""
+    counts = {n: (g.n_positive, g.n_negative) for n, g in between.found.items()}
+    warnings = [
+        f"{group} = {name} has no case with a label and both scores: not shown."
+        for name in groups
+        if name not in counts
+    ]
+    warn_of_floor(group, counts, between.compared, floor, warnings)
     return warnings
 
 

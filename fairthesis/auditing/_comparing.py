@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fairthesis.auditing._wording import ALPHA
 from fairthesis.errors import unknown
+
+SHOWN_FEW = 5  # groups that a warning names
 
 
 def reference_groups(
@@ -37,3 +39,45 @@ def warn_of_permutations(
             f"get below {min(least, 1):.2f}, so that no gap can be told from chance, however "
             f"large. Take at least {math.ceil(tested / ALPHA)} permutations (--n-permutations)."
         )
+
+
+def warn_of_floor(
+    attribute: str,
+    counts: Mapping[str, tuple[int, int]],
+    compared: Mapping[str, Sequence[int]],
+    floor: int,
+    messages: list[str],
+    *,
+    scored: bool = True,
+) -> None:
+    """Which groups have too few cases to be compared in what; ``counts``: positives, negatives."""
+    names = list(counts)
+    asked = ("auroc", "tpr", "fpr", "accuracy") if scored else ("tpr", "fpr", "accuracy")
+    few: dict[tuple[str, ...], list[str]] = {}
+    for k, (name, (positive, negative)) in enumerate(counts.items()):
+        lacking = tuple(m for m in asked if k not in compared[m])
+        if lacking:
+            has = f"{name} has {positive} positive and {negative} negative cases"
+            few.setdefault(lacking, []).append(has)
+    what = {"tpr": "true positive rate", "fpr": "false positive rate", "auroc": "AUROC"}
+    for lacking, groups in few.items():
+        out = "the gaps"
+        if "accuracy" not in lacking:
+            out += f" in {' and '.join(what[m] for m in lacking)}"
+        listed = "; ".join(groups[:SHOWN_FEW])
+        more = f" and {len(groups) - SHOWN_FEW} more groups" if len(groups) > SHOWN_FEW else ""
+        messages.append(
+            f"{attribute} = {listed}{more}: too few of the {floor} that a metric rests on, so "
+            f"shown, but left out of {out}."
+        )
+    for metrics_of, cases in (
+        (("tpr", "fpr", "auroc"), f"{floor} positive and {floor} negative cases"),
+        (("tpr", "auroc"), f"{floor} positive cases"),
+        (("fpr", "auroc"), f"{floor} negative cases"),
+    ):
+        if all(len(compared[m]) < 2 for m in metrics_of) and len(names) > 1:
+            messages.append(
+                f"{attribute}: fewer than two groups have {cases}, so no gap is given in what "
+                "rests on these. No gap shown does not mean no gap."
+            )
+            break

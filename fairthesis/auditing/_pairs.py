@@ -12,7 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import metrics, stats
-from fairthesis.auditing._metrics import RESAMPLED_METRICS
+from fairthesis.auditing._estimates import GroupEstimates
+from fairthesis.auditing._gap_changes import GapsOfModel, change_of_gap
+from fairthesis.auditing._gaps import AttributeGaps
+from fairthesis.auditing._rows import AuditedRows
 from fairthesis.auditing._weights import relative, values_of, weights_of
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
@@ -24,7 +27,6 @@ from fairthesis.inputs import (
     probability_column,
     require_columns,
 )
-from fairthesis.metrics import NEEDED, disparities
 
 BETWEEN = "between groups"
 EVERYONE = "all rows"
@@ -52,9 +54,10 @@ def paired_changes(
     Rows of the result: each metric for all rows and each group, each disparity between groups;
     columns ``group, metric, reference, other, change, ci_low, ci_high, p_value``, where change is
     other minus reference. The p value is two-sided, from the same replicates as the interval
-    (``stats.bootstrap_p_value``). Groups with fewer than ``floor`` positives or negatives are
-    given, but kept out of the disparities. ``weight`` is a column of the reference: a case counts
-    as so many.
+    (``stats.bootstrap_p_value``); of a disparity's change it is the one at which its interval
+    (``_gap_changes``) ends at 0. Groups with fewer than ``floor`` of the cases that a metric rests
+    on are given, but kept out of its disparity. ``weight`` is a column of the reference: a case
+    counts as so many.
     """
     first, second = as_frame(reference, "the reference table"), as_frame(other, "the other table")
     rows = paired_rows(first, second, group, key, label, score, patient, weight)
@@ -68,62 +71,77 @@ def changes_of(
     seed: int,
     floor: int,
     levelled: Sequence[str] = (),
-) -> tuple[pd.DataFrame, dict[str, Levelling | None]]:
-    """``compare``'s table, from ``paired_rows``, and how each metric of ``levelled`` changed."""
-    y = paired["label"].to_numpy(np.float64)
-    who = stats.patient_index(paired["patient"])
-    column = pd.Categorical(paired["group"])
-    masks = [np.ones(len(y), bool), *(column.codes == k for k in range(len(column.categories)))]
-    scores = [paired[name].to_numpy(np.float64) for name in ("score", "other")]
-    pairs = list(zip(scores, thresholds, strict=True))
-    w = relative(paired, "weight", []) if "weight" in paired else None
-    of = [None if w is None else w[m] for m in masks]
-    parts = [
-        stats.prepare(y[m], s[m], who[m], t, own)
-        for s, t in pairs
-        for m, own in zip(masks, of, strict=True)
+) -> tuple[pd.DataFrame, dict[str, Levelling | None], AttributeGaps]:
+    """``compare``'s table, how each metric of ``levelled`` changed, and which groups are compared.
+
+    ``paired`` is as ``paired_rows`` gives it.
+    """
+    sides = [
+        _side(paired, name, threshold, n_boot, seed, floor)
+        for name, threshold in zip(("score", "other"), thresholds, strict=True)
     ]
-    wanted = list(RESAMPLED_METRICS.values())
-    drawn = stats.bootstrap_groups(parts, wanted, int(who.max()) + 1, n_boot, seed)
-    # Rates at a fixed other rate do not depend on the threshold: models are compared by AUROC.
-    drawn = drawn[..., : len(metrics.METRICS)]
-    exact = np.array(
-        [
-            list(values_of(y[m], s[m], t, own).values())
-            for s, t in pairs
-            for m, own in zip(masks, of, strict=True)
-        ]
-    )
-    size = len(masks)
-    first, second = (np.concatenate([exact[None], drawn])[:, k : k + size] for k in (0, size))
-    names = [EVERYONE, *map(str, column.categories)]
+    names = [EVERYONE, *sides[0][1].names]
     rows = [
-        _row(name, metric, first[:, g, k], second[:, g, k])
+        _row(name, metric, *(block[:, g, k] for block, _, _ in sides))
         for g, name in enumerate(names)
         for k, metric in enumerate(metrics.METRICS)
     ]
-    place = {metric: k for k, metric in enumerate(metrics.METRICS)}
-    large = large_groups(paired, floor)
-    kept = [1 + k for k, name in enumerate(names[1:]) if name in large]
-    before, after = (
-        disparities({m: block[:, kept, place[m]] for m in NEEDED}) for block in (first, second)
-    )
-    rows += [_row(BETWEEN, name, before[name], after[name]) for name in before]
-    both = [{m: block[:, kept, place[m]] for m in levelled} for block in (first, second)]
+    before, after = (GapsOfModel(between, drawn) for _, between, drawn in sides)
+    for name in before.gaps:
+        values = [side.gaps[name].value for side in (before, after)]
+        ends, p = change_of_gap(name, before, after)
+        rows.append(_line(BETWEEN, name, values[0], values[1], ends, p))
+    compared = {m: before.between.compared[_BY.get(m, m)] for m in levelled}
+    first, second = ({m: _only(block, m, compared[m]) for m in levelled} for block, _, _ in sides)
     levels = Levellings(
-        {m: both[0][m][0] for m in levelled},
-        {m: both[1][m][0] for m in levelled},
-        {m: (both[1][m] - both[0][m])[1:] for m in levelled},
-        [names[k] for k in kept],
+        {m: first[m][0] for m in levelled},
+        {m: second[m][0] for m in levelled},
+        {m: (second[m] - first[m])[1:] for m in levelled},
+        names[1:],
     )
-    return pd.DataFrame(rows), {m: levels.of(m) for m in levelled}
+    return pd.DataFrame(rows), {m: levels.of(m) for m in levelled}, before.between
 
 
-def large_groups(paired: pd.DataFrame, floor: int) -> list[str]:
-    """The groups of ``paired_rows`` with at least ``floor`` positives and negatives."""
-    y, groups = paired["label"].astype(float), paired["group"]
-    fewest = pd.concat([y.groupby(groups).sum(), (1 - y).groupby(groups).sum()], axis=1).min(axis=1)
-    return [str(name) for name in fewest.index[fewest >= floor]]
+_BY = {"tnr": "fpr"}  # of the same cases
+Block = NDArray[np.float64]  # as observed, then in every resample: (1 + n_boot, 1 + groups, metric)
+
+
+def _side(
+    paired: pd.DataFrame, score: str, threshold: float, n_boot: int, seed: int, floor: int
+) -> tuple[Block, AttributeGaps, dict[str, NDArray[np.float64]]]:
+    """One model: metrics of all rows and every group, what compares them, and replicates."""
+    data = AuditedRows(
+        paired["label"].to_numpy(np.float64),
+        paired[score].to_numpy(np.float64),
+        stats.patient_index(paired["patient"]),
+        True,
+        {"group": pd.Categorical(paired["group"])},
+        threshold,
+        "fixed",
+        None,
+        None,
+        weight=relative(paired, "weight", []) if "weight" in paired else None,
+    )
+    parts = GroupEstimates(data, n_boot, seed, "percentile")
+    found = parts.groups("group")
+    between = AttributeGaps(
+        data, "group", found, {}, floor=floor, n_permutations=0, seed=seed, intervals=n_boot > 0
+    )
+    values = [
+        list(values_of(data.y[m], data.s[m], threshold, data.weight_of(m)).values())
+        for m in parts.masks
+    ]
+    # Rates at a fixed other rate do not depend on the threshold: models are compared by AUROC.
+    drawn = parts.drawn[..., : len(metrics.METRICS)]
+    by_metric = {m: drawn[:, 1:, k] for k, m in enumerate(metrics.METRICS)}
+    return np.concatenate([np.array(values)[None], drawn]), between, by_metric
+
+
+def _only(block: Block, metric: str, compared: Sequence[int]) -> NDArray[np.float64]:
+    """A metric of every group, NaN of those that are too small to be compared."""
+    found = np.full(block[:, 1:, 0].shape, np.nan)
+    found[:, compared] = block[:, 1:, list(metrics.METRICS).index(metric)][:, compared]
+    return found
 
 
 def paired_rows(
@@ -207,9 +225,20 @@ def _match(
 def _row(group: str, metric: str, before: np.ndarray, after: np.ndarray) -> dict[str, object]:
     change = after - before
     interval = stats.percentile_interval(change[1:]) if np.isfinite(change[0]) else None
-    low, high = interval or (np.nan, np.nan)
-    values = {"reference": before[0], "other": after[0], "change": change[0]}
     p = stats.bootstrap_p_value(change[1:]) if interval else np.nan
+    return _line(group, metric, float(before[0]), float(after[0]), interval, p)
+
+
+def _line(
+    group: str,
+    metric: str,
+    before: float,
+    after: float,
+    interval: tuple[float, float] | None,
+    p: float,
+) -> dict[str, object]:
+    low, high = interval or (np.nan, np.nan)
+    values = {"reference": before, "other": after, "change": after - before}
     row = {"group": group, "metric": metric, **values, "ci_low": low, "ci_high": high}
     return {**row, "p_value": p}
 
