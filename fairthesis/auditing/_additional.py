@@ -20,6 +20,7 @@ ADDITIONAL = (
     "observed_expected",
     "calibration_in_the_large",
     "smooth_ece",
+    "integrated_calibration_index",
     "net_benefit",
 )
 
@@ -50,6 +51,7 @@ def additional_metrics(
         "observed_expected": metrics.observed_expected(y, s, weight),
         "calibration_in_the_large": metrics.calibration_in_the_large(y, s, weight),
         "smooth_ece": metrics.smooth_ece(y, s, weight=weight),
+        "integrated_calibration_index": metrics.integrated_calibration_index(y, s, weight),
         "net_benefit": float(net_benefit_of(rates, threshold)),
     }
     missed, false = ("fnr", "fpr") if means == "disease" else ("fpr", "fnr")

@@ -77,11 +77,23 @@ def change_of_gap(
     r = correlation(one, two)
     if name != "worst_group_auroc" and min(first.ci[0], second.ci[0]) <= 0:
         r = min(r, 0.0)
-    low = change - _together(second.value - second.ci[0], first.ci[1] - first.value, r)
-    high = change + _together(second.ci[1] - second.value, first.value - first.ci[0], r)
+    (below_one, above_one), (below_two, above_two) = _reaches(first), _reaches(second)
+    low = change - _together(below_two, above_one, r)
+    high = change + _together(above_two, below_one, r)
     reach = change - low if change > 0 else high - change
     z = ndtri((1 + stats.LEVEL) / 2) * abs(change) / reach if reach > 0 else np.inf
     return (low, high), float(2 * ndtr(-z)) if change else 1.0
+
+
+def _reaches(gap: Gap) -> tuple[float, float]:
+    """How far the interval reaches below and above the value.
+
+    One that ends at 0 was cut there, as no gap is less; noise that made the value larger than the
+    truth is not cut, and is as large as above.
+    """
+    low, high = gap.ci or (float("nan"),) * 2
+    above = high - gap.value
+    return (max(gap.value - low, above) if low <= 0 else gap.value - low), above
 
 
 def correlation(one: Array, two: Array) -> float:

@@ -6,7 +6,6 @@ curves and the threshold explorer. Numbers are laid out here, the page is ``repo
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Mapping
 from importlib import resources
@@ -20,7 +19,9 @@ from numpy.typing import NDArray
 
 from fairthesis import __version__
 from fairthesis.auditing._adjusted_page import adjusted_block
+from fairthesis.auditing._forests import forest, gap_rows
 from fairthesis.auditing._funnel import FUNNELS, funnel
+from fairthesis.auditing._group_curves import curves_of
 from fairthesis.auditing._page_parts import (
     PREVALENCES,
     about,
@@ -44,7 +45,7 @@ from fairthesis.auditing._wording import (
     summary_sentences,
     threshold_text,
 )
-from fairthesis.metrics import METRICS, THRESHOLDS, reliability_curve, roc_curve, threshold_counts
+from fairthesis.metrics import METRICS, THRESHOLDS
 
 FOREST = ("auroc", "tpr", "fpr", "ece_debiased")
 TABLE = ("auroc", "average_precision", "tpr", "fpr", "ppv", "npv", "accuracy", "selection_rate")
@@ -191,9 +192,9 @@ def _attribute(
         "funnels": [f for m in FUNNELS if many and (f := funnel(found["overall"], own, m))],
         "id": f"a{place}",
         "groups": groups,
-        "forests": [_forest(found, attribute, metric, groups, chance) for metric in FOREST],
+        "forests": [forest(found, attribute, metric, groups, chance) for metric in FOREST],
         "more_forests": [
-            _forest(found, attribute, metric, groups, chance)
+            forest(found, attribute, metric, groups, chance)
             for metric in found["overall"]
             if metric not in FOREST
         ],
@@ -202,7 +203,7 @@ def _attribute(
         "predictive": {g["name"]: predictive_values(own[g["name"]]) for g in groups},
         "decision": None,
         "densities": [],
-        "gaps": _gaps(found["disparities"][attribute]),
+        "gaps": gap_rows(found["disparities"][attribute]),
         "pairs": _pairs(found, attribute),
         "rule": _of_rule(found, attribute),
         "tested": sum(g["p_value"] is not None for g in found["disparities"][attribute].values()),
@@ -211,26 +212,9 @@ def _attribute(
         "counts": [],
     }
     if data is not None and attribute in data.groups and not many:
-        for k, group in enumerate(groups):
-            if group["few"]:
-                page["roc"].append("")
-                page["reliability"].append({"line": "", "dots": []})
-                page["counts"].append({name: [0] * len(cuts) for name in ("tp", "fp")})
-                continue
-            rows = data.groups[attribute].codes == k
-            y, s = data.y[rows], data.s[rows]
-            roc = roc_curve(y, s)
-            page["roc"].append("" if roc.isna().any(axis=None) else _points(roc["fpr"], roc["tpr"]))
-            reliability = reliability_curve(y, s)
-            reliability = reliability[reliability["n"] >= FEW]
-            page["reliability"].append(
-                {
-                    "line": _points(reliability["score"], reliability["rate"]),
-                    "dots": reliability.round(4).to_dict("records"),
-                }
-            )
-            table = threshold_counts(y, s, cuts)
-            page["counts"].append({name: table[name].astype(int).tolist() for name in ("tp", "fp")})
+        codes = data.groups[attribute].codes
+        curves = [curves_of(data, codes == k, bool(g["few"]), cuts) for k, g in enumerate(groups)]
+        page |= {name: [one[name] for one in curves] for name in ("roc", "reliability", "counts")}
         page["decision"] = decision_curves(page["counts"], groups, cuts)
         page["densities"] = score_densities(data.y, data.s, data.groups[attribute].codes, groups)
     if found.get("further", {}).get("weight"):
@@ -314,97 +298,3 @@ def _additional(additional: Mapping[str, Any] | None, attribute: str) -> dict[st
             for name, row in crossed.items()
         ],
     }
-
-
-def _points(x: pd.Series, y: pd.Series) -> str:
-    """Points of a polyline in a square of 100 by 100, y upwards."""
-    return " ".join(f"{100 * a:.2f},{100 - 100 * b:.2f}" for a, b in zip(x, y, strict=True))
-
-
-class _Scale:
-    """Values to percent of a width, with round ticks."""
-
-    def __init__(self, values: list[float], zero: bool = False) -> None:
-        low, high = min(values, default=0.0), max(values, default=1.0)
-        low = min(low, 0.0) if zero else low
-        pad = 0.06 * max(high - low, 0.02)
-        self.low, self.high = (low if zero else low - pad), high + pad
-        span = self.high - self.low
-        step = 10 ** math.floor(math.log10(span / 3))
-        step *= next(k for k in (1, 2, 5, 10) if span / (k * step) <= 5)
-        first, last = math.ceil(self.low / step), math.floor(self.high / step)
-        digits = max(0, -math.floor(math.log10(step) + 1e-9))
-        self.ticks = [(self(k * step), f"{k * step:.{digits}f}") for k in range(first, last + 1)]
-
-    def __call__(self, value: float) -> float:
-        return round(100 * (value - self.low) / (self.high - self.low), 2)
-
-    def span(self, ends: tuple[float, float] | list[float] | None) -> tuple[float, float] | None:
-        """(left, width) in percent."""
-        if ends is None:
-            return None
-        left, right = (min(max(self(e), 0.0), 100.0) for e in ends)
-        return left, round(right - left, 2)
-
-
-def _forest(
-    found: Mapping[str, Any],
-    attribute: str,
-    metric: str,
-    groups: list[dict[str, Any]],
-    chance: Mapping[str, Mapping[str, tuple[float, float]]],
-) -> dict[str, Any]:
-    estimates = [found["groups"][attribute][g["name"]]["metrics"][metric] for g in groups]
-    bands = [chance.get(g["name"], {}).get(metric) for g in groups]
-    overall = found["overall"][metric]["value"]
-    shown = [v for e in estimates for v in [e["value"], *(e["ci"] or [])] if v is not None]
-    shown += [v for band in bands if band for v in band]
-    scale = _Scale([*shown, *([overall] if overall is not None else [])])
-    return {
-        "label": label_of(metric),
-        "ticks": scale.ticks,
-        "overall": None if overall is None else scale(overall),
-        "rows": [
-            {
-                **group,
-                "x": None if e["value"] is None else scale(e["value"]),
-                "ci": scale.span(e["ci"]),
-                "chance": scale.span(band),
-                "value": number_text(e["value"]),
-                "interval": interval_text(e["ci"]),
-            }
-            for group, e, band in zip(groups, estimates, bands, strict=True)
-        ],
-    }
-
-
-def _gaps(gaps: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows of the gap table; all but the worst group's AUROC share one scale from 0."""
-    shown = [
-        v
-        for name, gap in gaps.items()
-        for v in [gap["value"], gap["null_q95"], *(gap["ci"] or [])]
-        if v is not None and name != "worst_group_auroc"
-    ]
-    scale = _Scale(shown, zero=True)
-    rows = []
-    for name, gap in gaps.items():
-        drawn = gap["value"] is not None and name != "worst_group_auroc"
-        level = gap["null_q95"]
-        p = gap.get("p_value_corrected", gap.get("p_value_holm", gap["p_value"]))
-        rows.append(
-            {
-                "label": label_of(name),
-                "value": number_text(gap["value"]),
-                "interval": interval_text(gap["ci"]),
-                "null_mean": number_text(gap["null_mean"]),
-                "null_q95": number_text(level),
-                "p_raw": p_value_text(gap["p_value"]),
-                "p": p_value_text(p),
-                "beyond": p is not None and p <= ALPHA,
-                "x": scale(gap["value"]) if drawn else None,
-                "ci": scale.span(gap["ci"]) if drawn else None,
-                "chance": scale.span((0.0, level)) if drawn and level is not None else None,
-            }
-        )
-    return {"rows": rows, "ticks": scale.ticks}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairthesis.auditing._group_curves import curves_of
 from fairthesis.auditing._page_parts import confusion, decision_curves, score_densities
-from fairthesis.auditing._rows import FEW, AuditedRows
-from fairthesis.metrics import reliability_curve, roc_curve, threshold_counts
+from fairthesis.auditing._rows import AuditedRows
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def weighted_page(
         page["confusion"] = {g["name"]: unknown + _rates(found, g) for g in groups}
     if many:
         return page
-    curves = [_curves(data, codes == k, bool(g["few"]), cuts) for k, g in enumerate(groups)]
+    curves = [curves_of(data, codes == k, bool(g["few"]), cuts) for k, g in enumerate(groups)]
     page |= {name: [one[name] for one in curves] for name in ("roc", "reliability", "counts")}
     counted = [
         {**g, "n": sum(both), "n_positive": both[0], "n_negative": both[1]}
@@ -69,28 +69,3 @@ def _decisions(metrics: Mapping[str, Any], positive: float, negative: float) -> 
     tp = (metrics["tpr"]["value"] or 0) * positive
     fp = (metrics["fpr"]["value"] or 0) * negative
     return [f"{n:,.1f}" for n in (tp, fp, positive - tp, negative - fp)]
-
-
-def _curves(data: AuditedRows, rows: NDArray[np.bool_], few: bool, cuts: Array) -> dict[str, Any]:
-    """One group's; none where it is of few patients, so that no single row can be read back."""
-    if few:
-        nothing = {name: [0] * len(cuts) for name in ("tp", "fp")}
-        return {"roc": "", "reliability": {"line": "", "dots": []}, "counts": nothing}
-    y, s, w = data.y[rows], data.s[rows], data.weight_of(rows)
-    roc = roc_curve(y, s, weight=w)
-    reliability = reliability_curve(y, s, weight=w)
-    reliability = reliability[reliability["n"] >= FEW]
-    table = threshold_counts(y, s, cuts, w)
-    return {
-        "roc": "" if roc.isna().any(axis=None) else _points(roc["fpr"], roc["tpr"]),
-        "reliability": {
-            "line": _points(reliability["score"], reliability["rate"]),
-            "dots": reliability.round(4).to_dict("records"),
-        },
-        "counts": {name: table[name].round(3).tolist() for name in ("tp", "fp")},
-    }
-
-
-def _points(x: Any, y: Any) -> str:
-    """Points of a polyline in a square of 100 by 100, y upwards."""
-    return " ".join(f"{100 * a:.2f},{100 - 100 * b:.2f}" for a, b in zip(x, y, strict=True))

@@ -32,6 +32,7 @@ LABELS = {
     "tpr_at_fpr_0.2": "TPR at an FPR of 0.2",
     "fpr_at_tpr_0.8": "FPR at a TPR of 0.8",
     "smooth_ece": "smooth calibration error (smECE)",
+    "integrated_calibration_index": "integrated calibration index (ICI)",
     "net_benefit": "net benefit at the threshold",
     "auroc_gap": "AUROC gap",
     "worst_group_auroc": "worst group's AUROC",

@@ -59,6 +59,8 @@ from ._scores import log_losses as log_losses
 from ._scores import rank_sums as rank_sums
 from ._scores import ranking as ranking
 from ._smooth_calibration import grid_cell as grid_cell
+from ._smooth_calibration import integrated_calibration_index as integrated_calibration_index
+from ._smooth_calibration import smooth_curve as smooth_curve
 from ._smooth_calibration import smooth_ece as smooth_ece
 from ._smooth_calibration import smooth_error as smooth_error
 from ._smooth_calibration import smoothed as smoothed
@@ -104,6 +106,7 @@ __all__ = [
     "fpr",
     "fpr_at_tpr",
     "grid_cell",
+    "integrated_calibration_index",
     "log_loss",
     "log_losses",
     "logit",
@@ -123,6 +126,7 @@ __all__ = [
     "reliability_curve",
     "roc_curve",
     "selection_rate",
+    "smooth_curve",
     "smooth_ece",
     "smooth_error",
     "smoothed",

@@ -331,6 +331,9 @@ def test_additional_metrics_are_those_of_the_functions():
         assert further["tpr_at_fpr_0.2"]["value"] == tpr_at_fpr(y, s, 0.2)
         assert further["fpr_at_tpr_0.8"]["value"] == fpr_at_tpr(y, s, 0.8)
         assert further["smooth_ece"]["value"] == smooth_ece(y, s)
+        index = further["integrated_calibration_index"]
+        assert index["ci"] is None
+        assert index["value"] == pytest.approx(metrics.integrated_calibration_index(y, s))
         for estimate in (further[m] for m in ("tpr_at_fpr_0.2", "fpr_at_tpr_0.8")):
             assert estimate["ci"][0] < estimate["value"] < estimate["ci"][1]
         low, high = further["smooth_ece"]["ci"]

@@ -14,7 +14,7 @@ from fairthesis.auditing import RESAMPLED_METRICS, TESTED_METRICS, compare, grou
 from fairthesis.errors import InputError
 
 # What rests on numbers of cases, not on shares: 5 rows twice are no 10 cases.
-OF_NUMBERS = {"ece_debiased"}
+OF_NUMBERS = {"ece_debiased", "integrated_calibration_index"}
 
 
 def weighted(n=900, seed=0):

@@ -49,6 +49,8 @@ PROBABILITIES: dict[str, Callable[..., Any]] = {
     "bin_sums": bin_sums,
     "calibration_line": calibration_line,
     "smooth_ece": smooth_ece,
+    "smooth_curve": metrics.smooth_curve,
+    "integrated_calibration_index": metrics.integrated_calibration_index,
     "net_benefit": lambda y, s: net_benefit(y, s, [0.5]),
     "reliability_curve": reliability_curve,
 }
