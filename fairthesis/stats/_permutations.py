@@ -170,7 +170,7 @@ def group_values(
 
 
 SLACK = 1e-9  # sums taken in another order differ in the last digits
-WIDTH = 80
+WIDTH = 10
 
 
 def _studentised(found: Values) -> tuple[Array, Array]:
