@@ -21,6 +21,7 @@ from .embeddings import probe as probe
 from .errors import InputError as InputError
 from .models import FairEncoder as FairEncoder
 from .training import TrainConfig as TrainConfig
+from .training import load_run as load_run
 from .training import train as train
 
 __version__: str

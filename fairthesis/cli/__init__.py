@@ -21,6 +21,7 @@ COMMANDS = {
     "monitor": ("monitor", "Follow predictions in use, by period and group, against limits."),
     "postprocess": ("postprocess", "Thresholds or recalibration by group, from table to table."),
     "power": ("power", "The smallest gap that a study of this size could see."),
+    "predict": ("predict", "Predict with a finished run: other images, vectors, cohorts."),
     "probe": ("probe", "Measure how well an attribute can be recovered from embeddings."),
     "search": ("search", "Search all groups that columns make for one that fares worse."),
     "train": ("train", "Train an encoder and write a run directory."),

@@ -42,6 +42,8 @@ def configured(
         if name not in parameter_kinds(TrainConfig):
             raise unknown(f"parameter in {file}", name, parameter_kinds(TrainConfig))
     values |= {name: value for name, value in given.items() if value not in (None, ())}
+    if values.get("dataset") == "embeddings":  # which no other backbone can be given
+        values.setdefault("backbone", models.NONE)
     held = {name: values.pop(name, {}) for name in ("dataset_options", "method_options")}
     held = {name: fit_option(name, Mapping[str, Any], value) for name, value in held.items()}
     method = fit_option("method", str, values.pop("method", TrainConfig.method))
@@ -87,7 +89,9 @@ def _strength(method: str) -> str:
 @click.option("--method", help="erm, adversarial, dann, ...: see below.  [default: erm]")
 @click.option("--adversary-weight", type=float, help="The method's strength; 0 is ERM.")
 @_options.pairs("--method-option")
-@click.option("--backbone", help="resnet50, resnet18, small.  [default: resnet50]")
+@click.option(
+    "--backbone", help="resnet50, resnet18, small; none for vectors.  [default: resnet50]"
+)
 @click.option("--weights", help="Pretrained weights: torchvision's name or a file.")
 @click.option("--size", type=int, help="Edge of the images in pixels.  [default: 224]")
 @click.option(
@@ -134,6 +138,8 @@ def command(
       fairthesis train --dataset synthetic-cxr --backbone small --size 48 --out runs/erm
       fairthesis train --dataset nih-cxr14 --data-root data/nih --target pneumonia \\
           --attribute sex --method adversarial --adversary-weight 1 --out runs/nih
+      fairthesis train --dataset embeddings --data-root mine --dataset-option table=labels.csv \\
+          --dataset-option targets=cancer --attribute sex --method adversarial --out runs/vectors
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
     from fairthesis.provenance import used_test_labels

@@ -1,4 +1,7 @@
 from ._cohort import Cohort as Cohort
+from ._file_cohort import IMAGE_ENDINGS as IMAGE_ENDINGS
+from ._file_cohort import cohort_of_files as cohort_of_files
+from ._file_cohort import cohort_of_vectors as cohort_of_vectors
 from ._image_cache import DamagedCacheWarning as DamagedCacheWarning
 from ._image_cache import OutsideFolderWarning as OutsideFolderWarning
 from ._image_cache import cache_folder as cache_folder
@@ -10,20 +13,29 @@ from ._overlap import OVERLAP_COLUMNS as OVERLAP_COLUMNS
 from ._overlap import near_duplicates as near_duplicates
 from ._overlap import shared_values as shared_values
 from ._overlap import split_parts as split_parts
+from ._read_vectors import read_vectors as read_vectors
 from ._splits import FRACTIONS as FRACTIONS
 from ._splits import split_by_patient as split_by_patient
+from ._vectors import Vectors as Vectors
+from ._vectors import VectorTable as VectorTable
 
 __all__ = [
     "FRACTIONS",
+    "IMAGE_ENDINGS",
     "OVERLAP_COLUMNS",
     "Cohort",
     "DamagedCacheWarning",
     "OutsideFolderWarning",
     "UnreadableImageWarning",
+    "VectorTable",
+    "Vectors",
     "cache_folder",
+    "cohort_of_files",
+    "cohort_of_vectors",
     "images_fingerprint",
     "near_duplicates",
     "prepared_images",
+    "read_vectors",
     "shared_values",
     "split_by_patient",
     "split_parts",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fairthesis.data._vectors import Vectors
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import SPLITS, attribute_parts, group_values, require_columns
 
@@ -34,6 +35,8 @@ class Cohort:
         root: the folder that ``path`` is relative to.
         render: ``render(rows, size)`` gives uint8 images of shape (len(rows), size, size, channels)
             for row positions ``rows`` of the frame; None for images in files.
+        vectors: numbers of each image in the place of its pixels, as of a foundation model; None
+            for images.
         left_out: the rows of the source that are not in the frame, counted by reason.
 
     Raises:
@@ -67,12 +70,13 @@ class Cohort:
     root: Path | None = None
     render: Render | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    vectors: Vectors | None = None
 
     def __post_init__(self) -> None:
         what = f"the cohort {self.name}"
         require_columns(self.frame, ["image_id", "patient_id", "split"], what)
         require_columns(self.frame, [*self.targets, *self._columns()], what)
-        if self.render is None:
+        if self.render is None and self.vectors is None:
             require_columns(self.frame, ["path"], what)
         if len(self.frame) == 0:
             raise InputError(f"No images are left in {what}: {dict(self.left_out) or 'no rows'}.")
@@ -103,6 +107,8 @@ class Cohort:
         columns = ["image_id", "patient_id", "split", *self.targets, *self._columns()]
         text = self.frame[columns].to_csv(index=False, lineterminator="\n", float_format="%.6g")
         text += getattr(self.render, "signature", str)()
+        if self.vectors is not None:
+            text += f"vectors {self.vectors.digest}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _columns(self) -> list[str]:

@@ -102,10 +102,10 @@ def cache_folder(cohort: Cohort, size: int, cache_dir: str | Path | None = None)
     if cohort.render is None:
         names = "\n".join(map(str, cohort.frame["path"]))
         what += "-" + hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()[:8]
-    return _cache_root(cache_dir) / f"{cohort.name}-{what}-{size}-v{LAYOUT}"
+    return cache_root(cache_dir) / f"{cohort.name}-{what}-{size}-v{LAYOUT}"
 
 
-def _cache_root(cache_dir: str | Path | None) -> Path:
+def cache_root(cache_dir: str | Path | None) -> Path:
     if cache_dir is not None:
         return Path(cache_dir)
     if os.environ.get("FAIRTHESIS_CACHE"):

@@ -94,6 +94,7 @@ def prepared_images(
     ...     images.shape, images.dtype.name, bool(ok.all())
     ((8, 32, 32, 3), 'uint8', True)
     """
+    _require_images(cohort)
     cache = Cache(cohort, size, cache_dir, workers, progress)
     store, records = cache.opened()
     ok = records["state"] == READY
@@ -109,6 +110,14 @@ def prepared_images(
     return store.images(), ok
 
 
+def _require_images(cohort: Cohort) -> None:
+    if cohort.vectors is not None:
+        raise InputError(
+            f"The cohort {cohort.name} has vectors in the place of images: expected a data set of "
+            "images."
+        )
+
+
 def images_fingerprint(
     cohort: Cohort,
     size: int,
@@ -119,7 +128,8 @@ def images_fingerprint(
 ) -> str:
     """SHA-256 over the table *and* the content of every image file, 16 hexadecimal digits.
 
-    That of ``cohort.fingerprint()`` where images are drawn, since it holds all that they depend on.
+    That of ``cohort.fingerprint()`` where images are drawn or the cohort has vectors, since it
+    holds all that they depend on.
     The images are prepared if they are not, which reads the files anyway; afterwards only files
     that changed are read. The arguments are those of ``prepared_images``.
 
@@ -135,7 +145,7 @@ def images_fingerprint(
     >>> len(before), before == after  # the table is the same, one pixel's value is not
     (16, False)
     """
-    if cohort.render is not None:
+    if cohort.render is not None or cohort.vectors is not None:
         return cohort.fingerprint()
     cache = Cache(cohort, size, cache_dir, workers, progress)
     store, _ = cache.opened()

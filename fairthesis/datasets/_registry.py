@@ -33,6 +33,7 @@ FILES = {
     "mimic-cxr-jpg": "loaders.mimic_cxr",
     "padchest": "loaders.padchest",
     "csv": "loaders.own_csv",
+    "embeddings": "loaders.embeddings",
 }
 
 

@@ -26,6 +26,6 @@ class Batch(NamedTuple):
     (torch.Size([2, 1, 16, 16]), 1)
     """
 
-    images: Float[Tensor, "n c h w"]
+    images: Float[Tensor, "n ..."]
     targets: Float[Tensor, "n t"]
     attributes: Int[Tensor, "n a"]

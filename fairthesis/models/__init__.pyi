@@ -10,12 +10,14 @@ from ._averaging import norm_layers as norm_layers
 from ._averaging import set_weights as set_weights
 from ._averaging import valley as valley
 from ._averaging import weights_of as weights_of
-from ._encoder import BACKBONES as BACKBONES
+from ._backbones import BACKBONES as BACKBONES
+from ._backbones import NONE as NONE
 from ._encoder import INPUT_NORMS as INPUT_NORMS
-from ._encoder import NORMS as NORMS
 from ._encoder import PRECISIONS as PRECISIONS
 from ._encoder import FairEncoder as FairEncoder
-from ._encoder import Whitening as Whitening
+from ._normalising import NORMS as NORMS
+from ._normalising import Standardise as Standardise
+from ._normalising import Whitening as Whitening
 from ._weights import check_weights as check_weights
 from ._weights import described_weights as described_weights
 from ._weights import is_weights_file as is_weights_file
@@ -26,12 +28,14 @@ __all__ = [
     "CONVERGED",
     "EMA",
     "INPUT_NORMS",
+    "NONE",
     "NORMS",
     "PRECISIONS",
     "SWAD",
     "TOLERATED",
     "Averager",
     "FairEncoder",
+    "Standardise",
     "Whitening",
     "check_weights",
     "described_weights",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.models._backbones import BACKBONES, NONE
+from fairthesis.models._normalising import NORMS, Standardise, Whitening
 from fairthesis.models._weights import load_weights
 
 # Channel statistics of ImageNet, which torchvision's weights expect.
@@ -21,145 +22,10 @@ INPUT_NORMS = ("fixed", "centred")
 PRECISIONS = ("float32", "bfloat16")
 
 
-def _small(channels: int, width: int = 16) -> tuple[nn.Module, int]:
-    """Six 3x3 convolutions in three stages; about 70,000 parameters, for images of 32 to 96 px."""
-    layers: list[nn.Module] = []
-    before = channels
-    for stage, after in enumerate((width, 2 * width, 4 * width)):
-        if stage:
-            layers.append(nn.MaxPool2d(2))
-        for stride in (2 if stage == 0 else 1, 1):
-            layers += [
-                nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(inplace=True),
-            ]
-            before = after
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*layers), before
-
-
-def _resnet(name: str) -> Callable[[int], tuple[nn.Module, int]]:
-    def build(channels: int) -> tuple[nn.Module, int]:
-        from fairthesis.models._torchvision import torchvision
-
-        net = getattr(torchvision.models, name)(weights=None)
-        width = net.fc.in_features
-        net.fc = nn.Identity()
-        if channels != 3:
-            net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        return net, width
-
-    return build
-
-
-#: Name -> function that takes the number of channels and gives the network without its classifier,
-#: and the number of its features: 2048 for ``resnet50``, 512 for ``resnet18`` (He et al., CVPR
-#: 2016, as in torchvision), 64 for ``small`` (six convolutions, about 70,000 parameters).
-BACKBONES: dict[str, Callable[[int], tuple[nn.Module, int]]] = {
-    "resnet50": _resnet("resnet50"),
-    "resnet18": _resnet("resnet18"),
-    "small": _small,
-}
-
-
 def _mlp(inputs: int, hidden_dim: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, outputs)
     )
-
-
-class Whitening(nn.Module):
-    """Mean 0 and covariance I: batch normalisation of every direction, not only of every column.
-
-    With L Lᵀ the Cholesky factor of the batch's covariance (plus 1e-8 of its mean variance) the
-    output is (z - mean) L⁻ᵀ. Like batch normalisation it uses the batch in training and running
-    means in evaluation, where it is one affine map. No direction of the output is small, so nothing
-    can be hidden in one: after column-wise normalisation an embedding of 128 columns may still have
-    principal directions with 1e-6 of the variance, which critics of ordinary scale do not see and a
-    fresh probe does.
-
-    Args:
-        dim: number of columns.
-        momentum: share of a batch in the running mean and covariance.
-
-    Raises:
-        InputError: for a batch, in training, of no more rows than columns.
-
-    Reference: Huang et al., *Decorrelated Batch Normalization*, CVPR 2018.
-
-    >>> z = torch.randn(400, 3) @ torch.tensor([[1.0, 0, 0], [1, 0.1, 0], [0, 1, 0.1]])
-    >>> torch.allclose(torch.cov(Whitening(3)(z).T, correction=0), torch.eye(3), atol=1e-3)
-    True
-    """
-
-    running_mean: Tensor
-    running_covariance: Tensor
-    folded: Tensor
-
-    def __init__(self, dim: int, momentum: float = 0.1) -> None:
-        super().__init__()
-        self.momentum = momentum
-        self.register_buffer("running_mean", torch.zeros(dim))
-        self.register_buffer("running_covariance", torch.eye(dim))
-        # L⁻ᵀ of the running covariance: evaluation is one affine map, which can be exported.
-        self.register_buffer("folded", torch.eye(dim, dtype=torch.float64), persistent=False)
-        self.folded_from: tuple[int, ...] = ()
-        self.register_load_state_dict_post_hook(_fold_loaded)  # type: ignore[no-untyped-call]
-
-    def fold(self) -> None:
-        """Make the matrix of evaluation anew where the running covariance is another one."""
-        covariance = self.running_covariance
-        version = (id(covariance), covariance._version, id(self.folded))
-        if version == self.folded_from:
-            return
-        with torch.no_grad():
-            wide = covariance.double()
-            eye = torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
-            factor = self.factor(wide)
-            self.folded = torch.linalg.solve_triangular(factor, eye, upper=False).T.contiguous()
-        self.folded_from = (id(covariance), covariance._version, id(self.folded))
-
-    def factor(self, covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
-        """The Cholesky factor L of a covariance and a little of its mean variance."""
-        small = 1e-8 * covariance.diagonal().mean().detach() + 1e-20
-        return torch.linalg.cholesky(covariance + small * torch.eye(len(covariance)).to(covariance))
-
-    def train(self, mode: bool = True) -> Whitening:
-        super().train(mode)
-        if not mode:
-            _fold_loaded(self)  # before a tracer looks: the factoring is no part of an export
-        return self
-
-    def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        wide = z.double()  # the factor of a nearly singular covariance needs the digits
-        if not self.training:
-            if not (torch.compiler.is_compiling() or torch._C._get_tracing_state()):
-                self.fold()
-            return ((wide - self.running_mean) @ self.folded.to(wide.dtype)).to(z.dtype)
-        if len(z) <= z.shape[1]:
-            raise InputError(
-                f"A batch of {len(z)} images cannot whiten {z.shape[1]} directions: expected "
-                "more images than disease_dim. Raise batch_size or lower disease_dim."
-            )
-        mean = wide.mean(0)
-        centred = wide - mean
-        covariance = centred.T @ centred / len(z)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(z.dtype), self.momentum)
-            self.running_covariance.lerp_(covariance.to(z.dtype), self.momentum)
-        white = torch.linalg.solve_triangular(self.factor(covariance), centred.T, upper=False).T
-        return white.to(z.dtype)
-
-
-def _fold_loaded(module: Whitening, _: object = None) -> None:
-    with suppress(RuntimeError):  # torch's, of what is no covariance: the next batch reports it
-        module.fold()
-
-
-#: What the disease embedding is normalised by: ``Whitening``, or batch normalisation without affine
-#: parameters.
-NORMS = ("whitening", "batch")
 
 
 class FairEncoder(nn.Module):
@@ -174,8 +40,10 @@ class FairEncoder(nn.Module):
 
     Args:
         backbone: a name in ``BACKBONES``: ``resnet50`` (the thesis's), ``resnet18``, or
-            ``small`` (six convolutions, for a CPU).
+            ``small`` (six convolutions, for a CPU); ``none`` for vectors in the place of images,
+            as a foundation model gives them.
         channels: 1 for grey images, 3 for colour.
+        width: numbers of a vector, with ``none`` alone.
         hidden_dim: width of the hidden layer of both heads.
         disease_dim, sensitive_dim: sizes of the two embeddings.
         targets: number of targets, 1 or more.
@@ -191,7 +59,8 @@ class FairEncoder(nn.Module):
             ``benchmarks/methods/step_cost.md``). Exported to ONNX it is float32.
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
 
-    Images are floats of shape (n, channels, height, width), range 0 to 1.
+    Images are floats of shape (n, channels, height, width), range 0 to 1; vectors of shape
+    (n, width), any finite numbers.
 
     Raises:
         InputError: for an unknown backbone or weights, or a size below its minimum.
@@ -215,6 +84,7 @@ class FairEncoder(nn.Module):
         backbone: str = "resnet50",
         *,
         channels: int = 3,
+        width: int | None = None,
         hidden_dim: int = 256,
         disease_dim: int = 128,
         sensitive_dim: int = 64,
@@ -232,17 +102,27 @@ class FairEncoder(nn.Module):
             raise unknown("input_norm", input_norm, INPUT_NORMS)
         if disease_norm not in NORMS:
             raise unknown("disease_norm", disease_norm, NORMS)
-        if backbone not in BACKBONES:
-            raise unknown("backbone", backbone, BACKBONES)
+        if backbone not in (*BACKBONES, NONE):
+            raise unknown("backbone", backbone, (*BACKBONES, NONE))
+        if (backbone == NONE) != (width is not None):
+            expected = "a width: the numbers of a vector" if width is None else "no width"
+            raise InputError(f"With backbone {backbone!r} expected {expected}, but got {width}.")
         sizes = {"hidden_dim": hidden_dim, "disease_dim": disease_dim, "targets": targets}
-        for name, value in (sizes | {"sensitive_dim": sensitive_dim}).items():
+        sizes |= {"sensitive_dim": sensitive_dim} | ({} if width is None else {"width": width})
+        for name, value in sizes.items():
             if value < 1:
                 raise InputError(f"Expected {name} to be an integer larger than 0, but got {value}")
         if channels not in (1, 3):
             raise InputError(f"Expected channels to be 1 (grey) or 3 (colour), but got {channels}")
         if any(number < 2 for number in groups):
             raise InputError(f"Expected every attribute to have 2 groups or more, got {groups}")
-        self.shared_encoder, width = BACKBONES[backbone](channels)
+        self.shared_encoder: nn.Module
+        if width is not None:
+            self.shared_encoder = Standardise(width)
+        else:
+            self.shared_encoder, width = BACKBONES[backbone](channels)
+        if backbone == NONE and weights is not None:
+            raise InputError(f"With backbone 'none' there are no weights to load: {weights!r}.")
         if weights is not None:
             load_weights(self.shared_encoder, backbone, weights, channels)
         # Convolutions are faster this way round: 1.3 to 1.6 times a step on a CPU.
@@ -264,8 +144,10 @@ class FairEncoder(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
-    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+    def features(self, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """What both heads are given: the shared encoder's output, shape (n, features)."""
+        if isinstance(self.shared_encoder, Standardise):
+            return self.shared_encoder(images)
         mean = images.mean((2, 3), keepdim=True) if self.input_norm == "centred" else self.mean
         scaled = (images - mean) / self.std
         scaled = scaled.contiguous(memory_format=torch.channels_last)
@@ -276,7 +158,7 @@ class FairEncoder(nn.Module):
             return self.shared_encoder(scaled).float()
 
     def forward(
-        self, images: Float[Tensor, "n c h w"]
+        self, images: Float[Tensor, "n ..."]
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n s"]]:
         """Disease embedding (n, disease_dim) and sensitive embedding (n, sensitive_dim)."""
         features = self.features(images)

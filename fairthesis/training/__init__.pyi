@@ -5,7 +5,11 @@ from ._batches import make_table as make_table
 from ._config import TrainConfig as TrainConfig
 from ._config import config_from_text as config_from_text
 from ._config import method_options as method_options
+from ._inference import Outputs as Outputs
+from ._load_run import load_run as load_run
 from ._posthoc import apply_posthoc as apply_posthoc
+from ._predict import predict as predict
+from ._run import Run as Run
 from ._selection import Rule as Rule
 from ._selection import ideal_distance as ideal_distance
 from ._selection import least_leaking as least_leaking
@@ -15,7 +19,9 @@ from ._selection import validation_scores as validation_scores
 from ._train import train as train
 
 __all__ = [
+    "Outputs",
     "Rule",
+    "Run",
     "Table",
     "TrainConfig",
     "apply_posthoc",
@@ -24,8 +30,10 @@ __all__ = [
     "ideal_distance",
     "in_batches",
     "least_leaking",
+    "load_run",
     "make_table",
     "method_options",
+    "predict",
     "train",
     "validation_gaps",
     "validation_leakage",

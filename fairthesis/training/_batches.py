@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairthesis.data import Cohort
+from fairthesis.data import Cohort, Vectors
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import filled
 from fairthesis.methods import Batch
@@ -23,7 +23,7 @@ class Table:
     """What training is given: all images of a cohort and their labels, by row position.
 
     Args:
-        images: uint8, shape (n, height, width, channels), in memory or memory-mapped.
+        images: uint8, shape (n, height, width, channels), in memory or memory-mapped; or vectors.
         targets: 0, 1 or NaN (not stated), shape (n, targets).
         attributes: group numbers, -1 unknown, shape (n, attributes).
         groups: the names of each attribute's groups, in the order of their numbers.
@@ -39,7 +39,7 @@ class Table:
     (torch.Size([1, 1, 16, 16]), 1.0, [[1.0]])
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | Vectors
     targets: Float[Tensor, "n t"]
     attributes: Int[Tensor, "n a"]
     groups: tuple[tuple[str, ...], ...]
@@ -47,16 +47,24 @@ class Table:
     patients: Int[Tensor, " n"]
 
     def batch(self, rows: NDArray[np.intp], device: torch.device | str = "cpu") -> Batch:
-        """The batch of the given row positions: images as floats from 0 to 1."""
-        pixels = torch.from_numpy(np.ascontiguousarray(self.images[rows]))  # n h w c
-        images = pixels.to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        """The batch of the given row positions: images as floats from 0 to 1, vectors as are."""
         index = torch.from_numpy(rows)
+        if isinstance(self.images, Vectors):
+            vectors = torch.from_numpy(self.images[rows]).to(device)
+            return Batch(vectors, self.targets[index].to(device), self.attributes[index].to(device))
+        images = images_tensor(self.images[rows], device)
         return Batch(images, self.targets[index].to(device), self.attributes[index].to(device))
+
+
+def images_tensor(pixels: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+    """uint8 images (n, height, width, channels) as floats (n, channels, height, width), 0 to 1."""
+    held = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    return held.permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
 
 def make_table(
     cohort: Cohort,
-    images: NDArray[np.uint8],
+    images: NDArray[np.uint8] | Vectors,
     readable: NDArray[np.bool_],
     targets: tuple[str, ...],
     attributes: tuple[str, ...],
@@ -65,7 +73,8 @@ def make_table(
 
     Args:
         cohort: with its splits.
-        images: all of its images, as ``fairthesis.data.prepared_images`` gives them.
+        images: all of its images, as ``fairthesis.data.prepared_images`` gives them, or its
+            vectors.
         readable: False for an image that could not be decoded, which is in no split then.
         targets: names of the cohort's targets, one or more.
         attributes: names of its attributes, one or more.
@@ -170,7 +179,7 @@ def _mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
 AUGMENTATIONS = {"none": _identity, "light": _light, "mirrored": _mirrored}
 
 
-def augment(name: str, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Tensor:
+def augment(name: str, images: Float[Tensor, "n ..."], generator: torch.Generator) -> Tensor:
     """Randomly changed images: ``none``, ``light`` (shift, turn, zoom, contrast), ``mirrored``.
 
     ``light`` shifts by up to 6 % of the edge, turns by up to 8 degrees, zooms by up to 8 % and
@@ -179,7 +188,7 @@ def augment(name: str, images: Float[Tensor, "n c h w"], generator: torch.Genera
 
     Args:
         name: ``none``, ``light`` or ``mirrored``.
-        images: floats from 0 to 1.
+        images: floats from 0 to 1, shape (n, channels, height, width).
         generator: on the CPU; decides the draw, one for each image.
 
     Returns:

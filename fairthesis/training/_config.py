@@ -16,6 +16,7 @@ from fairthesis.models import (
     AVERAGING,
     BACKBONES,
     INPUT_NORMS,
+    NONE,
     NORMS,
     PRECISIONS,
     described_weights,
@@ -39,7 +40,8 @@ class TrainConfig:
         targets, attributes: names; empty is the data set's first target and first attribute.
         method: a name in ``fairthesis.methods.METHODS``.
         method_options: of the method's own ``Options``, by name.
-        backbone: a name in ``fairthesis.models.BACKBONES``.
+        backbone: a name in ``fairthesis.models.BACKBONES``, or ``none`` for a cohort of vectors;
+            nothing is augmented then.
         weights: None, a name of torchvision's, or a local file.
         hidden_dim: width of the hidden layer of both heads.
         disease_dim: size of the disease embedding; 0 is 4 for each target: what more an embedding
@@ -112,12 +114,23 @@ class TrainConfig:
         ).items():
             object.__setattr__(self, name, value)
         tables: dict[str, Iterable[str]] = {"method": METHODS, "dataset": datasets.DATASETS}
-        tables |= {"backbone": BACKBONES, "selection": RULES, "augmentation": AUGMENTATIONS}
+        tables |= {
+            "backbone": (*BACKBONES, NONE),
+            "selection": RULES,
+            "augmentation": AUGMENTATIONS,
+        }
         tables |= {"averaging": AVERAGING, "disease_norm": NORMS, "input_norm": INPUT_NORMS}
         tables |= {"precision": PRECISIONS}
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)
+        if self.backbone == NONE:
+            if self.augmentation not in ("light", "none"):
+                raise InputError(
+                    f"Vectors cannot be augmented: expected augmentation none, but got "
+                    f"{self.augmentation!r}."
+                )
+            object.__setattr__(self, "augmentation", "none")
         accepted = datasets.typed_options(self.dataset, self.dataset_options)
         object.__setattr__(self, "dataset_options", accepted)
         accepted = method_options(self.method, self.method_options)

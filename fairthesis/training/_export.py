@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from safetensors.torch import save
 
@@ -15,29 +15,58 @@ from fairthesis.data import Cohort
 from fairthesis.inputs import SPLITS, attribute_parts
 from fairthesis.methods import Method
 from fairthesis.training._batches import Table
+from fairthesis.training._inference import Outputs, infer, joined
 from fairthesis.training._run_folder import WEIGHTS, RunFolder
 
 
 def infer_cohort(
     method: Method, table: Table, rows: NDArray[np.intp], batch_size: int, device: torch.device
-) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n d"], Float[np.ndarray, "n s"]]:
+) -> Outputs:
     """Probabilities (n, targets), disease and sensitive embeddings of the given rows.
 
     Raises:
         FloatingPointError: where one of them is not finite: the model has diverged.
     """
-    parts = []
-    for start in range(0, len(rows), batch_size):
-        batch = table.batch(rows[start : start + batch_size], device)
-        disease_emb, sensitive_emb = method.embed(batch.images)
-        with torch.no_grad():
-            scores = torch.sigmoid(method.model.disease_logits(disease_emb))
-        parts.append([t.cpu().numpy() for t in (scores, disease_emb, sensitive_emb)])
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    for name, values in zip(("score", "embedding", "embedding"), columns, strict=True):
-        if not np.isfinite(values).all():
-            raise FloatingPointError(f"a model's {name} is not finite")
-    return columns[0], columns[1], columns[2]
+    return joined(infer(method.model, lambda r: table.batch(r, device).images, rows, batch_size))
+
+
+def predictions_of(
+    cohort: Cohort,
+    rows: NDArray[np.intp],
+    scores: NDArray[np.floating[Any]],
+    targets: Sequence[str],
+    attributes: Sequence[str],
+) -> list[pd.DataFrame]:
+    """A predictions table for each target, of the given rows.
+
+    Labels and groups that the cohort does not have are null. An intersection has its own column;
+    those of its parts follow it.
+    """
+    frame = cohort.frame.iloc[rows].reset_index(drop=True)
+    keys = frame[["image_id", "patient_id", "split"]]
+    known = {part for name in cohort.attributes for part in attribute_parts(frame, name)}
+    parts = [part for name in attributes for part in attribute_parts(frame, name)]
+    groups = {
+        name: cohort.group_of(name).iloc[rows].array
+        if known.issuperset(attribute_parts(frame, name))
+        else pd.array([None] * len(frame), dtype="string")
+        for name in [*attributes, *parts]
+    }
+    nothing = np.full(len(frame), np.nan)
+    return [
+        keys.assign(
+            target=target, y_true=frame.get(target, nothing), y_score=scores[:, t], **groups
+        )
+        for t, target in enumerate(targets)
+    ]
+
+
+def embeddings_of(cohort: Cohort, rows: NDArray[np.intp], found: Outputs) -> pd.DataFrame:
+    """The embeddings table of the given rows."""
+    keys = cohort.frame[["image_id", "patient_id", "split"]].iloc[rows].reset_index(drop=True)
+    columns = {f"disease_{i:03d}": column for i, column in enumerate(found.disease.T)}
+    columns |= {f"sensitive_{i:03d}": column for i, column in enumerate(found.sensitive.T)}
+    return keys.join(pd.DataFrame(columns))
 
 
 def write_results(
@@ -50,23 +79,11 @@ def write_results(
     batch_size: int,
     device: torch.device,
 ) -> None:
-    """Write ``predictions.parquet``, ``embeddings.parquet`` and ``model.safetensors``.
-
-    An intersection has its own column in the predictions; those of its parts follow it.
-    """
+    """Write ``predictions.parquet``, ``embeddings.parquet`` and ``model.safetensors``."""
     rows = np.sort(np.concatenate([table.rows[split] for split in SPLITS]))
-    scores, disease, sensitive = infer_cohort(method, table, rows, batch_size, device)
-    frame = cohort.frame.iloc[rows].reset_index(drop=True)
-    keys = frame[["image_id", "patient_id", "split"]]
-    parts = [part for name in attributes for part in attribute_parts(frame, name)]
-    groups = {name: cohort.group_of(name).iloc[rows].array for name in [*attributes, *parts]}
-    tables = [
-        keys.assign(target=target, y_true=frame[target], y_score=scores[:, t], **groups)
-        for t, target in enumerate(targets)
-    ]
+    found = infer_cohort(method, table, rows, batch_size, device)
+    tables = predictions_of(cohort, rows, found.scores, targets, attributes)
     place.table(pd.concat(tables, ignore_index=True), "predictions.parquet")
-    columns = {f"disease_{i:03d}": disease[:, i] for i in range(disease.shape[1])}
-    columns |= {f"sensitive_{i:03d}": sensitive[:, i] for i in range(sensitive.shape[1])}
-    place.table(keys.join(pd.DataFrame(columns)), "embeddings.parquet")
+    place.table(embeddings_of(cohort, rows, found), "embeddings.parquet")
     weights = {name: value.contiguous() for name, value in method.model.state_dict().items()}
     place.file(lambda to: to.write_bytes(save(weights)), WEIGHTS)

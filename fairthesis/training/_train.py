@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from tqdm import tqdm
 from fairthesis import data, datasets
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError
-from fairthesis.methods import METHODS, Method, Setting, subgroup_probabilities
-from fairthesis.models import SWAD, Averager, FairEncoder, make_averager
+from fairthesis.methods import Method
+from fairthesis.models import SWAD, Averager, make_averager
 from fairthesis.provenance import peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_writable
 from fairthesis.training._batches import Table, augment, in_batches, make_table
@@ -27,6 +26,7 @@ from fairthesis.training._config import TrainConfig
 from fairthesis.training._export import infer_cohort, write_results
 from fairthesis.training._run_folder import WEIGHTS, RunFolder, claimed
 from fairthesis.training._selection import RULES, Rule
+from fairthesis.training._setup import build, check_batches, check_kind, device_of, inputs_of
 from fairthesis.training._validation import copied, use_average, validation_line
 
 _LinAlgError: type[Exception] = getattr(torch.linalg, "LinAlgError")  # noqa: B009 (not exported)
@@ -75,10 +75,11 @@ def train(
         check_writable(out)
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = _device(config.device)
+    device = device_of(config.device)
     cohort = cohort or datasets.load(
         config.dataset, config.data_root, seed=config.seed, **config.dataset_options
     )
+    check_kind(config, cohort)
     targets = config.targets or cohort.targets[:1]
     attributes = config.attributes or cohort.attributes[:1]
     for target in targets:
@@ -108,10 +109,10 @@ def _run(
 ) -> None:
     """The run from its state, or its start, to ``DONE``."""
     origin = place.origin
-    pixels, readable = data.prepared_images(cohort, config.size, progress=progress)
-    table = make_table(cohort, pixels, readable, targets, attributes)
-    method = _build(config, table, cohort.channels, len(targets)).to(device)
-    _check_batches(config, method, len(targets))
+    images, readable = inputs_of(cohort, config.size, progress)
+    table = make_table(cohort, images, readable, targets, attributes)
+    method = build(config, table, cohort.channels, len(targets)).to(device)
+    check_batches(config, method, len(targets))
     place.begin()
     state = load_state(place, method)
     average = make_averager(config.averaging, config.ema_decay)
@@ -190,74 +191,6 @@ def _told_if_diverged(config: TrainConfig, epoch: int) -> Iterator[None]:
             f"learning_rate below {config.learning_rate:g}, or weaker method options, with "
             "--overwrite or in another folder."
         ) from error
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-        return device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"Device {name!r} cannot be used here: expected auto, cpu, or cuda where torch sees a "
-            f"GPU."
-        ) from error
-
-
-def _check_batches(config: TrainConfig, method: Method, targets: int) -> None:
-    """Whitening takes more images than directions, in an epoch's last batch too."""
-    dim = config.disease_dim or 4 * targets
-    sizes = [len(part) for part in in_batches(method.order(0), config.batch_size)]
-    least = min(sizes, default=0)
-    if config.disease_norm == "whitening" and least <= dim:
-        raise InputError(
-            f"The smallest batch of an epoch has {least} images, too few to whiten {dim} "
-            "directions: expected more images than disease_dim. Choose another batch_size, lower "
-            "disease_dim, or take disease_norm batch."
-        )
-
-
-def _build(config: TrainConfig, table: Table, channels: int, targets: int) -> Method:
-    torch.manual_seed(config.seed)
-    model = FairEncoder(
-        config.backbone,
-        channels=channels,
-        hidden_dim=config.hidden_dim,
-        disease_dim=config.disease_dim or 4 * targets,
-        sensitive_dim=config.sensitive_dim,
-        targets=targets,
-        groups=[len(groups) for groups in table.groups],
-        weights=config.weights,
-        disease_norm=config.disease_norm,
-        input_norm=config.input_norm,
-        precision=config.precision,
-    )
-    rows = torch.from_numpy(table.rows["train"])
-    subgroups = tuple(
-        subgroup_probabilities(table.targets[rows], codes, len(groups))
-        for codes, groups in zip(table.attributes[rows].T, table.groups, strict=True)
-    )
-    setting = Setting(
-        config.learning_rate,
-        config.weight_decay,
-        config.epochs,
-        config.seed,
-        subgroups,
-        table.targets[rows],
-        table.attributes[rows],
-        table.patients[rows],
-        config.classifier_rate,
-    )
-    options = config.options()
-    if options != METHODS[config.method].Options(**config.method_options):
-        warnings.warn(
-            f"The default schedule of {config.method} is shortened to {config.epochs} epochs: "
-            f"warmup_epochs {options.warmup_epochs}, ramp_epochs {options.ramp_epochs}.",  # type: ignore[attr-defined]
-            stacklevel=2,
-        )
-    return METHODS[config.method](model, options, setting)
 
 
 def _select(state: Progress, method: Method, rule: Rule, config: TrainConfig) -> None:

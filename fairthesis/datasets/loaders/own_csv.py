@@ -16,7 +16,7 @@ The options may stand in a YAML file instead: ``--option config=mine.yml``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,8 @@ def load(
     given |= {"targets": targets, "attributes": attributes, "split": split, "channels": channels}
     given["fractions"] = fractions
     if config is not None:
-        given |= _read_config(release.home / config)
-    labels, groups = _names(given["targets"]), _names(given["attributes"])
+        given |= read_config(release.home / config, load, OPTIONS)
+    labels, groups = as_names(given["targets"]), as_names(given["attributes"])
     for option, value, what in (
         ("targets", labels, "columns of labels"),
         ("patient", given["patient"], "column of patients (the image's own column where each "
@@ -96,14 +96,14 @@ def load(
     patients = source[given["patient"]]
     images = Images(release, image_id=path, patient_id=patients, path=release.existing(path))
     for name in labels:
-        images.frame[name] = _label(source[name])
+        images.frame[name] = as_label(source[name])
     for name in columns:
         images.frame[name] = source[name].str.strip()
     disjoint = ["patient_id"]
     if given["lesion"]:
         images.frame["lesion_id"] = source[given["lesion"]]
         disjoint.append("lesion_id")
-    own = _own_split(source[given["split"]]) if given["split"] else None
+    own = as_split(source[given["split"]]) if given["split"] else None
     if own is not None:  # not used then, but refused all the same where they are no shares
         split_by_patient(images.frame.head(1), fractions=given["fractions"])
     return images.cohort(
@@ -117,22 +117,23 @@ def load(
     )
 
 
-def _names(value: str | Sequence[str]) -> list[str]:
+def as_names(value: str | Sequence[str]) -> list[str]:
     """``a,b`` or a list of names as a list."""
     names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
     return [name.strip() for name in names if name.strip()]
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    """The options in a YAML or JSON file, typed as ``load`` says."""
+def read_config(path: Path, load: Callable[..., Any], options: Sequence[str]) -> dict[str, Any]:
+    """The ``options`` in a YAML or JSON file, typed as ``load`` says."""
     found, text = inputs.read_document(path, "options")
     known = parameter_kinds(load)
     return typed_option(
-        {name: known[name] for name in OPTIONS}, found, f"option in {path.name}", text=text
+        {name: known[name] for name in options}, found, f"option in {path.name}", text=text
     )
 
 
-def _label(values: pd.Series) -> NDArray[np.float64]:
+def as_label(values: pd.Series) -> NDArray[np.float64]:
+    """A column of text as 1, 0 or NaN (not stated); anything else is refused."""
     text = values.str.strip().str.lower()
     label = text.map(ANSWERS)
     strange = label.isna() & text.notna() & (text != "")
@@ -144,7 +145,8 @@ def _label(values: pd.Series) -> NDArray[np.float64]:
     return np.asarray(label, dtype=np.float64)
 
 
-def _own_split(values: pd.Series) -> pd.Series:
+def as_split(values: pd.Series) -> pd.Series:
+    """A column of text as train, val and test."""
     text = values.str.strip().str.lower().replace({"valid": "val", "validation": "val"})
     strange = ~text.isin(SPLITS)
     if strange.any():

@@ -1,0 +1,67 @@
+"""What a model gives for inputs: scores and both embeddings, the same for any choice of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fairthesis.models import FairEncoder
+
+
+class Outputs(NamedTuple):
+    """Probabilities (n, targets), disease embedding (n, d) and sensitive embedding (n, s)."""
+
+    scores: Float[np.ndarray, "n t"]
+    disease: Float[np.ndarray, "n d"]
+    sensitive: Float[np.ndarray, "n s"]
+
+
+@torch.no_grad()
+def outputs_of(
+    model: FairEncoder, inputs: Float[Tensor, "n ..."], batch_size: int | None = None
+) -> Outputs:
+    """What the model gives for one batch, in evaluation mode.
+
+    A batch of fewer rows than ``batch_size`` is filled up with its first row. A processor adds up
+    in another order for another number of rows, and a score would differ in its last digits with
+    the images that happen to stand beside it.
+    """
+    model.eval()
+    n = len(inputs)
+    if batch_size is not None and 0 < n < batch_size:
+        rest = inputs[:1].expand(batch_size - n, *inputs.shape[1:])
+        inputs = torch.cat([inputs, rest])
+    disease, sensitive = model(inputs)
+    scores = torch.sigmoid(model.disease_logits(disease))
+    return Outputs(*(found[:n].cpu().numpy() for found in (scores, disease, sensitive)))
+
+
+def infer(
+    model: FairEncoder,
+    read: Callable[[NDArray[np.intp]], Tensor],
+    rows: NDArray[np.intp],
+    batch_size: int,
+) -> Iterator[Outputs]:
+    """``outputs_of`` for ``read(part)`` of all rows, batch by batch.
+
+    Raises:
+        FloatingPointError: where one of them is not finite: the model has diverged.
+    """
+    for start in range(0, len(rows), batch_size):
+        found = outputs_of(model, read(rows[start : start + batch_size]), batch_size)
+        for name, values in found._asdict().items():
+            if not np.isfinite(values).all():
+                what = "score" if name == "scores" else "embedding"
+                raise FloatingPointError(f"a model's {what} is not finite")
+        yield found
+
+
+def joined(parts: Iterator[Outputs]) -> Outputs:
+    """All batches as one."""
+    return Outputs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
