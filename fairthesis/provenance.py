@@ -40,6 +40,7 @@ AUDITING = (
     *("auditing/_gaps.py", "auditing/_meaning.py", "auditing/_metrics.py"),
     *("auditing/_missing.py", "auditing/_report.py", "auditing/_rows.py", "auditing/_rule.py"),
     *("auditing/_comparing.py", "auditing/_hard.py", "auditing/_small_cells.py"),
+    "auditing/_threshold_source.py",
     *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_order.py", "inputs/_rows.py"),
     *("metrics/_calibration.py", "metrics/_disparities.py", "metrics/_operating_points.py"),
     *("metrics/_rates.py", "metrics/_recalibration.py", "metrics/_scores.py"),

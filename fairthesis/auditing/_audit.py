@@ -26,6 +26,7 @@ from fairthesis.auditing._metrics import Metric, checked, gap_of
 from fairthesis.auditing._missing import missing_group
 from fairthesis.auditing._report import FairnessReport, Gap
 from fairthesis.auditing._rows import AuditedRows, audited_rows
+from fairthesis.auditing._threshold_source import Source
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import PREDICTIONS_TABLE, as_frame, attribute_parts
 
@@ -44,6 +45,7 @@ def audit(
     split: str | None = None,
     target: str | None = None,
     threshold: float | str = 0.5,
+    threshold_from: Source | None = None,
     n_boot: int = 2000,
     n_permutations: int = 2000,
     seed: int = 0,
@@ -77,6 +79,8 @@ def audit(
         target: the target to audit, where the table has several.
         threshold: a number, or ``youden``, ``fpr=0.2``, ``tnr=0.8``, applied to the rows with
             ``split == "val"``. A case is called positive at score >= threshold.
+        threshold_from: in the place of these rows, the validation part of a run (its directory) or
+            of another table: a new cohort is judged at the operating point of the model.
         n_boot: resamples of patients for the intervals; 0 for none.
         n_permutations: permutations of the group over patients for chance levels; 0 for none.
         seed: the same seed gives the same report.
@@ -144,6 +148,7 @@ def audit(
         split=split,
         target=target,
         threshold=threshold,
+        threshold_from=threshold_from,
         weight=weight,
         adjust=adjust,
         floor=floor,
@@ -225,6 +230,7 @@ def audit(
             "positive_means": means,
             "interval": interval,
             "small_cells": small_cells,
+            **({"threshold_from": data.rule_from} if data.rule_from else {}),
             **({"weight": weight} if weight else {}),
             **({"adjust": list(data.covariates)} if data.covariates else {}),
             "rows_fingerprint": _fingerprint(data),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fairthesis import metrics
 from fairthesis.auditing._small_cells import SMALL, pooled, said_of_small, without_small
 from fairthesis.auditing._strata import Covariate, covariate
+from fairthesis.auditing._threshold_source import Source, validation_of
 from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
@@ -63,7 +64,8 @@ class AuditedRows:
     ``warnings`` what was left out and why, ``flow`` how many rows there were at each step: in the
     table, of the target, of the part, and those left out for want of a label or a score.
     ``weight`` are weights with a mean of 1, None where all rows count alike; ``covariates`` the
-    strata of the columns that are adjusted for.
+    strata of the columns that are adjusted for; ``rule_from`` the run or the table that the rule
+    was applied to, empty for the table's own part.
 
     >>> table = pd.DataFrame({"y_true": [0, 1], "y_score": [0.2, 0.9], "sex": ["f", "m"]})
     >>> audited_rows(table, groups=["sex"]).groups["sex"].codes.tolist()
@@ -84,6 +86,7 @@ class AuditedRows:
     flow: dict[str, int | None] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
     covariates: dict[str, Covariate] = field(default_factory=dict)
+    rule_from: str = ""
 
     def weight_of(self, rows: NDArray[np.bool_]) -> NDArray[np.float64] | None:
         """The weights of some rows; None where all count alike."""
@@ -100,6 +103,7 @@ def audited_rows(
     split: str | None = None,
     target: str | None = None,
     threshold: float | str = 0.5,
+    threshold_from: Source | None = None,
     weight: str | None = None,
     adjust: Sequence[str] = (),
     floor: int = 30,
@@ -147,7 +151,14 @@ def audited_rows(
     no_label, no_score = is_empty(rows[label]), is_empty(rows[score])
     flow["left out: no label"] = int(no_label.sum())
     flow["left out: no score"] = int((no_score & ~no_label).sum())
-    validation = rows_of_part(frame, "val")
+    validation, source = rows_of_part(frame, "val"), ""
+    if threshold_from is not None:
+        if rule == "fixed":
+            raise InputError(
+                f"The threshold is {threshold!r}, and threshold_from names what a rule is applied "
+                "to: expected a rule such as youden or fpr=0.2, or no threshold_from."
+            )
+        validation, source = validation_of(threshold_from, target, label, score)
     rows = _stated(rows, label, score, warnings)
     rows, stated = with_weights(rows, weight, warnings), len(rows)
     if weight:
@@ -168,14 +179,7 @@ def audited_rows(
                 f"{PREDICTIONS_TABLE} has none: expected such rows, or give a number such as 0.5. "
                 "Choosing the threshold on the audited rows would flatter the model."
             )
-        held = with_weights(_stated(validation, label, score, []), weight, [])
-        held = _in_order(held, label, score, [], patient, weight)
-        of_rule = ValidationRows(
-            row_labels(held, label, False),
-            row_scores(held, score),
-            _patients(held, patient, []),
-            relative(held, weight, []),
-        )
+        of_rule = _held(validation, label, score, patient, weight)
         value = metrics.choose_threshold(of_rule.y, of_rule.s, rule, rate, of_rule.weight)
     else:
         value = float(rate if rate is not None else 0.5)
@@ -201,6 +205,7 @@ def audited_rows(
         groups=by_attribute,
         threshold=value,
         rule=str(threshold) if rule != "fixed" else "fixed",
+        rule_from=source,
         split=split,
         target=target,
         warnings=warnings,
@@ -208,6 +213,23 @@ def audited_rows(
         weight=weights,
         covariates=covariates,
         flow=flow,
+    )
+
+
+def _held(
+    rows: pd.DataFrame, label: str, score: str, patient: str | None, weight: str | None
+) -> ValidationRows:
+    """The validation rows as arrays; what another table does not have is left out."""
+    patient, weight = (name if name in rows.columns else None for name in (patient, weight))
+    keys = [patient] if patient else []
+    held = with_keys(rows.reset_index(drop=True), ["image_id", *keys], told=[])
+    held = with_weights(_stated(held, label, score, []), weight, [])
+    held = _in_order(held, label, score, [], patient, weight)
+    return ValidationRows(
+        row_labels(held, label, False),
+        row_scores(held, score),
+        _patients(held, patient, []),
+        relative(held, weight, []),
     )
 
 

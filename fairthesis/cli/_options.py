@@ -121,6 +121,16 @@ def threshold(rows: str) -> Option:
     return click.option("--threshold", default="0.5", show_default=True, help=text)
 
 
+def threshold_from() -> Option:
+    """``--threshold-from``, a run or a table for the rule."""
+    text = (
+        "A run, or a table, to whose validation rows the rule is applied (youden unless "
+        "--threshold says another): its own operating point."
+    )
+    kind = click.Path(path_type=Path)
+    return click.option("--threshold-from", type=kind, metavar="RUN", help=text)
+
+
 # How it is done.
 
 

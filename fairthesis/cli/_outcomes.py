@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What only predictions of yes or no have.
 OF_PREDICTIONS = (
-    *("label", "score", "threshold", "positive_means", "interval"),
+    *("label", "score", "threshold", "threshold_from", "positive_means", "interval"),
     *("findings", "classes", "no_explorer", "small_cells", "weight", "adjust"),
 )
 

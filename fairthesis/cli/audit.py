@@ -35,6 +35,7 @@ BY_GROUP = ("auroc", "tpr", "fpr", "ppv", "ece_debiased")
 )
 @_options.folder()
 @_options.threshold("applied to the rows")
+@_options.threshold_from()
 @_options.n_boot()
 @click.option(
     "--n-permutations", default=2000, show_default=True, help="Permutations for chance levels."
@@ -100,6 +101,7 @@ def command(
     adjust: tuple[str, ...],
     out: Path,
     threshold: str,
+    threshold_from: Path | None,
     n_boot: int,
     n_permutations: int,
     floor: int,
@@ -133,6 +135,8 @@ def command(
           --positive-means healthy --patient patient_id --out audit/
       fairthesis audit results.parquet --label disease --score probability \\
           --group 'sex*age_group' --patient patient_id --threshold fpr=0.2 --out audit/
+      fairthesis audit external/predictions.parquet --group sex --threshold-from runs/erm \\
+          --patient patient_id --out audit/
       fairthesis audit enriched.csv --group sex --weight sampling_weight --out audit/
       fairthesis audit predictions.csv --group sex --adjust age_group --adjust view --out audit/
       fairthesis audit films.csv --group sex --finding Effusion:p_effusion \\
@@ -146,6 +150,8 @@ def command(
     from fairthesis.provenance import used_test_labels
     from fairthesis.storage import warn_of_damage
 
+    if threshold_from is not None and threshold == "0.5":
+        threshold = "youden"
     used_test_labels(file.resolve().parent)
     warn_of_damage(file)
     settings: dict[str, Any] = {
@@ -156,6 +162,7 @@ def command(
         "patient": patient,
         "split": split,
         "threshold": threshold,
+        "threshold_from": threshold_from,
         "n_boot": n_boot,
         "n_permutations": n_permutations,
         "floor": floor,
@@ -198,7 +205,9 @@ def _references(given: tuple[str, ...]) -> dict[str, str]:
 def summary(report: FairnessReport) -> str:
     """The report as a few plain-text tables."""
     patients = "" if report.n_patients is None else f" of {report.n_patients} patients"
-    rule = "" if report.rule == "fixed" else f" ({report.rule}, chosen on split = val)"
+    source = report.settings.get("threshold_from")
+    where = f"split = val of {source}" if source else "split = val"
+    rule = "" if report.rule == "fixed" else f" ({report.rule}, chosen on {where})"
     lines = [f"{report.n_rows} rows{patients}; threshold {report.threshold:.4g}{rule}", ""]
     lines += _layout.table(
         ["overall", "value", "95 % interval"],
