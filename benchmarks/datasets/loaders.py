@@ -82,6 +82,13 @@ def synthetic(name: str, folder: Path) -> Cohort:
         write_rows(folder / "t.csv", "path,pid,cancer,sex", rows)
         options = {"table": "t.csv", "patient": "pid", "targets": "cancer", "attributes": "sex"}
         return datasets.load("csv", folder, **options)
+    if name == "embeddings":
+        frame = pd.DataFrame({"image_id": [f"i{k}" for k in range(12)]})
+        frame["patient_id"] = [f"p{k // 2}" for k in range(12)]
+        frame = frame.assign(cancer=[0, 1] * 6, sex=["F", "F", "M", "M"] * 3, z_0=0.5, z_1=1.5)
+        folder.mkdir()
+        frame.to_parquet(folder / "embeddings.parquet")
+        return datasets.load("embeddings", folder, targets="cancer", attributes="sex")
     return datasets.load(name, LAYOUTS[name](folder))
 
 

@@ -1,9 +1,10 @@
 """Vectors of any encoder: a table of embeddings, and a table of labels, groups and patients.
 
-Vectors: Parquet or CSV with numbered columns (``z_000``, ``z_001``, ...) or one column of lists,
-``.npy``, ``.npz`` or ``.safetensors`` with keys; one file or a folder of shards. They stay on disk
-and are read by row. Labels: one row per image, or a predictions table with ``target`` and
-``y_true``; without ``table`` they are columns of the vectors' own table. The two are joined by key.
+Images: none, but vectors: Parquet or CSV with numbered columns (``z_000``, ``z_001``, ...) or one
+column of lists, ``.npy``, ``.npz`` or ``.safetensors`` with keys; one file or a folder of shards.
+They stay on disk and are read by row. Labels and groups: a row per image, or a predictions table
+with ``target`` and ``y_true``; without ``table``, columns of the vectors' own table. The two are
+joined by key.
 
 Pitfalls: name the column of patients, or the split will share them between its parts; keep to the
 encoder's own split, where it was trained on some of these images: what it has seen, it knows.
@@ -28,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from fairthesis.data import FRACTIONS, Cohort, VectorTable, read_vectors, split_by_patient
+from fairthesis.datasets.loaders._release import Release
 from fairthesis.datasets.loaders.own_csv import as_label, as_names, as_split, read_config
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
@@ -71,12 +73,8 @@ def load(
     (and lesions) are dealt out in ``fractions``. ``targets`` may be left out of a table with
     ``target`` and ``y_true``. ``config`` is a YAML file in ``root`` with these options by name.
     """
-    if root is None or not Path(root).is_dir():
-        raise InputError(
-            f"No such folder: {str(root)!r}. Expected the folder of your vectors and labels "
-            "(--data-root)."
-        )
-    home, left_out = Path(root), Counter[str]()
+    release = Release("embeddings", root, holds="your vectors (.parquet) and labels (.csv)")
+    home, left_out = release.home, Counter[str]()
     given: dict[str, Any] = {"vectors": vectors, "ids": ids, "prefix": prefix, "table": table}
     given |= {"key": key, "patient": patient, "lesion": lesion, "split": split}
     given |= {"targets": targets, "attributes": attributes, "fractions": fractions}
