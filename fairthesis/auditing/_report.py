@@ -14,6 +14,7 @@ import pandas as pd
 from fairthesis.auditing._adjusted_page import adjusted_rows
 from fairthesis.auditing._html import render
 from fairthesis.auditing._rows import AuditedRows
+from fairthesis.auditing._wording import CARD, model_card
 from fairthesis.metrics import NEEDED
 from fairthesis.storage import (
     check_writable,
@@ -251,6 +252,14 @@ class FairnessReport:
         if "adjusted" in self.additional:
             rows["adjusted"] = adjusted_rows(self.additional["adjusted"])
         return {name: pd.DataFrame(table) for name, table in rows.items()}
+
+    def model_card(self) -> str:
+        """A model card as Markdown: what was measured, and a heading for what only people can say.
+
+        After Mitchell et al. 2019 and TRIPOD+AI (Collins et al. 2024).
+        """
+        asked = [f"## {heading}\n\nNot stated.\n" for heading in CARD]
+        return "\n".join(["# Model card\n", model_card(self.to_dict()), *asked])
 
     def to_html(self, *, explorer: bool = True) -> str:
         """One self-contained page, with or without the threshold ``explorer``.

@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
+    "export": ("export", "A run's model as ONNX, TorchScript or a folder to be shared."),
     "monitor": ("monitor", "Follow predictions in use, by period and group, against limits."),
     "postprocess": ("postprocess", "Thresholds or recalibration by group, from table to table."),
     "power": ("power", "The smallest gap that a study of this size could see."),

@@ -5,6 +5,8 @@ from ._batches import make_table as make_table
 from ._config import TrainConfig as TrainConfig
 from ._config import config_from_text as config_from_text
 from ._config import method_options as method_options
+from ._exits import EXPORTS as EXPORTS
+from ._exits import export as export
 from ._inference import Outputs as Outputs
 from ._load_run import load_run as load_run
 from ._posthoc import apply_posthoc as apply_posthoc
@@ -19,6 +21,7 @@ from ._selection import validation_scores as validation_scores
 from ._train import train as train
 
 __all__ = [
+    "EXPORTS",
     "Outputs",
     "Rule",
     "Run",
@@ -27,6 +30,7 @@ __all__ = [
     "apply_posthoc",
     "augment",
     "config_from_text",
+    "export",
     "ideal_distance",
     "in_batches",
     "least_leaking",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -16,7 +17,7 @@ from fairthesis.errors import InputError
 from fairthesis.models import NONE, FairEncoder
 from fairthesis.storage import check_finished
 from fairthesis.training._config import TrainConfig
-from fairthesis.training._run import Run
+from fairthesis.training._run import SHARED, Run
 from fairthesis.training._run_folder import WEIGHTS
 from fairthesis.training._setup import device_of
 
@@ -25,7 +26,7 @@ def load_run(folder: str | Path, *, device: str = "auto") -> Run:
     """The model of a finished run.
 
     Args:
-        folder: a run directory, as ``train`` writes it.
+        folder: a run directory, as ``train`` writes it, or a ``hub-folder`` of ``export``.
         device: ``auto``, ``cpu``, ``cuda``, ...
 
     Raises:
@@ -37,6 +38,22 @@ def load_run(folder: str | Path, *, device: str = "auto") -> Run:
     fairthesis.errors.InputError: No finished run in 'no/such/run': expected a run directory with...
     """
     folder = Path(folder)
+    shared = _shared(folder)
+    if shared is not None:
+        config, groups = dict(shared["model"]), dict(shared["groups"])
+        points: Any = shared["operating_points"]
+        state, place = _weights(folder), device_of(device)
+    else:
+        config, groups, state, place, points = *_finished(folder, device), None
+    return Run(
+        folder, config, groups, _model(config, groups, state, folder).to(place), place, points
+    )
+
+
+def _finished(
+    folder: Path, device: str
+) -> tuple[dict[str, Any], dict[str, list[str]], dict[str, Tensor], torch.device]:
+    """Configuration, groups, weights and device of a run directory."""
     check_finished(folder)
     found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if "posthoc" in found:
@@ -61,8 +78,23 @@ def load_run(folder: str | Path, *, device: str = "auto") -> Run:
     state = _weights(folder)
     channels, width = _shape(state, config["backbone"], folder)
     config |= {"targets": list(dict.fromkeys(predictions["target"])), "attributes": list(groups)}
-    config |= {"channels": channels, "width": width}
-    return Run(folder, config, groups, _model(config, groups, state, folder).to(place), place)
+    return config | {"channels": channels, "width": width}, groups, state, place
+
+
+def _shared(folder: Path) -> dict[str, Any] | None:
+    """The configuration of a folder that ``export`` wrote to be shared; None where it is none."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(found, dict) or not str(found.get("schema")).startswith("fairthesis.model/"):
+        return None
+    if found["schema"] != SHARED:
+        raise InputError(
+            f"The model in {str(folder)!r} is of the kind {found['schema']!r}, made by fairthesis "
+            f"{found.get('fairthesis')}: this version reads {SHARED!r}."
+        )
+    return found
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ from fairthesis.storage import DONE
 from fairthesis.training._export import embeddings_of, predictions_of
 from fairthesis.training._inference import infer, joined
 from fairthesis.training._run import Run
-from fairthesis.training._run_folder import RunFolder, claimed
+from fairthesis.training._run_folder import WEIGHTS, RunFolder, claimed
 from fairthesis.training._setup import inputs_of
 
 PART = 8192  # rows of a part, about: whole batches
@@ -92,7 +92,7 @@ def predict(
         raise InputError(f"No readable image of {cohort.name} is in the part {split!r}.")
     config: dict[str, Any] = {
         "predictions_of": run.folder.resolve().name,
-        "run": hashlib.sha256((run.folder / DONE).read_bytes()).hexdigest()[:16],
+        "run": _digest(run),
         "data_fingerprint": data.images_fingerprint(cohort, run.config["size"]),
         "split": split,
         "rename": dict(rename or {}),
@@ -128,6 +128,12 @@ def predict(
         place.finish(config["data_fingerprint"], ("config.json", *TABLES, "provenance.json"))
         _clear(out)
     return out
+
+
+def _digest(run: Run) -> str:
+    """Of what the run vouches for; of a shared model, of its weights."""
+    file = run.folder / (DONE if run.operating_points is None else WEIGHTS)
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def _clear(out: Path) -> None:

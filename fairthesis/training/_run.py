@@ -23,6 +23,7 @@ from fairthesis.training._batches import images_tensor
 from fairthesis.training._inference import Outputs, infer, joined
 from fairthesis.training._setup import inputs_of
 
+SHARED = "fairthesis.model/1"  # the schema of the config.json of a shared model
 Inputs: TypeAlias = "Cohort | str | Path | Sequence[str | Path] | Tensor | NDArray[Any]"
 
 
@@ -37,6 +38,8 @@ class Run:
         groups: attribute -> its groups, in the order of their numbers.
         model: the encoder with its heads, in evaluation mode.
         device: where it computes.
+        operating_points: target -> rule -> threshold, of a shared model, which has no rows to
+            choose one on; else None.
 
     >>> import os, tempfile
     >>> from unittest import mock
@@ -58,6 +61,7 @@ class Run:
     groups: dict[str, list[str]]
     model: FairEncoder
     device: torch.device
+    operating_points: dict[str, dict[str, float]] | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -120,18 +124,27 @@ class Run:
         chosen, rate = metrics.parse_threshold(rule)
         if chosen == "fixed":
             return float(rate if rate is not None else 0.5)
+        if self.operating_points is not None:
+            known = self.operating_points[self._target(target)]
+            if rule not in known:
+                raise unknown("rule of a shared model", rule, known)
+            return known[rule]
         held = self.validation(target)
         y, s = held["y_true"].to_numpy(np.float64), held["y_score"].to_numpy(np.float64)
         return metrics.choose_threshold(y, s, chosen, rate)
 
     def validation(self, target: str | None = None) -> pd.DataFrame:
         """The validation rows of the run's predictions that have a label."""
-        target = target or self.targets[0]
-        if target not in self.targets:
-            raise unknown("target of the run", target, self.targets)
+        target = self._target(target)
         table, _ = rows_of_target(pd.read_parquet(self.folder / "predictions.parquet"), target)
         held = rows_of_part(table, "val")
         return held[held["y_true"].notna()]
+
+    def _target(self, target: str | None) -> str:
+        target = target or self.targets[0]
+        if target not in self.targets:
+            raise unknown("target of the run", target, self.targets)
+        return target
 
     def _reader(self, x: Inputs) -> tuple[Callable[[NDArray[np.intp]], Tensor], int]:
         """How the rows of ``x`` are read, as the model takes them, and their number."""
