@@ -264,6 +264,6 @@ def _how(form: str, run: Run) -> str:
         "## How to use it", "", f"Inputs: shape {tuple(what['shape'])}, {what['what']}.", "",
         "```python", *code, "```", "",
         f"Trained with the method {run.config['method']} on {run.config['dataset']}. The "
-        "thresholds in config.json were chosen on its own validation part: check them on your own patients "
-        "(`fairthesis transfer`). Not a medical device.", "",
+        "thresholds in config.json were chosen on its own validation part: check them on your own "
+        "patients (`fairthesis transfer`). Not a medical device.", "",
     ])  # fmt: skip

@@ -17,7 +17,7 @@ from torch import Tensor
 from fairthesis import metrics
 from fairthesis.data import Cohort, Vectors, cohort_of_files
 from fairthesis.errors import InputError, unknown
-from fairthesis.inputs import rows_of_part, rows_of_target
+from fairthesis.inputs import probability_column, rows_of_part, rows_of_target
 from fairthesis.models import FairEncoder
 from fairthesis.training._batches import images_tensor
 from fairthesis.training._inference import Outputs, infer, joined
@@ -130,7 +130,8 @@ class Run:
                 raise unknown("rule of a shared model", rule, known)
             return known[rule]
         held = self.validation(target)
-        y, s = held["y_true"].to_numpy(np.float64), held["y_score"].to_numpy(np.float64)
+        y = held["y_true"].to_numpy(np.float64)
+        s = probability_column(held, "y_score", str(self.folder))  # as an audit reads them
         return metrics.choose_threshold(y, s, chosen, rate)
 
     def validation(self, target: str | None = None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from fairthesis import datasets, load_run, metrics
+from fairthesis import audit, datasets, load_run, metrics
 from fairthesis.data import Vectors
 from fairthesis.errors import InputError
 from fairthesis.storage import DONE, mark_finished
@@ -93,10 +93,14 @@ def test_the_configuration_is_resolved(made):
 def test_the_operating_point_is_that_of_the_validation_part_alone(made):
     folder, _ = made
     run = load_run(folder)
-    held = pd.read_parquet(folder / "predictions.parquet").query("split == 'val'")
-    y, s = held["y_true"].to_numpy(), held["y_score"].to_numpy(np.float64)
-    assert run.operating_point() == metrics.choose_threshold(y, s, "youden")
-    assert run.operating_point("fpr=0.2") == metrics.choose_threshold(y, s, "fpr", 0.2)
+    table = pd.read_parquet(folder / "predictions.parquet")
+    held = table[table["split"] == "val"]
+    for rule in ("youden", "fpr=0.2"):
+        audited = audit(table, groups=["sex"], threshold=rule, n_boot=0, n_permutations=0)
+        assert run.operating_point(rule) == audited.threshold
+        y, s = held["y_true"].to_numpy(), held["y_score"].to_numpy(np.float64)
+        chosen = metrics.choose_threshold(y, s, *metrics.parse_threshold(rule))
+        assert run.operating_point(rule) == pytest.approx(chosen, abs=1e-7)
     assert run.operating_point("0.3") == 0.3
     with pytest.raises(InputError, match=r"Unknown target of the run 'opacty'"):
         run.operating_point(target="opacty")
