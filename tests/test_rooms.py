@@ -70,6 +70,7 @@ def test_a_room_offers_what_it_says(room):
 
 def test_what_the_top_offers():
     expected = {"audit", "compare", "probe", "power", "train", "FairEncoder", "TrainConfig"}
+    expected |= {"load_run"}
     expected |= {"Cohort", "datasets", "InputError", "FairnessReport"}
     assert {*fairthesis.__all__} - {*ROOMS} == expected - {"datasets"}
     assert all(getattr(fairthesis, name) is not None for name in fairthesis.__all__)

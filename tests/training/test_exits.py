@@ -46,7 +46,7 @@ def test_onnx_gives_the_runs_scores_and_embedding(folder, images, tmp_path):
 def test_torchscript_gives_the_runs_scores(folder, images, tmp_path):
     run = load_run(folder)
     export(run, tmp_path / "out", "torchscript", n_boot=20)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of TorchScript itself
         scores, embedding = torch.jit.load(tmp_path / "out" / "model.pt")(images)
     np.testing.assert_allclose(scores, run.predict(images), atol=1e-5)
