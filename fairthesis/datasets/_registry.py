@@ -11,8 +11,15 @@ from typing import Annotated, Any, Protocol
 
 from fairthesis.data import Cohort
 from fairthesis.datasets.synthetic._planting import Mechanisms
-from fairthesis.errors import unknown
-from fairthesis.inputs import Range, fit_option, parameter_kinds, typed_option
+from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import (
+    Range,
+    fit_option,
+    load_plugin,
+    parameter_kinds,
+    plugins,
+    typed_option,
+)
 
 #: The type of a seed: an integer from 0 to 2**32 - 1, as numpy's older generators take it.
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
@@ -72,8 +79,12 @@ def _accepted(home: Any) -> dict[str, Any]:
     return dict(sorted((planted | own).items()))
 
 
+# Data sets of other packages: a module each, with a docstring and a ``load`` as in FILES.
+_PLUGINS = plugins("datasets", FILES)
 #: Data set -> its loader, called as ``loader(root, seed=0, **options)``; its file is imported then.
-DATASETS: dict[str, Loader] = {name: _lazy(name) for name in FILES}
+#: Another package adds its own by an entry point of the group ``fairthesis.datasets`` that names a
+#: module with a docstring and a function ``load(root, *, seed, ...) -> Cohort``.
+DATASETS: dict[str, Loader] = {name: _lazy(name) for name in (*FILES, *_PLUGINS)}
 
 
 def load(name: str, root: str | Path | None = None, *, seed: int = 0, **options: Any) -> Cohort:
@@ -159,4 +170,12 @@ def needs_root(name: str) -> bool:
 def _home(name: str) -> ModuleType:
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
-    return importlib.import_module(f"fairthesis.datasets.{FILES[name]}")
+    if name in FILES:
+        return importlib.import_module(f"fairthesis.datasets.{FILES[name]}")
+    home = load_plugin(_PLUGINS[name], "datasets")
+    if not isinstance(home, ModuleType) or not callable(getattr(home, "load", None)):
+        raise InputError(
+            f"The data set {name!r} ({_PLUGINS[name].value}) cannot be used: expected a module "
+            "with a function load(root, *, seed, ...) that gives a Cohort."
+        )
+    return home

@@ -24,6 +24,9 @@ from ._options import option_pairs as option_pairs
 from ._options import shown_value as shown_value
 from ._options import typed_option as typed_option
 from ._order import in_order as in_order
+from ._plugins import PluginWarning as PluginWarning
+from ._plugins import load_plugin as load_plugin
+from ._plugins import plugins as plugins
 from ._rows import OTHERS as OTHERS
 from ._rows import PREDICTIONS_TABLE as PREDICTIONS_TABLE
 from ._rows import row_groups as row_groups
@@ -57,6 +60,7 @@ __all__ = [
     "SPLITS",
     "KeyWarning",
     "Latin1Warning",
+    "PluginWarning",
     "Range",
     "SpreadsheetWarning",
     "as_frame",
@@ -79,11 +83,13 @@ __all__ = [
     "is_empty",
     "key_column",
     "label_column",
+    "load_plugin",
     "number_column",
     "numbered_columns",
     "option_pairs",
     "parameter_kinds",
     "parse_document",
+    "plugins",
     "probability_column",
     "read_document",
     "read_table",

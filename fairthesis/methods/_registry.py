@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
+from fairthesis.inputs import PluginWarning, load_plugin, plugins
 from fairthesis.methods._base import Method
 from fairthesis.methods.adversarial import Adversarial
 from fairthesis.methods.alternating import Alternating
@@ -23,7 +26,8 @@ from fairthesis.methods.reweighted import Reweighted
 
 #: Every method by its name in a configuration. A new one is a file, a class and a line here; the
 #: tests run over all of them. ``METHODS[name].Options`` is the class of its options,
-#: ``METHODS[name].summary`` one line for tables.
+#: ``METHODS[name].summary`` one line for tables. Another package adds its own by an entry point of
+#: the group ``fairthesis.methods`` that names a subclass of ``Method``.
 METHODS: dict[str, type[Method]] = {
     "erm": ERM,
     "balanced": Balanced,
@@ -43,5 +47,25 @@ METHODS: dict[str, type[Method]] = {
     "orthogonal": Orthogonal,
     "adversarial": Adversarial,
 }
+
+
+def _installed() -> dict[str, type[Method]]:
+    """Methods of other packages (entry points of ``fairthesis.methods``)."""
+    found = {}
+    for name, point in plugins("methods", METHODS).items():
+        kind = load_plugin(point, "methods")
+        if isinstance(kind, type) and issubclass(kind, Method):
+            found[name] = kind
+        elif kind is not None:
+            warnings.warn(
+                f"{name!r} ({point.value}) is passed over: expected a subclass of "
+                f"fairthesis.methods.Method, but got {kind!r}.",
+                PluginWarning,
+                stacklevel=2,
+            )
+    return found
+
+
+METHODS |= _installed()
 
 __all__ = ["METHODS", "Method"]
