@@ -149,7 +149,8 @@ def main() -> None:
     lines = [
         "# Training on vectors", "",
         f"{given.rows:,} vectors of {WIDTH:,} numbers (float32, memory-mapped), batches of "
-        f"{BATCH}; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
+        f"{BATCH}; {os.cpu_count()} cores, {platform.machine()}, Python "
+        f"{platform.python_version()}. "
         "Made by `benchmarks/methods/vectors.py`: a process for each, in turns, the median of "
         f"{given.turns} turns; load average {os.getloadavg()[1]:.1f} (where others' work fills the "
         "cores, the ratios are what to read).", "",

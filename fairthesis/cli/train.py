@@ -111,6 +111,7 @@ def _strength(method: str) -> str:
 @_options.seed("[default: 0]", default=None)
 @click.option("--device", help="auto, cpu, cuda.  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads; 0: torch's choice.")
+@click.option("--tracker", help="tensorboard or mlflow: also send each epoch's numbers there.")
 @_options.overwrite("Replace another run in the folder.")
 @_options.quiet("No progress bar.")
 def command(
@@ -119,6 +120,7 @@ def command(
     dataset_option: tuple[str, ...],
     method_option: tuple[str, ...],
     adversary_weight: float | None,
+    tracker: str | None,
     overwrite: bool,
     quiet: bool,
     **given: Any,
@@ -143,10 +145,11 @@ def command(
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
     from fairthesis.provenance import used_test_labels
-    from fairthesis.training import train
+    from fairthesis.training import make_tracker, train
 
     config = configured(config_file, given, dataset_option, method_option, adversary_weight)
-    folder = train(config, out, overwrite=overwrite, progress=not quiet)
+    send = make_tracker(tracker, out) if tracker else None
+    folder = train(config, out, overwrite=overwrite, progress=not quiet, tracker=send)
     origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     used_test_labels(folder)
     kept = f"epoch {origin['selected_epoch'] + 1} of {config.epochs} kept by the rule"

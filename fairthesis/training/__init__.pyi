@@ -18,14 +18,21 @@ from ._selection import least_leaking as least_leaking
 from ._selection import validation_gaps as validation_gaps
 from ._selection import validation_leakage as validation_leakage
 from ._selection import validation_scores as validation_scores
+from ._trackers import TRACKERS as TRACKERS
+from ._trackers import Tracker as Tracker
+from ._trackers import make_tracker as make_tracker
+from ._trackers import mlflow as mlflow
+from ._trackers import tensorboard as tensorboard
 from ._train import train as train
 
 __all__ = [
     "EXPORTS",
+    "TRACKERS",
     "Outputs",
     "Rule",
     "Run",
     "Table",
+    "Tracker",
     "TrainConfig",
     "apply_posthoc",
     "augment",
@@ -36,8 +43,11 @@ __all__ = [
     "least_leaking",
     "load_run",
     "make_table",
+    "make_tracker",
     "method_options",
+    "mlflow",
     "predict",
+    "tensorboard",
     "train",
     "validation_gaps",
     "validation_leakage",

@@ -27,6 +27,7 @@ from fairthesis.training._export import infer_cohort, write_results
 from fairthesis.training._run_folder import WEIGHTS, RunFolder, claimed
 from fairthesis.training._selection import RULES, Rule
 from fairthesis.training._setup import build, check_batches, check_kind, device_of, inputs_of
+from fairthesis.training._trackers import Tracker, told
 from fairthesis.training._validation import copied, use_average, validation_line
 
 _LinAlgError: type[Exception] = getattr(torch.linalg, "LinAlgError")  # noqa: B009 (not exported)
@@ -39,6 +40,7 @@ def train(
     cohort: Cohort | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    tracker: Tracker | None = None,
 ) -> Path:
     """Train a model and write the run directory ``out``; gives its path.
 
@@ -53,6 +55,8 @@ def train(
         cohort: replaces the loading of ``config.dataset``.
         overwrite: whether another run in ``out`` is replaced.
         progress: whether a bar is shown.
+        tracker: called with the configuration and the line of the log after every epoch
+            (``make_tracker`` gives those of TensorBoard and MLflow).
 
     Images are decoded or drawn once and kept in ``$FAIRTHESIS_CACHE`` (else ``~/.cache``).
 
@@ -94,7 +98,7 @@ def train(
     )
     with claimed(config.described(), out, origin, overwrite) as place:
         if not place.finished:
-            _run(config, place, cohort, targets, attributes, device, progress)
+            _run(config, place, cohort, targets, attributes, device, progress, tracker)
     return out
 
 
@@ -106,6 +110,7 @@ def _run(
     attributes: tuple[str, ...],
     device: torch.device,
     progress: bool,
+    tracker: Tracker | None,
 ) -> None:
     """The run from its state, or its start, to ``DONE``."""
     origin = place.origin
@@ -154,6 +159,7 @@ def _run(
         if own is not None:
             method.model.load_state_dict(own)
         save_state(place, method, state)
+        tracker = tracker if told(tracker, config.described(), line) else None
         bar.set_postfix(val_auroc=f"{line['val_auroc']:.3f}", refresh=False)
     method.load_state_dict(state.states[state.chosen])
     rows = 4 * config.batch_size
