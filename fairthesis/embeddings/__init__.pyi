@@ -12,6 +12,7 @@ from ._kernel_eraser import KernelEraser as KernelEraser
 from ._leakage import Leakage as Leakage
 from ._leakage import probe as probe
 from ._measured_erasure import ErasureReport as ErasureReport
+from ._measured_erasure import TooFewPatientsError as TooFewPatientsError
 from ._measured_erasure import expected_auroc as expected_auroc
 from ._measured_erasure import measure_erasure as measure_erasure
 from ._probes import PROBES as PROBES
@@ -35,6 +36,7 @@ __all__ = [
     "Leakage",
     "MeanDifferences",
     "Splince",
+    "TooFewPatientsError",
     "WholeSpaceWarning",
     "choose_directions",
     "expected_auroc",

@@ -61,9 +61,9 @@ def choose_directions(
     """Choose how many directions of largest variance an eraser keeps, on patients it has not seen.
 
     Powers of two and the whole width are tried by ``measure_erasure`` with a linear probe. Of
-    those at which the attribute's AUROC is ``tolerated`` or less the one with the highest AUROC of
-    the target is chosen, and without a target the largest; where there is none, the one that
-    leaves the least. What is measured afterwards on the same patients is a little too good.
+    those at which the attribute's AUROC is ``tolerated`` or less the largest is chosen; where there
+    is none, the one that leaves the least. The target is measured, and chooses nothing. What is
+    measured afterwards on the same patients is a little too good.
 
     Args:
         eraser: one of ``ERASERS`` that has the option ``directions``.
@@ -109,7 +109,7 @@ def choose_directions(
         tried.append(DirectionsTried(size, found[0].after, kept))
     little = [one for one in tried if one.attribute <= tolerated]
     if little:
-        best = max(little, key=lambda one: (one.target or 0, one.directions))
+        best = max(little, key=lambda one: one.directions)
     else:
         best = min(tried, key=lambda one: one.attribute)
     return Directions(best.directions, tuple(tried))

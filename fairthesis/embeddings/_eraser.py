@@ -77,9 +77,10 @@ class Eraser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ig
         if self.kept_variance_ < LITTLE:
             warnings.warn(
                 f"{type(self).__name__} takes {rank} of {len(mean)} directions and leaves "
-                f"{self.kept_variance_:.1%} of the variance of the embedding: what the attribute "
-                f"has with its {len(self.groups_)} groups is nearly all there is. Take fewer "
-                "groups, a wider embedding, or erase given the target.",
+                f"{self.kept_variance_:.1%} of the variance of the embedding: little is left for "
+                f"anything else than the attribute and its {len(self.groups_)} groups. Fewer "
+                "groups, more directions, a wider embedding, or erasure given the target leave "
+                "more.",
                 WholeSpaceWarning,
                 stacklevel=3,
             )

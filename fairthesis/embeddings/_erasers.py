@@ -86,6 +86,10 @@ class Leace(Eraser):
         self.groups_ = self.moments_.groups
         self.__dict__.pop("projection_", None)  # of fewer rows
 
+    def set_moments(self, values: dict[str, Any]) -> None:
+        """Take up running moments that were saved, so that ``partial_fit`` goes on from them."""
+        self.moments_ = Moments(**values)
+
     def _cells(self, target: NDArray[Any] | None) -> NDArray[Any] | None:
         """The classes that the moments are told apart by, beside the groups."""
         return stated(needed(target)) if self.given_target else None

@@ -36,8 +36,8 @@ class KernelEraser(Eraser):
     whose guarantee holds for its own kernel alone) may keep more; they are not affine maps.
 
     Args:
-        max_rank: at most so many directions are taken, those of LEACE included; None is half of
-            the width, or LEACE's if that is more.
+        max_rank: at most so many directions are taken, those of LEACE included (they are taken
+            anyway); None is half of the width, or two more than LEACE's if that is more.
         tolerance: AUROC above 0.5 on the held-out half that counts as nothing; at least two
             standard errors of it do. 0 to 0.5.
         n_features: random Fourier features.
@@ -104,7 +104,7 @@ class KernelEraser(Eraser):
         # In coordinates of the axes: an orthonormal basis of what is taken.
         inside = (white.axes.T @ first @ white.axes) / white.root[:, None] * white.root
         taken = np.linalg.svd(inside)[0][:, :rank]
-        most = max(rank, self.max_rank or len(white.root) // 2)
+        most = max(rank, self.max_rank or max(len(white.root) // 2, rank + 2))
         rng = generator(self.seed, "kernel eraser", 0)
         rows = rng.permutation(len(x))[: self.max_rows]
         u = (x[rows] - seen.mean) @ white.axes / white.root

@@ -23,6 +23,14 @@ from fairthesis.errors import InputError, unknown
 FEWEST = 10  # patients of each group
 
 
+class TooFewPatientsError(InputError):
+    """A group has too few patients for an eraser to be measured on those it has not seen.
+
+    >>> issubclass(TooFewPatientsError, InputError)
+    True
+    """
+
+
 @dataclass(frozen=True)
 class ErasureReport:
     """What ``measure_erasure`` found.
@@ -129,8 +137,8 @@ def measure_erasure(
         seed: of the folds, the probes and the resamples.
 
     Raises:
-        InputError: for an unknown probe, a number out of range, fewer than 10 patients of a group,
-            and whatever the eraser refuses.
+        InputError: for an unknown probe, a number out of range, and whatever the eraser refuses.
+        TooFewPatientsError: an ``InputError``, for fewer than 10 patients of a group.
 
     >>> rng = np.random.default_rng(0)
     >>> a = rng.integers(0, 2, 600)
@@ -147,7 +155,7 @@ def measure_erasure(
     groups, codes = np.unique(a, return_inverse=True)
     for k, name in enumerate(groups):
         if (few := len(np.unique(who[codes == k]))) < max(FEWEST, folds):
-            raise InputError(
+            raise TooFewPatientsError(
                 f"{few} patients are of the group '{name}': expected {max(FEWEST, folds)} or more "
                 "to measure an eraser on patients that it has not seen. Leave the group out, or "
                 "merge it with another."

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis.embeddings import fit_leace
+from fairthesis.embeddings import Leace
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
@@ -20,13 +20,13 @@ from fairthesis.inputs import (
     embedding_values,
     group_values,
     is_empty,
-    key_column,
     require_columns,
     row_labels,
     row_scores,
     rows_of_target,
     text_column,
 )
+from fairthesis.postprocessing._erasing import LABELS, WHAT, erased_frame, groups_of
 from fairthesis.postprocessing._groups import Array
 from fairthesis.postprocessing._randomized import CONSTRAINTS, RandomizedThresholds
 from fairthesis.postprocessing._recalibration import CALIBRATIONS, GroupRecalibration
@@ -182,7 +182,7 @@ def erase_attribute(
 ) -> pd.DataFrame:
     """The embeddings table, its columns ``prefix`` + number after LEACE of the attribute ``group``.
 
-    The eraser (``fairthesis.embeddings.fit_leace``) is fitted on the rows outside ``test`` whose
+    The eraser (``fairthesis.embeddings.Leace``) is fitted on the rows outside ``test`` whose
     group is known and applied to every row: it needs no group where it is used. Columns keep their
     type.
 
@@ -203,33 +203,20 @@ def erase_attribute(
     >>> erase_attribute(table, groups, group="sex")["disease_0"].round(6).tolist()
     [2.5, 2.5, 2.5, 2.5]
     """
-    what = "the embeddings table"
-    embeddings, labels = as_frame(embeddings, what), as_frame(labels, "the table of labels")
-    require_columns(embeddings, ["image_id", "split"], what)
-    require_columns(labels, ["image_id"], "the table of labels")
-    named = group_values(labels, group, "the table of labels")
-    columns = embedding_columns(embeddings, prefix, what)
-    x = embedding_values(embeddings, columns, what)
-    own = pd.DataFrame(
-        {"image_id": key_column(labels, "image_id", "the table of labels"), group: named}
-    )
-    own = own.dropna(subset=["image_id"]).drop_duplicates()
-    if own["image_id"].duplicated().any():
-        twice = own.loc[own["image_id"].duplicated(), "image_id"].iloc[0]
-        raise InputError(f"Image {twice!r} has two values of {group}: expected one.")
-    names = key_column(embeddings, "image_id", what).map(own.set_index("image_id")[group])
+    embeddings, labels = as_frame(embeddings, WHAT), as_frame(labels, LABELS)
+    require_columns(embeddings, ["image_id", "split"], WHAT)
+    columns = embedding_columns(embeddings, prefix, WHAT)
+    x = embedding_values(embeddings, columns, WHAT)
+    names = groups_of(embeddings, labels, group)
     outside = (text_column(embeddings["split"]) != "test").fillna(True)
     fitted = (outside & names.notna()).to_numpy(bool)
     if not fitted.any():
         raise InputError(
-            f"No row of {what} outside the test part has a known {group}: expected val or train "
+            f"No row of {WHAT} outside the test part has a known {group}: expected val or train "
             "rows to fit on. Do the tables belong together?"
         )
-    erased = fit_leace(x[fitted], names[fitted].to_numpy(str))(x)
-    made = pd.DataFrame(erased, columns=columns, index=embeddings.index)
-    kinds = {c: embeddings[c].dtype for c in columns}
-    kept = {c: kind for c, kind in kinds.items() if pd.api.types.is_float_dtype(kind)}
-    return embeddings.assign(**{c: made[c].astype(kept.get(c, np.float64)) for c in columns})
+    eraser = Leace().fit(x[fitted], names[fitted].to_numpy(str))
+    return erased_frame(eraser, embeddings, columns)
 
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:

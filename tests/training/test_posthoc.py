@@ -99,7 +99,7 @@ def test_of_an_embedding_erased_whole_no_head_recovers_the_disease(name, seed):
     run = made(1500)
     z = rng.normal(size=(1500, 4)) + np.nan_to_num(run.y_true, nan=0.5) * 3
     group = rng.choice(["a", "b", "c", "d", "e"], 1500).astype(object)
-    with pytest.warns(WholeSpaceWarning, match="nearly all there is"):
+    with pytest.warns(WholeSpaceWarning, match="little is left"):
         erased = POSTHOC[name](dataclasses.replace(run, z=z, group=group))
     np.testing.assert_allclose(erased.y_score, erased.y_score[0, 0], atol=1e-9)
     train = run.part("train")
