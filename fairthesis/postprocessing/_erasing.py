@@ -113,8 +113,8 @@ def erasure_rows(
     )
     if len(sizes) < 2:
         raise InputError(
-            f"{group} is {str(found[0])!r} in all {len(found)} rows to fit on: expected two groups or "
-            "more."
+            f"{group} is {str(found[0])!r} in all {len(found)} rows to fit on: expected two groups "
+            "or more."
         )
     x = embedding_values(embeddings, columns, WHAT)[known]
     patient: NDArray[Any] = np.arange(len(x))

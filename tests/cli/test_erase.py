@@ -9,7 +9,6 @@ import pytest
 from support.predictions import table
 
 from fairthesis import cli
-from fairthesis.embeddings import Leace
 from fairthesis.postprocessing import erase_attribute, load_fitted
 
 
@@ -67,30 +66,6 @@ def test_an_eraser_is_fitted_measured_kept_and_applied(tables, tmp_path, capsys)
     found = pd.read_parquet(out)
     pd.testing.assert_frame_equal(found, erase_attribute(embeddings, labels, group="sex"))
     assert (found.dtypes == embeddings.dtypes).all()
-
-
-def test_a_long_table_is_erased_piece_by_piece(tables, tmp_path, monkeypatch):
-    embeddings, labels = tables
-    fit = ("erase", "fit", tmp_path / "e.parquet", "--labels", tmp_path / "l.parquet")
-    run(*fit, "--group", "sex", *QUICK, "--out", tmp_path / "eraser")
-    turned = embeddings[[*embeddings.columns[::-1]]]  # columns in another order
-    turned.to_parquet(tmp_path / "t.parquet", row_group_size=70)
-    seen = []
-    plain = Leace.transform
-    monkeypatch.setattr("fairthesis.postprocessing._erasing.CELLS", 8 * 25)
-    monkeypatch.setattr(
-        Leace, "transform", lambda self, X: (seen.append(len(X)), plain(self, X))[1]
-    )
-    out = tmp_path / "out.parquet"
-    assert run("erase", "apply", tmp_path / "eraser", tmp_path / "t.parquet", "--out", out) == 0
-    assert max(seen) <= 25 and sum(seen) == 600
-    expected = erase_attribute(turned, labels, group="sex")
-    pd.testing.assert_frame_equal(pd.read_parquet(out), expected)
-    # A CSV is read whole and gives the same numbers.
-    turned.to_csv(tmp_path / "t.csv", index=False)
-    out = tmp_path / "out.csv"
-    assert run("erase", "apply", tmp_path / "eraser", tmp_path / "t.csv", "--out", out) == 0
-    np.testing.assert_allclose(pd.read_csv(out)["disease_000"], expected["disease_000"], atol=1e-5)
 
 
 def test_whole_numbers_become_floats(tables, tmp_path):
