@@ -4,7 +4,7 @@
 
 An embedding of Gaussian rows with a spectrum that falls as 1 / sqrt(k); group and target each shift
 it along a direction of its own, by a Mahalanobis distance of 2.5 and 2. Three seeds; the eraser is
-fitted on n rows, fresh probes on 1.5 n new rows and judged on 20,000 others. About two minutes.
+fitted on n rows, fresh probes on 1.5 n new rows and judged on 20,000 others. Three minutes.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ def _parted(state: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, A
 def _restore(thing: Any, state: dict[str, Any]) -> None:
     held = {n: v for n, v in state.items() if n.startswith("moments_")}
     for name, value in state.items():
-        if name in held or not _NAME.fullmatch(name) or hasattr(type(thing), name):
+        if name in held or not _NAME.fullmatch(name):
             continue
         setattr(thing, name, np.array(value, object) if name == "feature_names_in_" else value)
     if held:

@@ -55,7 +55,7 @@ def test_what_is_left_grows_with_the_width_and_falls_with_the_rows():
         assert found.n_fit == n // 2 and found.n_probed == n and found.width == d
         after[n, d] = found.readings[0].after
         assert found.readings[0].before > 0.78
-    assert after[4000, 32] < 0.55 < after[1000, 256] - 0.03
+    assert after[4000, 32] < 0.57 < after[1000, 256] - 0.05
     # On the fitting rows a probe would have said 0.5 or less: this is what is not believed.
 
 

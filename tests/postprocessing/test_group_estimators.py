@@ -85,6 +85,10 @@ def test_decisions_are_those_of_fairlearn(constraint):
     ).fit(s[:, None], y, sensitive_features=g)
     ours = RandomizedThresholds(constraint).fit(s, y, sensitive_features=g)
     new, _, group = cases(3000, seed=1)
+    edges = ours.table_[:, [4, 7]]  # the thresholds themselves: which side is a tie on?
+    edges = np.clip(np.where(np.isfinite(edges), edges, 0.5), 0, 1)
+    new = np.concatenate([new, edges.ravel()])
+    group = np.concatenate([group, np.repeat(ours.groups_, 2).astype(object)])
     chance = theirs._pmf_predict(new[:, None], sensitive_features=group)[:, 1]
     np.testing.assert_array_equal(ours.positive_probability(new, sensitive_features=group), chance)
     np.testing.assert_array_equal(
