@@ -37,7 +37,8 @@ class ErasureReport:
 
     Args:
         readings: one of each probe for the attribute, and one for the target where it is given.
-        n_rows: rows measured on; n_patients: patients in them.
+        n_rows: rows that were given.
+        n_patients: patients in them.
         n_fit: rows that each of the measured erasers was fitted on, the least of the folds.
         n_probed: rows that probes were fitted and judged on.
         width: numbers of the embedding.

@@ -39,7 +39,7 @@ class Scores(BaseEstimator):  # type: ignore[misc]
 class RandomizedThresholds(BaseEstimator):  # type: ignore[misc]
     """Thresholds by group, drawn at random between two where a constraint needs it.
 
-    fitted by fairlearn's ``ThresholdOptimizer``, and applied from arrays: P(1) = p_ignore c +
+    Fitted by fairlearn's ``ThresholdOptimizer``, and applied from arrays: P(1) = p_ignore c +
     (1 - p_ignore) (p0 [score beyond threshold 0] + p1 [score beyond threshold 1]). Two draws for
     one patient may differ: what that means where it is used is to be thought about first.
 
