@@ -16,9 +16,12 @@ from fairthesis.embeddings import (
 )
 from fairthesis.errors import InputError
 
+# A list: of old versions it is a generator, which pytest no longer takes.
+CHECKS = parametrize_with_checks([made() for made in ERASERS.values()])
+
 
 @pytest.mark.filterwarnings("ignore::fairthesis.embeddings.WholeSpaceWarning")  # of one column
-@parametrize_with_checks([made() for made in ERASERS.values()])
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_an_estimator_as_scikit_learn_wants_it(estimator, check):
     check(estimator)
 
