@@ -31,7 +31,7 @@ QUICK = ROOT / "results" / "synthetic-cxr-quick"
 # What only the extras of pyproject.toml bring. `make lowest` runs without these, and leaves out,
 # one by one and by name, the files and tests that ask for them.
 EXTRAS = {
-    *("torch", "torchvision", "safetensors", "torchmetrics", "beartype"),
+    *("torch", "torchvision", "torchmetrics", "beartype"),
     *("nbformat", "papermill", "snakemake", "jupyter_book", "grimp"),
     *("playwright", "axe_playwright_python"),
 }

@@ -15,8 +15,10 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 PACKAGE = "fairthesis"
-# What every network of torch has, and a method's options, which have an entry of their own.
-HIDDEN = "train, forward, Options"
+# What every network of torch has, a method's options, which have an entry of their own, and what
+# scikit-learn gives every estimator.
+HIDDEN = "train, forward, Options, set_fit_request, set_partial_fit_request, set_predict_request, "
+HIDDEN += "set_transform_request"
 
 
 def homes(room: str) -> dict[str, list[str]]:

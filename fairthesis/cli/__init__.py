@@ -17,6 +17,7 @@ COMMANDS = {
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
     "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
+    "erase": ("erase", "Take an attribute out of embeddings: fit, keep and apply an eraser."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
     "export": ("export", "A run's model as ONNX, TorchScript or a folder to be shared."),
     "monitor": ("monitor", "Follow predictions in use, by period and group, against limits."),
@@ -49,7 +50,8 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         given = ctx.meta["fairthesis.given"]
-        grouped = given[:1] in (["datasets"], ["experiment"])
+        grouped = given[:1] in (["datasets"], ["erase"], ["experiment"])
+        grouped = grouped or given[:2] in (["postprocess", "apply"], ["postprocess", "fit"])
         with _ending.in_words(given[: 2 if grouped else 1]):
             return super().invoke(ctx)
 

@@ -22,7 +22,7 @@ RESUMED = (
     *("train", "experiment run", "experiment data", "experiment train", "experiment audit"),
     *("datasets prepare", "datasets fetch"),
 )
-EXTRAS = {"torch": "train", "torchvision": "train", "safetensors": "train"}
+EXTRAS = {"torch": "train", "torchvision": "train"}
 EXTRAS |= {"papermill": "book", "nbformat": "book", "ipykernel": "book", "IPython": "book"}
 EXTRAS |= {"jupyter_client": "book", "nbclient": "book"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)

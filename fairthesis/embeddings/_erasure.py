@@ -1,4 +1,4 @@
-"""LEACE: the least change to an embedding after which no linear probe recovers the attribute."""
+"""Erasing an attribute from an embedding: an affine map that is fitted once and applied."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fairthesis.embeddings._erasers import Leace
 from fairthesis.errors import InputError
 
 Array = NDArray[np.float64]
@@ -44,13 +45,9 @@ class LeaceEraser:
 
 
 def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> LeaceEraser:
-    """Least-squares concept erasure (Belrose et al. 2023, "LEACE", theorem 4.3).
+    """Least-squares concept erasure (Belrose et al. 2023, "LEACE", theorem 4.3), as a function.
 
-    r(x) = x - W⁺ Π W (x - E x), with W = Cov(X)^(-1/2) (pseudo-inverse) and Π the orthogonal
-    projection onto the columns of W Cov(X, Z), Z the one-hot attribute. On the fitting data the
-    groups then have one mean, so no linear probe does better than a constant one; and no other
-    affine map with that property moves the embedding less in squares. Curved probes may still
-    recover the attribute.
+    ``Leace`` is the same as an estimator, with its formula and what it cannot do.
 
     Args:
         embedding: finite numbers, shape (n, d).
@@ -70,20 +67,5 @@ def fit_leace(embedding: ArrayLike, attribute: ArrayLike) -> LeaceEraser:
             f"Expected an embedding of shape (n, d) and n attribute values, but got {x.shape} and "
             f"{a.shape}."
         )
-    values, codes = np.unique(a, return_inverse=True)
-    if len(values) < 2:
-        raise InputError(
-            f"The attribute is '{values[0]}' in all {len(a)} rows: expected two groups or more."
-        )
-    mean = x.mean(0)
-    centred = x - mean
-    z = np.eye(len(values))[codes]
-    z = z - z.mean(0)
-    size, axes = np.linalg.eigh(centred.T @ centred / len(x))
-    kept = size > 1e-12 * size.max()
-    root = np.sqrt(size[kept])
-    axes = axes[:, kept]
-    whiten, unwhiten = axes / root @ axes.T, axes * root @ axes.T
-    left, strength, _ = np.linalg.svd(whiten @ (centred.T @ z / len(x)), full_matrices=False)
-    left = left[:, strength > 1e-9]  # correlations: below this they are rounding
-    return LeaceEraser(mean, unwhiten @ left @ left.T @ whiten)
+    fitted = Leace().fit(x, a)
+    return LeaceEraser(fitted.mean_, fitted.projection_)

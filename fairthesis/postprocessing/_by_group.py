@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
-from sklearn.isotonic import IsotonicRegression
+from numpy.typing import NDArray
 
-from fairthesis import metrics
-from fairthesis.embeddings import fit_leace
+from fairthesis.embeddings import Leace
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
     PREDICTIONS_TABLE,
@@ -23,35 +20,19 @@ from fairthesis.inputs import (
     embedding_values,
     group_values,
     is_empty,
-    key_column,
     require_columns,
     row_labels,
     row_scores,
     rows_of_target,
     text_column,
 )
+from fairthesis.postprocessing._erasing import LABELS, WHAT, erased_frame, groups_of
+from fairthesis.postprocessing._groups import Array
+from fairthesis.postprocessing._randomized import CONSTRAINTS, RandomizedThresholds
+from fairthesis.postprocessing._recalibration import CALIBRATIONS, GroupRecalibration
+from fairthesis.postprocessing._thresholds import LevelUpThresholds, decide
 
-Array = NDArray[np.float64]
-
-CONSTRAINTS = (
-    "equalized_odds",
-    "demographic_parity",
-    "true_positive_rate_parity",
-    "false_positive_rate_parity",
-)
-#: Maps that ``recalibrate`` can fit: a line on the logit, or a monotone step function.
-CALIBRATIONS = ("logistic", "isotonic")
-
-
-class Scores(BaseEstimator):  # type: ignore[misc]
-    """fairlearn's idea of an estimator for scores that are there already: it hands them through."""
-
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Scores:
-        self.fitted_ = True
-        return self
-
-    def predict(self, X: ArrayLike) -> Array:
-        return np.asarray(X, np.float64).reshape(len(np.asarray(X)), -1)[:, 0]
+IN_VAL = " in the val part"
 
 
 def equalize(
@@ -88,32 +69,14 @@ def equalize(
     >>> sorted(equalize(table, group="sex")["y_pred"].unique().tolist())
     [0, 1]
     """
-    from fairlearn.postprocessing import ThresholdOptimizer
-
     if constraint not in CONSTRAINTS:
         raise unknown("constraint", constraint, CONSTRAINTS)
     val, test = _parts(frame, group, target)
-    for name, labels in val.groupby(group)["y_true"]:
-        if labels.nunique() < 2:
-            raise InputError(
-                f"{group} = {name} has only y_true = {labels.iloc[0]:g} in the val part: expected "
-                "both classes in every group. Merge groups, or leave this one out."
-            )
-    optimizer = ThresholdOptimizer(
-        estimator=Scores().fit([], []),
-        constraints=constraint,
-        objective=objective,
-        prefit=True,
-        predict_method="predict",
+    fitted = RandomizedThresholds(constraint, objective).fit_checked(
+        *_cases(val, group), group, IN_VAL
     )
-    scores = val[["y_score"]].to_numpy(np.float64)
-    optimizer.fit(scores, val["y_true"].astype(int).to_numpy(), sensitive_features=val[group])
-    called = optimizer.predict(
-        test[["y_score"]].to_numpy(np.float64),
-        sensitive_features=test[group],
-        random_state=seed,
-    )
-    return test.assign(y_pred=np.asarray(called, np.int64))
+    called = fitted.predict(test["y_score"], sensitive_features=test[group], random_state=seed)
+    return test.assign(y_pred=called)
 
 
 def level_up_thresholds(
@@ -145,17 +108,7 @@ def level_up_thresholds(
     if not 0 <= threshold <= 1:
         raise InputError(f"threshold is {threshold:g}: expected a number from 0 to 1.")
     val, _ = _parts(frame, group, target)
-    positive = val[val["y_true"] == 1]
-    scores = {str(g): np.sort(rows["y_score"])[::-1] for g, rows in positive.groupby(group)}
-    for name in sorted(val[group].unique()):
-        if name not in scores:
-            raise InputError(f"{group} = {name} has no positive case in the val part.")
-    best = max(float((s >= threshold).mean()) for s in scores.values())
-    found = {}
-    for name, descending in scores.items():
-        needed = int(np.ceil(best * len(descending) - 1e-9))
-        found[name] = min(threshold, float(descending[needed - 1]) if needed else threshold)
-    return found
+    return LevelUpThresholds(threshold).fit_checked(*_cases(val, group), group, IN_VAL).by_group()
 
 
 def apply_thresholds(
@@ -184,7 +137,7 @@ def apply_thresholds(
     for name in test[group].unique():
         if name not in cut:
             raise unknown(f"{group} without a threshold", name, cut)
-    return test.assign(y_pred=(test["y_score"] >= test[group].map(cut)).astype(np.int64))
+    return test.assign(y_pred=decide(test["y_score"].to_numpy(), test[group].to_numpy(object), cut))
 
 
 def recalibrate(
@@ -219,30 +172,9 @@ def recalibrate(
     if method not in CALIBRATIONS:
         raise unknown("calibration", method, CALIBRATIONS)
     val, test = _parts(frame, group, target)
-    made = pd.Series(np.nan, index=test.index)
-    for name, rows in test.groupby(group):
-        held = val[val[group] == name]
-        y, s = held["y_true"].to_numpy(np.float64), held["y_score"].to_numpy(np.float64)
-        if not 0 < y.sum() < len(y):
-            raise InputError(
-                f"{group} = {name} has {int(y.sum())} positive of {len(y)} cases in the val part: "
-                "expected both classes to recalibrate on."
-            )
-        made[rows.index] = _map(method, y, s, rows["y_score"].to_numpy(np.float64), str(name))
-    return test.assign(y_score=made)
-
-
-def _map(method: str, y: Array, s: Array, new: Array, name: str) -> NDArray[np.float64]:
-    if method == "isotonic":
-        line = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(s, y)
-        return np.asarray(line.predict(new), np.float64)
-    a, b = metrics.recalibration_line(metrics.logit(s), np.ones(len(y)), y)
-    if not np.isfinite(a) or b <= 0:
-        raise InputError(
-            f"No rising calibration line can be fitted for {name}: the classes are separated, all "
-            "scores are equal, or higher scores are less often positive."
-        )
-    return np.asarray(1 / (1 + np.exp(-(a + b * metrics.logit(new)))), np.float64)
+    val = val[val[group].isin(test[group])]  # a group that nobody asks for needs no map
+    fitted = GroupRecalibration(method).fit_checked(*_cases(val, group), group, IN_VAL)
+    return test.assign(y_score=fitted.transform(test["y_score"], sensitive_features=test[group]))
 
 
 def erase_attribute(
@@ -250,7 +182,7 @@ def erase_attribute(
 ) -> pd.DataFrame:
     """The embeddings table, its columns ``prefix`` + number after LEACE of the attribute ``group``.
 
-    The eraser (``fairthesis.embeddings.fit_leace``) is fitted on the rows outside ``test`` whose
+    The eraser (``fairthesis.embeddings.Leace``) is fitted on the rows outside ``test`` whose
     group is known and applied to every row: it needs no group where it is used. Columns keep their
     type.
 
@@ -266,37 +198,25 @@ def erase_attribute(
     Reference: Belrose et al., NeurIPS 2023.
 
     >>> table = pd.DataFrame({"image_id": list("abcd"), "split": "val", "disease_0": [0., 1, 4, 5]})
+    >>> table["disease_1"] = [1.0, 0, 0, 1]
     >>> groups = pd.DataFrame({"image_id": list("abcd"), "sex": ["f", "f", "m", "m"]})
-    >>> erase_attribute(table, groups, group="sex")["disease_0"].tolist()
+    >>> erase_attribute(table, groups, group="sex")["disease_0"].round(6).tolist()
     [2.5, 2.5, 2.5, 2.5]
     """
-    what = "the embeddings table"
-    embeddings, labels = as_frame(embeddings, what), as_frame(labels, "the table of labels")
-    require_columns(embeddings, ["image_id", "split"], what)
-    require_columns(labels, ["image_id"], "the table of labels")
-    named = group_values(labels, group, "the table of labels")
-    columns = embedding_columns(embeddings, prefix, what)
-    x = embedding_values(embeddings, columns, what)
-    own = pd.DataFrame(
-        {"image_id": key_column(labels, "image_id", "the table of labels"), group: named}
-    )
-    own = own.dropna(subset=["image_id"]).drop_duplicates()
-    if own["image_id"].duplicated().any():
-        twice = own.loc[own["image_id"].duplicated(), "image_id"].iloc[0]
-        raise InputError(f"Image {twice!r} has two values of {group}: expected one.")
-    names = key_column(embeddings, "image_id", what).map(own.set_index("image_id")[group])
+    embeddings, labels = as_frame(embeddings, WHAT), as_frame(labels, LABELS)
+    require_columns(embeddings, ["image_id", "split"], WHAT)
+    columns = embedding_columns(embeddings, prefix, WHAT)
+    x = embedding_values(embeddings, columns, WHAT)
+    names = groups_of(embeddings, labels, group)
     outside = (text_column(embeddings["split"]) != "test").fillna(True)
     fitted = (outside & names.notna()).to_numpy(bool)
     if not fitted.any():
         raise InputError(
-            f"No row of {what} outside the test part has a known {group}: expected val or train "
+            f"No row of {WHAT} outside the test part has a known {group}: expected val or train "
             "rows to fit on. Do the tables belong together?"
         )
-    erased = fit_leace(x[fitted], names[fitted].to_numpy(str))(x)
-    made = pd.DataFrame(erased, columns=columns, index=embeddings.index)
-    kinds = {c: embeddings[c].dtype for c in columns}
-    kept = {c: kind for c, kind in kinds.items() if pd.api.types.is_float_dtype(kind)}
-    return embeddings.assign(**{c: made[c].astype(kept.get(c, np.float64)) for c in columns})
+    eraser = Leace().fit(x[fitted], names[fitted].to_numpy(str))
+    return erased_frame(eraser, embeddings, columns)
 
 
 def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame:
@@ -311,6 +231,15 @@ def _stated(frame: pd.DataFrame, group: str, target: str | None) -> pd.DataFrame
     y = row_labels(rows, "y_true", both=False) if len(rows) else np.empty(0)
     s = row_scores(rows, "y_score") if len(rows) else np.empty(0)
     return rows.assign(y_true=y.astype(np.int64), y_score=s)
+
+
+def _cases(rows: pd.DataFrame, group: str) -> tuple[Array, NDArray[np.bool_], NDArray[np.object_]]:
+    """Scores, labels and groups as the estimators take them."""
+    return (
+        rows["y_score"].to_numpy(np.float64),
+        rows["y_true"].to_numpy() > 0,
+        rows[group].to_numpy(object),
+    )
 
 
 def _parts(

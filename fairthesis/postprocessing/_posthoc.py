@@ -20,9 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fairthesis.embeddings import LeaceEraser, fit_leace
+from fairthesis.embeddings import KernelEraser, Leace, MeanDifferences
+from fairthesis.embeddings import mean_differences as mean_differences
 from fairthesis.errors import InputError
-from fairthesis.postprocessing._by_group import Scores
+from fairthesis.postprocessing._randomized import RandomizedThresholds
 
 Array = NDArray[np.float64]
 ROUNDING = 1e-6  # of the embedding's spread: embeddings are stored with 24 bits
@@ -93,7 +94,7 @@ def refit(run: RunTables, z: Array) -> RunTables:
 def leace(run: RunTables) -> RunTables:
     """LEACE on the disease embedding: no linear probe recovers the groups (on the fitting rows).
 
-    The eraser (``fit_leace``) is fitted on train rows with a known group and applied to all rows;
+    The eraser (``Leace``) is fitted on train rows with a known group and applied to all rows;
     marginal, so that what the target explains of the group goes, too. A logistic head is fitted
     anew, so that the scores change as well.
 
@@ -113,31 +114,7 @@ def leace(run: RunTables) -> RunTables:
     (1.9, 0.0)
     """
     rows = run.known("train")
-    return refit(run, fit_leace(run.z[rows], run.group[rows])(run.z))
-
-
-def mean_differences(z: Array, group: NDArray[np.object_], y_true: Array) -> Array:
-    """Group mean less class mean, for every class of every target, shape (directions, d).
-
-    Args:
-        z: the embedding, shape (n, d).
-        group: of each row, shape (n,); none is None.
-        y_true: 0, 1 or NaN (in no class), shape (n, targets).
-
-    >>> z = np.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]])
-    >>> group, y = np.array(["f", "m", "f"], object), np.array([[0.0], [0.0], [1.0]])
-    >>> mean_differences(z, group, y).tolist()
-    [[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]
-    """
-    found = []
-    for y in y_true.T:
-        for c in (0, 1):
-            inside = y == c
-            if inside.any():
-                middle = z[inside].mean(0)
-                for value in sorted(set(group[inside])):
-                    found.append(z[inside & (group == value)].mean(0) - middle)
-    return np.array(found).reshape(-1, z.shape[1])
+    return refit(run, Leace().fit(run.z[rows], run.group[rows]).transform(run.z))
 
 
 def orthogonalised(run: RunTables) -> RunTables:
@@ -164,10 +141,33 @@ def orthogonalised(run: RunTables) -> RunTables:
     0.0
     """
     rows = run.known("train")
-    directions = mean_differences(run.z[rows], run.group[rows], run.y_true[rows])
-    _, size, axes = np.linalg.svd(directions, full_matrices=False)
-    basis = axes[size > ROUNDING * run.z[rows].std()]
-    return refit(run, LeaceEraser(run.z[rows].mean(0), basis.T @ basis)(run.z))
+    eraser = MeanDifferences(given_target=True)
+    eraser.fit(run.z[rows], run.group[rows], target=run.y_true[rows])
+    return refit(run, eraser.transform(run.z))
+
+
+def kernel(run: RunTables) -> RunTables:
+    """``KernelEraser`` on the disease embedding: against curved probes as well.
+
+    Fitted on train rows with a known group; a logistic head is fitted anew.
+
+    Raises:
+        InputError: as of ``leace``.
+
+    Reference: Fukumizu and Leng, JASA 2014.
+
+    >>> rng = np.random.default_rng(0)
+    >>> sex, y = rng.choice(["F", "M"], 2000), rng.integers(0, 2, (2000, 1)) * 1.0
+    >>> keys = pd.DataFrame({"image_id": np.arange(2000), "split": ["train", "val"] * 1000})
+    >>> z = rng.normal(size=(2000, 4)) * np.c_[1 + 3 * (sex == "M"), y + 1, y + 1, y + 1]
+    >>> run = RunTables(keys, z, y, rng.random((2000, 1)), sex.astype(object), ("effusion",), 0)
+    >>> spread = lambda z: z[sex == "M", 0].std() / z[sex == "F", 0].std()
+    >>> bool(spread(run.z) > 3.5), bool(spread(kernel(run).z) < 1.5)
+    (True, True)
+    """
+    rows = run.known("train")
+    eraser = KernelEraser(seed=run.seed).fit(run.z[rows], run.group[rows])
+    return refit(run, eraser.transform(run.z))
 
 
 def exponentiated_gradient(run: RunTables) -> RunTables:
@@ -236,8 +236,6 @@ def threshold_optimizer(run: RunTables) -> RunTables:
     >>> decided[:3].tolist(), sorted(set(decided[3:].tolist()))
     ([nan, nan, nan], [0.0, 1.0])
     """
-    from fairlearn.postprocessing import ThresholdOptimizer
-
     scores = np.full_like(run.y_score, np.nan)
     known = np.array([group is not None for group in run.group])
     names = run.group.astype(str)  # an unknown one becomes "None", and a group may be called that
@@ -251,23 +249,12 @@ def threshold_optimizer(run: RunTables) -> RunTables:
                 "part: rates are made equal between two groups or more. Take another attribute or "
                 "target, or other splits."
             )
-        optimizer = ThresholdOptimizer(
-            estimator=Scores().fit([], []),
-            constraints="equalized_odds",
-            objective="balanced_accuracy_score",
-            prefit=True,
-            predict_method="predict",
-        )
-        optimizer.fit(
-            run.y_score[rows, t : t + 1],
-            y[rows].astype(int),
-            sensitive_features=names[rows],
+        fitted = RandomizedThresholds().fit_checked(
+            run.y_score[rows, t], y[rows] > 0, names[rows].astype(object)
         )
         seen = known & np.isin(names, both)
-        scores[seen, t] = optimizer.predict(
-            run.y_score[seen, t : t + 1],
-            sensitive_features=names[seen],
-            random_state=run.seed,
+        scores[seen, t] = fitted.predict(
+            run.y_score[seen, t], sensitive_features=names[seen], random_state=run.seed
         )
     return dataclasses.replace(run, y_score=scores)
 
@@ -277,6 +264,7 @@ def threshold_optimizer(run: RunTables) -> RunTables:
 POSTHOC: dict[str, Callable[[RunTables], RunTables]] = {
     "leace": leace,
     "orthogonalised": orthogonalised,
+    "kernel": kernel,
     "exponentiated_gradient": exponentiated_gradient,
     "threshold_optimizer": threshold_optimizer,
 }

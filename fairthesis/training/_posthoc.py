@@ -24,8 +24,9 @@ from fairthesis.training._selection import validation_scores
 
 # What decides a result, as ``code_fingerprint`` takes it; a test looks that the files are there.
 CODE = (
-    *("embeddings/_erasure.py", "inputs/_schema.py", "postprocessing/_by_group.py"),
-    *("postprocessing/_posthoc.py", "training/_posthoc.py"),
+    *("embeddings/_eraser.py", "embeddings/_erasers.py", "embeddings/_kernel_eraser.py"),
+    *("embeddings/_moments.py", "embeddings/_projections.py", "inputs/_schema.py"),
+    *("postprocessing/_posthoc.py", "postprocessing/_randomized.py", "training/_posthoc.py"),
 )
 PREFIX = "disease_"
 
