@@ -1,4 +1,5 @@
 from ._cohort import Cohort as Cohort
+from ._dicom_header import dicom_elements as dicom_elements
 from ._image_cache import DamagedCacheWarning as DamagedCacheWarning
 from ._image_cache import OutsideFolderWarning as OutsideFolderWarning
 from ._image_cache import cache_folder as cache_folder
@@ -12,6 +13,7 @@ from ._overlap import shared_values as shared_values
 from ._overlap import split_parts as split_parts
 from ._splits import FRACTIONS as FRACTIONS
 from ._splits import split_by_patient as split_by_patient
+from ._windows import Window as Window
 
 __all__ = [
     "FRACTIONS",
@@ -20,7 +22,9 @@ __all__ = [
     "DamagedCacheWarning",
     "OutsideFolderWarning",
     "UnreadableImageWarning",
+    "Window",
     "cache_folder",
+    "dicom_elements",
     "images_fingerprint",
     "near_duplicates",
     "prepared_images",
