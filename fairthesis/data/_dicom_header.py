@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".dcm", ".dicom")
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _FILTERS = threading.Lock()
-_inside, _before = 0, warnings.catch_warnings()
+_LOGGER = logging.getLogger("pydicom")
+_inside, _before, _passed_on = 0, warnings.catch_warnings(), True
 
 
 class Refused(Exception):  # noqa: N818  said to the user as it stands
@@ -54,16 +56,17 @@ def pydicom_here() -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings of the packages that read DICOM: they quote what stands in a header.
+    """No warnings and no log of the packages that read DICOM: they quote what stands in a header.
 
-    Filters of warnings are the process's: the first thread in sets them, the last one out resets.
+    Filters and loggers are the process's: the first thread in sets them, the last one out resets.
     """
-    global _inside, _before
+    global _inside, _before, _passed_on
     with _FILTERS:
         if _inside == 0:
             _before = warnings.catch_warnings()
             _before.__enter__()
             warnings.filterwarnings("ignore", module=r"(pydicom|pylibjpeg|libjpeg|openjpeg)\b")
+            _passed_on, _LOGGER.propagate = _LOGGER.propagate, False
         _inside += 1
     try:
         yield
@@ -71,6 +74,7 @@ def quiet() -> Iterator[None]:
         with _FILTERS:
             _inside -= 1
             if _inside == 0:
+                _LOGGER.propagate = _passed_on
                 _before.__exit__(None, None, None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,13 @@ RAMP = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 
 
 def dataset(pixels: NDArray[Any], **elements: Any) -> Dataset:
-    """A header and native pixels; an element that is None is left out."""
+    """A header and native pixels; an element that is None is left out, and any value is taken."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Invalid value|The value length")
+        return _dataset(pixels, elements)
+
+
+def _dataset(pixels: NDArray[Any], elements: dict[str, Any]) -> Dataset:
     found = Dataset()
     found.file_meta = FileMetaDataset()
     found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
