@@ -17,9 +17,7 @@ MODULES = sorted(
 TRAINS = ("fairthesis.study._experiment", "fairthesis.study._plans", "fairthesis.training._posthoc")
 DICOM = ("fairthesis.data._dicom_header", "fairthesis.datasets._dicom_table")
 NEEDS = dict.fromkeys(TRAINS, "torch") | dict.fromkeys(DICOM, "pydicom")
-CASES = [
-    pytest.param(n, marks=pytest.mark.needs(NEEDS[n])) if n in NEEDS else n for n in MODULES
-]
+CASES = [pytest.param(n, marks=pytest.mark.needs(NEEDS[n])) if n in NEEDS else n for n in MODULES]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -25,6 +25,9 @@ from support.images import files
 from fairthesis import data
 from fairthesis.data import _decoding as decoding
 from fairthesis.data._decoding import decode
+from fairthesis.data._dicom import ELEMENTS
+from fairthesis.data._dicom_frames import RLE, coded_bytes
+from fairthesis.data._dicom_header import read_header
 from fairthesis.errors import InputError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -364,8 +367,6 @@ def test_what_would_take_too_much_is_refused_unread(
 
 
 def test_runs_that_unpack_to_much_are_counted_first(tmp_path: Path) -> None:
-    from fairthesis.data._dicom_frames import RLE, coded_bytes
-
     runs = b"\x81\x07" * 600_000  # of 128 each
     frame = np.array([1, 64, *[0] * 14], "<u4").tobytes() + runs
     assert coded_bytes(RLE, frame) == 128 * 600_000
@@ -410,10 +411,14 @@ def test_no_reason_and_no_warning_quotes_the_header(
     more = dict(IDENTIFYING) | {"PatientAge": "SECRETIVE AGE", "PatientID": "SECRET\\ID" * 20}
     path = write(tmp_path / "1.dcm", WindowCenter=None, **more)
     assert "SECRETIVE AGE" in path.read_bytes().decode("latin-1")
+    more_pixels = dicom.dataset(RAMP)  # of which pydicom warns, and writes a log
+    more_pixels.PixelData += bytes(128)
+    more_pixels.save_as(tmp_path / "2.dcm", enforce_file_format=True)
     caplog.clear()
     content = path.read_bytes()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        assert not isinstance(decode(tmp_path / "2.dcm", 16, 1), str)
         for end in range(200, len(content), 37):
             path.write_bytes(content[:end])
             found = str(decode(path, 16, 1))
@@ -421,6 +426,18 @@ def test_no_reason_and_no_warning_quotes_the_header(
             assert not any(value in found for value in more.values()), found
     assert caught == []
     assert capfd.readouterr().err == "" == caplog.text
+    with pytest.warns(UserWarning, match="excess padding"):
+        _ = pydicom.dcmread(tmp_path / "2.dcm").pixel_array
+    assert "excess padding" in caplog.text  # both are as they were before
+
+
+def test_what_pixels_are_read_with_holds_no_word_of_who_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "1.dcm", **IDENTIFYING)
+    with path.open("rb") as handle:
+        header = read_header(handle, ELEMENTS, pixels=True)
+    assert not set(IDENTIFYING) & {element.keyword for element in header}
+    assert not any(value in str(header) for value in IDENTIFYING.values())
+    assert all(value.encode() in path.read_bytes() for value in IDENTIFYING.values())
 
 
 def test_without_pydicom_the_message_names_the_extra_and_nothing_is_remembered(
