@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +40,12 @@ _PROGRESSIVE = 6  # of JPEG: all coefficients are held until the last scan
 # image into blocks, the last of any size. In one block each, large images go back to the system.
 if "PILLOW_BLOCK_SIZE" not in os.environ:
     Image.core.set_block_size(1 << 30)  # type: ignore[attr-defined]
+
+
+def _give_back() -> None:
+    """Have glibc return what this thread freed: arrays are not in blocks as Pillow's images are."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def decode(path: Path, size: int, channels: int, window: str = OWN) -> Pixels | str:
@@ -122,14 +130,21 @@ def _of_dicom(file: DicomFile, size: int, window: str) -> Image.Image:
     _check_pixels(wide, high)
     _check_bytes(file.needed, f"{wide} x {high} pixels of {file.kind}", "DICOM")
     with _room(file.needed):
-        image = file.picture(window, MAX_BYTES)
-        if file.aspect == 1:
-            return ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-        # A square of the body at the centre, whose pixels are no squares.
-        edge = min(wide, high * file.aspect)
-        left, upper = (wide - edge) / 2, (high - edge / file.aspect) / 2
-        box = (left, upper, wide - left, high - upper)
-        return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+        fitted = _fitted(file.picture(window, MAX_BYTES), file.aspect, size)
+        if wide * high > PIECE:
+            _give_back()
+    return fitted
+
+
+def _fitted(image: Image.Image, aspect: float, size: int) -> Image.Image:
+    """The square at the centre; ``aspect`` is a pixel's height over its width."""
+    if aspect == 1:
+        return ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    # Of the body it is a square, whatever its pixels are.
+    edge = min(image.width, image.height * aspect)
+    left, upper = (image.width - edge) / 2, (image.height - edge / aspect) / 2
+    box = (left, upper, image.width - left, image.height - upper)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
 
 
 def _check_pixels(wide: int, high: int) -> None:

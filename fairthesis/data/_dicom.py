@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairthesis.data._dicom_frames import JPEG_2000, coded_bytes, frame_shape
+from fairthesis.data._dicom_frames import JPEG_2000, JPEG_BASELINE, coded_bytes, frame_shape
 from fairthesis.data._dicom_grey import Codes, colour_table, grey_table, in_strips
 from fairthesis.data._dicom_header import Refused, pydicom_here, quiet, read_header
 from fairthesis.errors import InputError
@@ -93,8 +94,6 @@ class DicomFile:
         each = 2 * decoded + (4 if self.samples > 1 or self.kind == "PALETTE COLOR" else 1)
         if self.compressed:
             each += 16 if self.syntax in JPEG_2000 else 8
-        if self.kind.startswith("YBR"):
-            each += 36  # in single precision, there and back
         return 2 * self.coded + pixels * each
 
     def picture(self, window: str, most: int) -> Image.Image:
@@ -106,11 +105,11 @@ class DicomFile:
         """
         with quiet():
             header = read_header(self.handle, ELEMENTS, pixels=True, sniffed=self.sniffed)
-            values = self._values(header, most)
+            values, kind = self._values(header, most)
             if values.shape[:2] != (self.rows, self.columns):
                 raise Refused(f"a DICOM file whose pixels are {values.shape}, against its header")
             if self.samples == 3:
-                return Image.fromarray(in_strips(values, self._high_bits, (3,)))
+                return Image.fromarray(in_strips(values, partial(self._colour, kind=kind), (3,)))
             codes = Codes(header, values.dtype.itemsize, not self.compressed)
             if self.kind == "PALETTE COLOR":
                 table = colour_table(header, codes.n)
@@ -118,13 +117,17 @@ class DicomFile:
                 table = grey_table(header, window, values, codes)
         return Image.fromarray(in_strips(values, lambda part: table[codes(part)], table.shape[1:]))
 
-    def _high_bits(self, part: NDArray[Any]) -> NDArray[np.uint8]:
+    def _colour(self, part: NDArray[Any], kind: str) -> NDArray[np.uint8]:
+        """Red, green and blue of 8 bits; from YBR by strips, since that takes 40 bytes a pixel."""
+        from pydicom.pixels.processing import convert_color_space
+
+        if kind in ("YBR_FULL", "YBR_FULL_422"):
+            part = convert_color_space(part.copy(), "YBR_FULL", "RGB")
         return (part >> max(self.stored - 8, 0)).astype(np.uint8)
 
-    def _values(self, header: Dataset, most: int) -> NDArray[Any]:
-        """The stored values, (rows, columns) or (rows, columns, 3)."""
+    def _values(self, header: Dataset, most: int) -> tuple[NDArray[Any], str]:
+        """The stored values, (rows, columns) or (rows, columns, 3), and of which kind they are."""
         from pydicom.encaps import get_frame
-        from pydicom.pixels.utils import pixel_array
         from pydicom.uid import UID
 
         if not header.get("PixelData"):
@@ -134,7 +137,7 @@ class DicomFile:
         syntax = header.file_meta.TransferSyntaxUID = UID(self.syntax)
         if not self.compressed:
             # Which bits count is decided here, by HighBit as well.
-            return pixel_array(header, view_only=True, correct_unused_bits=False)
+            return _decoded(header, view_only=True, correct_unused_bits=False)
         frame = get_frame(header.PixelData, 0, number_of_frames=1)
         shape = frame_shape(frame)
         if shape is not None and shape != (self.rows, self.columns, self.samples):
@@ -142,9 +145,10 @@ class DicomFile:
         if coded_bytes(syntax, frame) > most:
             raise Refused(f"a DICOM file whose pixels take more than {most / 1e6:.0f} MB unpacked")
         try:
-            # Pillow's OpenJPEG is the one that the project's floors look after.
-            plugin = "pillow" if syntax in JPEG_2000 else ""
-            return pixel_array(header, decoding_plugin=plugin)
+            # Pillow's OpenJPEG is the one that the project's floors look after, and its JPEG gives
+            # its memory back.
+            plugin = "pillow" if syntax in (*JPEG_2000, JPEG_BASELINE) else ""
+            return _decoded(header, decoding_plugin=plugin)
         except RuntimeError as error:
             if "missing dependencies" in str(error):
                 raise InputError(
@@ -152,6 +156,17 @@ class DicomFile:
                     "installed: pip install 'fairthesis[dicom]'."
                 ) from error
             raise
+
+
+def _decoded(header: Dataset, **options: Any) -> tuple[NDArray[Any], str]:
+    """The stored values as they are, and of which kind they are then."""
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.utils import as_pixel_options
+
+    decoder = get_decoder(header.file_meta.TransferSyntaxUID)
+    more = as_pixel_options(header, **options)
+    found, told = decoder.as_array(header, index=0, raw=True, **more)
+    return found, str(told["photometric_interpretation"])
 
 
 def _syntax(header: Dataset) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 RLE = "1.2.840.10008.1.2.5"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 # Markers of a JPEG frame's head: all SOF (no DHT, JPG, DAC among them), and that of JPEG-LS.
 _HEADS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}

@@ -20,7 +20,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from support import dicom
 from support.dicom import IDENTIFYING, RAMP, write, write_coded
-from support.images import files
+from support.images import NEEDS_PROC, files, peak_of_eight
 
 from fairthesis import data
 from fairthesis.data import _decoding as decoding
@@ -364,6 +364,24 @@ def test_what_would_take_too_much_is_refused_unread(
 ) -> None:
     monkeypatch.setattr(decoding, "MAX_BYTES", 10_000)
     assert "64 x 64 pixels of MONOCHROME2 in DICOM take" in str(decode(write(tmp_path / "1"), 8, 1))
+
+
+@NEEDS_PROC
+@pytest.mark.parametrize("kind", ["native", "jpeg", "ybr"])
+def test_large_files_take_bounded_memory_with_eight_workers(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "1.dcm"
+    if kind == "native":
+        write(path, np.tile(np.arange(5000, dtype=np.uint16), (5000, 1)))
+    elif kind == "jpeg":
+        pixels = np.zeros((5000, 5000), np.uint8)
+        pixels[::7] = 225
+        write_coded(path, pixels, "jpeg")
+    else:
+        pixels = np.zeros((3500, 3500, 3), np.uint8)
+        write(path, pixels, PhotometricInterpretation="YBR_FULL")
+    peak, found = peak_of_eight(path)
+    assert found == "(64, 64, 3)"
+    assert peak < 500
 
 
 def test_runs_that_unpack_to_much_are_counted_first(tmp_path: Path) -> None:
