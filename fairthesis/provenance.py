@@ -24,7 +24,10 @@ try:
 except ImportError:  # Windows
     resource = None
 
-PACKAGES = ("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvision", "pillow")
+PACKAGES = (
+    *("numpy", "pandas", "scikit-learn", "fairlearn", "torch", "torchvision", "pillow"),
+    "pydicom",
+)
 _ROOT = Path(__file__).parent
 # The files, and whole rooms, that decide what a training run computes, an audit and a probe.
 TRAINING = (

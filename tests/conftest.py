@@ -34,6 +34,7 @@ EXTRAS = {
     *("torch", "torchvision", "torchmetrics", "beartype"),
     *("nbformat", "papermill", "snakemake", "jupyter_book", "grimp"),
     *("playwright", "axe_playwright_python"),
+    *("pydicom", "pylibjpeg"),
 }
 
 

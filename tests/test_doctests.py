@@ -15,7 +15,9 @@ MODULES = sorted(
 )
 # Their examples read or train a run, and load torch when they run.
 TRAINS = ("fairthesis.study._experiment", "fairthesis.study._plans", "fairthesis.training._posthoc")
-CASES = [pytest.param(n, marks=pytest.mark.needs("torch")) if n in TRAINS else n for n in MODULES]
+DICOM = ("fairthesis.data._dicom_header", "fairthesis.datasets._dicom_table")
+NEEDS = dict.fromkeys(TRAINS, "torch") | dict.fromkeys(DICOM, "pydicom")
+CASES = [pytest.param(n, marks=pytest.mark.needs(NEEDS[n])) if n in NEEDS else n for n in MODULES]
 
 
 @pytest.mark.parametrize("name", CASES)

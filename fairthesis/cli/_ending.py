@@ -23,6 +23,7 @@ RESUMED = (
     *("datasets prepare", "datasets fetch"),
 )
 EXTRAS = {"torch": "train", "torchvision": "train"}
+EXTRAS |= {"pydicom": "dicom", "pylibjpeg": "dicom"}
 EXTRAS |= {"papermill": "book", "nbformat": "book", "ipykernel": "book", "IPython": "book"}
 EXTRAS |= {"jupyter_client": "book", "nbclient": "book"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)

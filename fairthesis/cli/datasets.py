@@ -10,6 +10,7 @@ import click
 
 from fairthesis.cli import _options
 from fairthesis.cli.check_leaks import check_leaks
+from fairthesis.cli.dicom import dicom
 from fairthesis.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -244,3 +245,4 @@ def fetch(name: str, out: Path, quiet: bool) -> None:
 
 
 command.add_command(check_leaks)
+command.add_command(dicom)

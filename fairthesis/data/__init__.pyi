@@ -1,4 +1,5 @@
 from ._cohort import Cohort as Cohort
+from ._dicom_header import dicom_elements as dicom_elements
 from ._file_cohort import IMAGE_ENDINGS as IMAGE_ENDINGS
 from ._file_cohort import cohort_of_files as cohort_of_files
 from ._file_cohort import cohort_of_vectors as cohort_of_vectors
@@ -18,6 +19,7 @@ from ._splits import FRACTIONS as FRACTIONS
 from ._splits import split_by_patient as split_by_patient
 from ._vectors import Vectors as Vectors
 from ._vectors import VectorTable as VectorTable
+from ._windows import Window as Window
 
 __all__ = [
     "FRACTIONS",
@@ -29,9 +31,11 @@ __all__ = [
     "UnreadableImageWarning",
     "VectorTable",
     "Vectors",
+    "Window",
     "cache_folder",
     "cohort_of_files",
     "cohort_of_vectors",
+    "dicom_elements",
     "images_fingerprint",
     "near_duplicates",
     "prepared_images",

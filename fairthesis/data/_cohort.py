@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.data._vectors import Vectors
+from fairthesis.data._windows import OWN, window_text
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import SPLITS, attribute_parts, group_values, require_columns
 
@@ -38,10 +39,14 @@ class Cohort:
         vectors: numbers of each image in the place of its pixels, as of a foundation model; None
             for images.
         left_out: the rows of the source that are not in the frame, counted by reason.
+        window: what is black and white in images in files with more than 8 bits of grey, and in
+            DICOM: ``own`` (what a DICOM file says itself; else from each image's own least to its
+            largest value), ``full`` (all that the bits allow) or ``LOW,HIGH``, two numbers, of
+            DICOM in the units of its rescaled values. Text or a pair of numbers; kept as text.
 
     Raises:
-        InputError: for a missing column, no rows, an ``image_id`` that repeats, another split, and
-            a patient in more than one split.
+        InputError: for a window that is none of these, a missing column, no rows, an ``image_id``
+            that repeats, another split, and a patient in more than one split.
 
     >>> frame = pd.DataFrame(
     ...     {
@@ -71,8 +76,10 @@ class Cohort:
     render: Render | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     vectors: Vectors | None = None
+    window: str = OWN
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "window", window_text(self.window))
         what = f"the cohort {self.name}"
         require_columns(self.frame, ["image_id", "patient_id", "split"], what)
         require_columns(self.frame, [*self.targets, *self._columns()], what)
@@ -101,14 +108,17 @@ class Cohort:
     def fingerprint(self) -> str:
         """SHA-256 over the table (ids, splits, targets, attributes), 16 hexadecimal digits.
 
-        The same rows give the same fingerprint on any machine, whatever their location. For drawn
-        images all that the drawing depends on is part of it (``render.signature()``).
+        A ``window`` other than ``own`` is part of it. The same rows give the same fingerprint on
+        any machine, whatever their location. For drawn images all that the drawing depends on is
+        part of it (``render.signature()``).
         """
         columns = ["image_id", "patient_id", "split", *self.targets, *self._columns()]
         text = self.frame[columns].to_csv(index=False, lineterminator="\n", float_format="%.6g")
         text += getattr(self.render, "signature", str)()
         if self.vectors is not None:
             text += f"vectors {self.vectors.digest}"
+        if self.window != OWN:
+            text += f"window {self.window}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _columns(self) -> list[str]:

@@ -28,7 +28,7 @@ from fairthesis.data._preparing import (
 )
 from fairthesis.errors import InputError
 
-LAYOUT = "2"  # of the cache; another where decoding gives other pixels, or a file another layout
+LAYOUT = "3"  # of the cache; another where decoding gives other pixels, or a file another layout
 _verified: dict[Path, tuple[int, ...]] = {}  # whose checksums were compared in this process
 
 
@@ -95,7 +95,7 @@ def cache_folder(cohort: Cohort, size: int, cache_dir: str | Path | None = None)
     >>> from fairthesis import datasets
     >>> cohort = datasets.load("synthetic-cxr", n_train=4, n_val=2, n_test=2)
     >>> folder = cache_folder(cohort, 64, "cache")
-    >>> folder.name == f"synthetic-cxr-{cohort.fingerprint()}-64-v2", folder.exists()
+    >>> folder.name == f"synthetic-cxr-{cohort.fingerprint()}-64-v3", folder.exists()
     (True, False)
     """
     what = cohort.fingerprint()
@@ -239,7 +239,7 @@ class Cache:
     def _source(self, store: PixelFile) -> Source:
         if self.files is not None:
             others = [other for other in self._others() if other.path != store.path]
-            return from_files(self.files, store, others)
+            return from_files(self.files, store, others, self.cohort.window)
         assert self.cohort.render is not None
         return drawn(self.cohort.render, self.shape[1])
 

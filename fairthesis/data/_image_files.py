@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fairthesis.data._decoding import Pixels, decode_open, open_file, words
+from fairthesis.data._decoding import Pixels, decode_open
+from fairthesis.data._image_opening import open_file, words
+from fairthesis.data._windows import OWN
 from fairthesis.errors import InputError
 from fairthesis.storage import write_atomically
 
@@ -92,12 +94,12 @@ def same_file(a: Records, b: Records) -> NDArray[np.bool_]:
     return np.logical_and.reduce([a[name] == b[name] for name in STAT])
 
 
-def read(path: str, size: int, channels: int) -> tuple[Told, Pixels | str]:
+def read(path: str, size: int, channels: int, window: str = OWN) -> tuple[Told, Pixels | str]:
     """What is recorded of a file, and its pixels or why there are none, from one reading."""
     try:
         with open_file(path) as handle:
             told, source = _digested(handle)
-            return told, decode_open(source, size, channels)
+            return told, decode_open(source, size, channels, window, path)
     except OSError as error:
         return _not_read(path), words(error)
 

@@ -62,11 +62,11 @@ def prepared_images(
     """The images of a cohort at ``size`` pixels, decoded or drawn once and then read from disk.
 
     Files are turned upright by their EXIF tag, resized so that the short side fits and cropped at
-    the centre; transparency is dropped, and 16-bit grey is stretched from its own minimum and
-    maximum. The cache is keyed by the cohort, the content of its files and the size: a file that
-    changed is decoded again, and copies of a data set share what is the same in them. Every image
-    has a checksum, compared at the first opening in a process; what is damaged is decoded again,
-    with a ``DamagedCacheWarning``. A killed call is resumed where it stopped.
+    the centre; transparency is dropped, and grey of more than 8 bits, and DICOM, are shown through
+    the cohort's ``window``. The cache is keyed by the cohort, the content of its files and the
+    size: a file that changed is decoded again, and copies of a data set share what is the same in
+    them. Every image has a checksum, compared at the first opening in a process; what is damaged is
+    decoded again, with a ``DamagedCacheWarning``. A killed call is resumed where it stopped.
 
     Args:
         cohort: the cohort.
@@ -84,7 +84,8 @@ def prepared_images(
 
     Raises:
         InputError: for a path that leaves the data set's folder, a cache that cannot be written or
-            is full, a size below 8, and with ``strict`` for an image that cannot be read.
+            is full, a size below 8, with ``strict`` for an image that cannot be read, and for DICOM
+            files where the packages that read them are not installed.
 
     >>> import tempfile
     >>> from fairthesis import datasets

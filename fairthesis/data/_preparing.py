@@ -63,7 +63,7 @@ def drawn(render: Render, size: int) -> Source:
     return Source(make, DRAWN)
 
 
-def from_files(files: Files, store: PixelFile, others: Sequence[PixelFile]) -> Source:
+def from_files(files: Files, store: PixelFile, others: Sequence[PixelFile], window: str) -> Source:
     """Images in files; one whose very content was decoded into one of ``others`` is copied.
 
     What was found in the files is noted in ``files``.
@@ -86,7 +86,7 @@ def from_files(files: Files, store: PixelFile, others: Sequence[PixelFile]) -> S
         for place, i in enumerate(rows.tolist()):
             result: Pixels | str | None = copied(i)
             if result is None:
-                new[i], result = read(files.paths[i], size, channels)
+                new[i], result = read(files.paths[i], size, channels, window)
             if isinstance(result, str):
                 problems.append((i, result))
             else:

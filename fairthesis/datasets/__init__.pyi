@@ -1,3 +1,7 @@
+from ._dicom_labels import DICOM_KEYS as DICOM_KEYS
+from ._dicom_table import DICOM_COLUMNS as DICOM_COLUMNS
+from ._dicom_table import dicom_table as dicom_table
+from ._dicom_table import pseudonym as pseudonym
 from ._registry import DATASETS as DATASETS
 from ._registry import Seed as Seed
 from ._registry import about as about
@@ -16,6 +20,8 @@ from .synthetic.cxr import SETTINGS as SETTINGS
 
 __all__ = [
     "DATASETS",
+    "DICOM_COLUMNS",
+    "DICOM_KEYS",
     "SETTINGS",
     "SOURCES",
     "THEN",
@@ -23,11 +29,13 @@ __all__ = [
     "Mechanisms",
     "Seed",
     "about",
+    "dicom_table",
     "download_steps",
     "fetch",
     "load",
     "needs_root",
     "option_names",
+    "pseudonym",
     "twin",
     "typed_options",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Protocol
 
-from fairthesis.data import Cohort
+from fairthesis.data import Cohort, Window
 from fairthesis.datasets.synthetic._planting import Mechanisms
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
@@ -61,7 +62,10 @@ def _lazy(name: str) -> Loader:
         home = _home(name)
         accepted = typed_option(_accepted(home), options, f"option of {name}", text=False)
         fit_option("the data root", str | None, root)
-        return home.load(root, seed=fit_option("seed", Seed, seed), **accepted)
+        # Every data set that is read has a window; one that is not its loader's own is put on here.
+        window = None if "window" in parameter_kinds(home.load) else accepted.pop("window", None)
+        cohort = home.load(root, seed=fit_option("seed", Seed, seed), **accepted)
+        return cohort if window is None else replace(cohort, window=window)
 
     loader.__name__ = name
     return loader
@@ -75,7 +79,7 @@ def _accepted(home: Any) -> dict[str, Any]:
         for p in inspect.signature(home.load).parameters.values()
         if p.kind is p.KEYWORD_ONLY and p.name != "seed"
     }
-    planted = parameter_kinds(Mechanisms) if hasattr(home, "MECHANISMS") else {}
+    planted = parameter_kinds(Mechanisms) if hasattr(home, "MECHANISMS") else {"window": Window}
     return dict(sorted((planted | own).items()))
 
 
@@ -119,7 +123,7 @@ def option_names(name: str) -> list[str]:
         InputError: for an unknown name.
 
     >>> option_names("ham10000")
-    ['age_cuts', 'fractions', 'target']
+    ['age_cuts', 'fractions', 'target', 'window']
     """
     return list(_accepted(_home(name)))
 

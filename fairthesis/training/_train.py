@@ -179,6 +179,7 @@ def _run(
         "images": {split: len(rows) for split, rows in table.rows.items()},
         "left_out": dict(cohort.left_out) | {"unreadable image": int((~readable).sum())},
         "groups": dict(zip(attributes, map(list, table.groups), strict=True)),
+        "window": cohort.window,
     }
     place.json(origin, "provenance.json")
     place.finish(origin["data_fingerprint"], (*RUN, WEIGHTS))

@@ -6,8 +6,6 @@ import io
 import os
 import stat
 import struct
-import subprocess
-import sys
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, features
+from support.images import NEEDS_PROC, peak_of_eight
 
 from fairthesis.data import _decoding as decoding
 from fairthesis.data._decoding import FORMATS, decode
@@ -111,19 +110,7 @@ def bomb(path: Path, wide: int, high: int, depth: int, colour: int, each: int) -
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 
-PEAK = """
-import pathlib, resource, sys
-from concurrent.futures import ThreadPoolExecutor
-from fairthesis.data._decoding import decode
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-with ThreadPoolExecutor(int(sys.argv[2])) as pool:
-    found = list(pool.map(lambda path: decode(path, 64, 3), [pathlib.Path(sys.argv[1])] * 8))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) // 1024)
-print(*{one if isinstance(one, str) else one.shape for one in found})
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no `resource` on Windows")
+@NEEDS_PROC
 @pytest.mark.parametrize(
     ("depth", "colour", "each"), [(16, 0, 2), (8, 2, 3), (8, 6, 4)], ids=["deep", "RGB", "RGBA"]
 )
@@ -132,10 +119,8 @@ def test_a_small_file_of_many_pixels_takes_bounded_memory_with_any_workers(
 ) -> None:
     bomb(tmp_path / "a.png", 5000, 5000, depth, colour, each)
     assert (tmp_path / "a.png").stat().st_size < 2**18
-    words = [sys.executable, "-c", PEAK, str(tmp_path / "a.png"), "8"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    peak, result = done.stdout.splitlines()
-    assert int(peak) < 600
+    peak, result = peak_of_eight(tmp_path / "a.png")
+    assert peak < 600
     assert result == "(64, 64, 3)"
 
 

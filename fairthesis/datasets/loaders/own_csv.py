@@ -1,7 +1,8 @@
 """Your own images: a CSV table with a column of image files, of labels and of attributes.
 
-Images: whatever Pillow reads, in files below the folder that holds the table. Labels and groups:
-the columns you name; labels are 0 or 1 (true/false, yes/no), empty is not stated, never 0.
+Images: PNG, JPEG, TIFF and their like, and DICOM, in files below the folder that holds the table.
+Labels and groups: the columns you name; labels are 0 or 1 (true/false, yes/no), empty is not
+stated, never 0. ``fairthesis datasets dicom`` makes the table of a folder of DICOM files.
 
 Pitfalls: name the column of patients, or the split will share them between its parts; check the
 table with ``fairthesis datasets check-leaks``; links that lead out of the folder are followed, and
@@ -17,6 +18,7 @@ The options may stand in a YAML file instead: ``--option config=mine.yml``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis import inputs
-from fairthesis.data import FRACTIONS, Cohort, split_by_patient
+from fairthesis.data import FRACTIONS, Cohort, Window, split_by_patient
 from fairthesis.datasets.loaders._images import Images
 from fairthesis.datasets.loaders._release import Release
 from fairthesis.errors import InputError, unknown
@@ -41,7 +43,7 @@ ANSWERS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "y": 1.0}
 ANSWERS |= {"0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0, "n": 0.0}
 OPTIONS = (
     *("table", "image", "patient", "lesion", "targets", "attributes"),
-    *("split", "channels", "fractions"),
+    *("split", "channels", "fractions", "window"),
 )
 
 
@@ -59,6 +61,7 @@ def load(
     split: str | None = None,
     channels: int = 3,
     fractions: tuple[float, float, float] = FRACTIONS,
+    window: Window = "own",
 ) -> Cohort:
     """A cohort from ``root/table``; several columns are given as a list or ``a,b``.
 
@@ -66,12 +69,14 @@ def load(
 
     ``split`` names a column with train, val, test; without it patients (and lesions) are dealt
     out in ``fractions``. ``patient`` may be the column of ``image`` where every image is another
-    patient. ``config`` is a YAML file in ``root`` with these options by name.
+    patient. ``window`` says which values of 16-bit grey and of DICOM are black and white: ``own``
+    (the DICOM file's; else each image's least and largest), ``full`` (all that the bits allow) or
+    ``LOW,HIGH``. ``config`` is a YAML file in ``root`` with these options by name.
     """
     release = Release("csv", root, holds="your table (.csv)")
     given: dict[str, Any] = {"table": table, "image": image, "patient": patient, "lesion": lesion}
     given |= {"targets": targets, "attributes": attributes, "split": split, "channels": channels}
-    given["fractions"] = fractions
+    given |= {"fractions": fractions, "window": window}
     if config is not None:
         given |= read_config(release.home / config, load, OPTIONS)
     labels, groups = as_names(given["targets"]), as_names(given["attributes"])
@@ -106,7 +111,7 @@ def load(
     own = as_split(source[given["split"]]) if given["split"] else None
     if own is not None:  # not used then, but refused all the same where they are no shares
         split_by_patient(images.frame.head(1), fractions=given["fractions"])
-    return images.cohort(
+    cohort = images.cohort(
         labels,
         groups,
         channels=int(given["channels"]),
@@ -115,6 +120,7 @@ def load(
         keys=disjoint,
         split=own,
     )
+    return replace(cohort, window=given["window"])
 
 
 def as_names(value: str | Sequence[str]) -> list[str]:
