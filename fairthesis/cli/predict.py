@@ -35,7 +35,8 @@ def cohort_for(
         raise InputError(f"{' and '.join(chosen)} are given: expected one of them.")
     wanted: dict[str, Any] = {"targets": run.targets, "attributes": run.attributes}
     if images is not None:
-        return data.cohort_of_files(images, channels=run.config["channels"], **wanted)
+        own = {"channels": run.config["channels"], "window": run.config.get("window", "own")}
+        return data.cohort_of_files(images, **own, **wanted)
     if embeddings is not None:
         return data.cohort_of_vectors(data.read_vectors(embeddings, prefix=prefix), **wanted)
     name = dataset or str(run.config["dataset"])

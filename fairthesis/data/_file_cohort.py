@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from fairthesis.data._cohort import Cohort
 from fairthesis.data._vectors import VectorTable
+from fairthesis.data._windows import OWN
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     SPLITS,
@@ -35,6 +37,7 @@ def cohort_of_files(
     channels: int = 3,
     targets: Sequence[str] = (),
     attributes: Sequence[str] = (),
+    window: str = OWN,
 ) -> Cohort:
     """A cohort of images that need no labels, as for prediction; all of it is ``test``.
 
@@ -46,6 +49,7 @@ def cohort_of_files(
         channels: 1 for grey images, 3 for colour.
         targets: columns of labels (0, 1 or empty) of the table, where it has them.
         attributes: columns of groups of the table, or intersections, where it has them.
+        window: what is black and white in deep grey and DICOM, as of ``Cohort``.
 
     Raises:
         InputError: where there is nothing to read, or a table has no column of paths.
@@ -60,7 +64,7 @@ def cohort_of_files(
     (['a.png', 'b.png'], True)
     """
     if not isinstance(source, str | Path):
-        return _of_list([Path(one) for one in source], channels)
+        return _of_list([Path(one) for one in source], channels, window)
     path = Path(source)
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS)
@@ -68,15 +72,16 @@ def cohort_of_files(
             raise InputError(
                 f"No image in {str(path)!r}: expected files ending in {', '.join(IMAGE_ENDINGS)}."
             )
-        return _cohort(path, [file.relative_to(path).as_posix() for file in files], channels)
+        names = [file.relative_to(path).as_posix() for file in files]
+        return _cohort(path, names, channels, window)
     if not path.is_file():
         raise InputError(f"No images at {str(path)!r}: expected a folder, or a table of paths.")
     if path.suffix.lower() in IMAGE_ENDINGS:
-        return _cohort(path.parent, [path.name], channels)
-    return _of_table(path, channels, targets, attributes)
+        return _cohort(path.parent, [path.name], channels, window)
+    return replace(_of_table(path, channels, targets, attributes), window=window)
 
 
-def _of_list(files: list[Path], channels: int) -> Cohort:
+def _of_list(files: list[Path], channels: int, window: str) -> Cohort:
     if not files:
         raise InputError("No image files are given: expected one or more.")
     lacking = [file for file in files if not file.is_file()]
@@ -84,13 +89,13 @@ def _of_list(files: list[Path], channels: int) -> Cohort:
         raise InputError(f"No image file at {str(lacking[0])!r}.")
     whole = [file.resolve() for file in files]
     root = Path(os.path.commonpath([file.parent for file in whole]))
-    return _cohort(root, [file.relative_to(root).as_posix() for file in whole], channels)
+    return _cohort(root, [file.relative_to(root).as_posix() for file in whole], channels, window)
 
 
-def _cohort(root: Path, names: list[str], channels: int) -> Cohort:
+def _cohort(root: Path, names: list[str], channels: int, window: str) -> Cohort:
     nobody = pd.Series([None] * len(names), dtype="string")
     frame = pd.DataFrame({"image_id": names, "patient_id": nobody, "split": "test", "path": names})
-    return Cohort("images", frame, (), (), channels, root)
+    return Cohort("images", frame, (), (), channels, root, window=window)
 
 
 def _of_table(

@@ -78,7 +78,8 @@ def _finished(
     state = _weights(folder)
     channels, width = _shape(state, config["backbone"], folder)
     config |= {"targets": list(dict.fromkeys(predictions["target"])), "attributes": list(groups)}
-    return config | {"channels": channels, "width": width}, groups, state, place
+    config |= {"channels": channels, "width": width, "window": origin.get("window", "own")}
+    return config, groups, state, place
 
 
 def _shared(folder: Path) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ class Run:
     Attributes:
         folder: the run directory.
         config: its ``config.json``, with what was resolved then: ``targets``, ``attributes``,
-            ``channels`` and ``width`` (of vectors; else None).
+            ``channels``, ``width`` (of vectors; else None) and the images' ``window``.
         groups: attribute -> its groups, in the order of their numbers.
         model: the encoder with its heads, in evaluation mode.
         device: where it computes.
@@ -158,7 +158,8 @@ class Run:
                     f"The run takes vectors of {vectors} numbers, not image files: give an array, "
                     "or make embeddings of them first."
                 )
-            x = cohort_of_files(x, channels=self.config["channels"])
+            own = self.config
+            x = cohort_of_files(x, channels=own["channels"], window=own.get("window", "own"))
         if isinstance(x, Cohort):
             self.check(x)
             held, readable = inputs_of(x, self.config["size"], progress=False)
