@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairthesis.data import FRACTIONS, Cohort, VectorTable, read_vectors, split_by_patient
+from fairthesis import data
+from fairthesis.data import FRACTIONS, Cohort, VectorTable, split_by_patient
 from fairthesis.datasets.loaders._release import Release
 from fairthesis.datasets.loaders.own_csv import as_label, as_names, as_split, read_config
 from fairthesis.errors import InputError, unknown
@@ -81,7 +82,7 @@ def load(
     if config is not None:
         given |= read_config(home / config, load, OPTIONS)
     key, patient = given["key"], given["patient"]
-    found = read_vectors(
+    found = data.read_vectors(
         home / (given["vectors"] or DEFAULT),
         key=key,
         prefix=given["prefix"],
