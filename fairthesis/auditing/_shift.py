@@ -22,6 +22,7 @@ from fairthesis.stats import (
 )
 
 Array = NDArray[np.float64]
+TESTS = 3  # of a pair of samples, at most
 FEW = 20  # patients of a side, below which nothing is tested
 
 NO_SHIFT = "no shift shown"
@@ -115,8 +116,8 @@ def shift_between(
             drawn = generator(seed, "same size", 0).permutation(len(home.s))[: len(kept)]
             alike = _tests(home.rows(np.sort(drawn)), away, n_permutations, seed)
             rest = _tests(home.rows(kept), away, n_permutations, seed)
-    p = [_smallest(tests) for tests in (whole, alike, rest)]
-    return Shift(n, m, estimated, whole, alike, rest, *p)
+    p_any, p_alike, p_rest = (_smallest(tests) for tests in (whole, alike, rest))
+    return Shift(n, m, estimated, whole, alike, rest, p_any, p_alike, p_rest)
 
 
 def name_shifts(found: Sequence[Shift]) -> list[Shift]:

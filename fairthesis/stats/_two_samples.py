@@ -187,8 +187,8 @@ def classifier_two_sample(
     rows, n = _pooled(first, second, seed)
     if min(n, len(rows) - n) < folds:
         raise InputError(
-            f"The samples have {n} and {len(rows) - n} rows: expected at least {folds} in each, one "
-            "for every fold."
+            f"The samples have {n} and {len(rows) - n} rows: expected at least {folds} in each, "
+            "one for every fold."
         )
     own = np.arange(len(rows)) >= n
     random = generator(seed, "folds", 0)
