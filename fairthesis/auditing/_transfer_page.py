@@ -10,7 +10,7 @@ from fairthesis.auditing._pairs import BETWEEN, EVERYONE
 from fairthesis.auditing._transfer_wording import label_in_transfer
 from fairthesis.auditing._wording import ALPHA, interval_text, number_text, p_value_text
 
-WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 360, 110, 12, 8, 26, 22
+WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 320, 100, 12, 8, 26, 22
 DRAWN = ("auroc", "tpr", "fpr")
 DRAWN_UNLABELLED = ("mean_score", "selection_rate")
 MARGIN = 0.06
@@ -71,7 +71,7 @@ def _change(row: Mapping[str, Any]) -> dict[str, Any]:
         **cells,
         "p": p_value_text(row["p_value"]),
         "holm": p_value_text(corrected) if corrected is not None else "",
-        "clear": corrected is not None and corrected <= ALPHA,
+        "beyond": corrected is not None and corrected <= ALPHA,
     }
 
 

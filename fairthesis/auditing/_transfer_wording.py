@@ -117,9 +117,8 @@ def _change_sentences(model: str, found: Mapping[str, Any]) -> list[str]:
             told.append(
                 f"{_who(row)}: {label_in_transfer(row['metric'])} "
                 f"{'rose' if row['change'] > 0 else 'fell'} from {number_text(row['internal'])} to "
-                f"{number_text(row['external'])} (change {number_text(row['change'])}, 95 % "
-                f"interval {interval_text(_ends(row, 'change'))}; p {_p(row['p_holm'])}, corrected "
-                f"for {len(rows)} tests)."
+                f"{number_text(row['external'])} (change {number_text(row['change'])}, "
+                f"{interval_text(_ends(row, 'change'))}; p {_p(row['p_holm'])})."
             )
     for row in rows:
         main = row["metric"] in ("auroc", "auroc_gap") and row["group"] in (EVERYONE, BETWEEN)
@@ -129,6 +128,8 @@ def _change_sentences(model: str, found: Mapping[str, Any]) -> list[str]:
                 f"{number_text(row['internal'])} and {number_text(row['external'])}; any change "
                 f"from {interval_text(_ends(row, 'change'))} is compatible with the data."
             )
+    if rows:
+        told.append(f"Intervals are of 95 %; p values are corrected for {len(rows)} tests.")
     return told
 
 
