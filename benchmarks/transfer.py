@@ -154,8 +154,9 @@ def report(root):
             "against benign, 64 pixels, 15 epochs. The model is weak, and this is no statement on "
             "what a good one would do. In PAD-UFES-20 sex is not stated for 305 images, none of "
             "them malignant: the rows by sex are a selection by the label, the rows by age are "
-            "not. The two releases do not mean the same by malignant (squamous cell carcinoma is "
-            "in one only), nor by benign.", "",
+            "not. Nor do the two mean the same by malignant: actinic keratoses count as malignant "
+            "in HAM10000 (akiec) and as benign in PAD-UFES-20 (ACK), and squamous cell carcinoma "
+            "is in the second one only.", "",
             *shift_lines(real), "",
             *change_lines(real), "",
         ]  # fmt: skip

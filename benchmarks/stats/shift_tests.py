@@ -124,16 +124,17 @@ def report(n_sets):
     return "\n".join([
         "# Tests of a shift: size, power, and what a shift is called", "",
         f"Made by `benchmarks/stats/shift_tests.py` at commit {commit}: {n_sets} pairs of samples "
-        f"of each kind, {n_sets // 2} where a shift is planted, {N_PERMUTATIONS} permutations. 1.96 "
-        f"Monte Carlo standard errors are {196 * np.sqrt(0.0475 / n_sets):.1f} points at 5 %.", "",
+        f"of each kind, {n_sets // 2} where a shift is planted, {N_PERMUTATIONS} permutations. "
+        f"1.96 Monte Carlo standard errors are {196 * np.sqrt(0.0475 / n_sets):.1f} points at "
+        "5 %.", "",
         "How often (%) two alike samples were told apart at 5 % (bold: outside 3.5 to 6.5).", "",
         *lines(["samples", *TESTS], sizes), "",
         "How often (%) a planted shift was found; 200 rows a side, 8 columns.", "",
         *lines(["shift", *TESTS], powers), "",
         "What a shift was called (%), by the patients of each cohort, with 1 to 3 images each; and "
-        "how often the 95 % interval of the external prevalence, estimated without its labels, held "
-        "it. The estimate is meant for shifts of prevalence alone, and said to tell nothing beside a "
-        "shift of appearance: the last rows show why.", "",
+        "how often the 95 % interval of the external prevalence, estimated without its labels, "
+        "held it. The estimate is meant for shifts of prevalence alone, and said to tell nothing "
+        "beside a shift of appearance: the last rows show why.", "",
         *lines(["planted", "patients", *head], named), "",
     ])  # fmt: skip
 
