@@ -38,8 +38,17 @@ from ._rows import AuditedRows as AuditedRows
 from ._rows import audited_rows as audited_rows
 from ._search import search as search
 from ._search_report import SearchReport as SearchReport
+from ._shift import SHIFTS as SHIFTS
+from ._shift import Sample as Sample
+from ._shift import Shift as Shift
+from ._shift import name_shifts as name_shifts
+from ._shift import shift_between as shift_between
 from ._target_reports import FairnessReports as FairnessReports
 from ._targets import audit_targets as audit_targets
+from ._transfer import transfer as transfer
+from ._transfer_report import ModelTransfer as ModelTransfer
+from ._transfer_report import TransferReport as TransferReport
+from ._transfer_rows import TransferTables as TransferTables
 from ._wording import LABELS as LABELS
 from ._wording import label_of as label_of
 from ._wording import limitation_sentences as limitation_sentences
@@ -52,6 +61,7 @@ __all__ = [
     "FIXED",
     "LABELS",
     "RESAMPLED_METRICS",
+    "SHIFTS",
     "TESTED_METRICS",
     "WITHIN_LABEL",
     "AuditedRows",
@@ -67,12 +77,17 @@ __all__ = [
     "GroupSizes",
     "Levelling",
     "Levellings",
+    "ModelTransfer",
     "MonitorReport",
     "OutcomeEstimate",
     "OutcomeGap",
     "OutcomeGroup",
     "OutcomesReport",
+    "Sample",
     "SearchReport",
+    "Shift",
+    "TransferReport",
+    "TransferTables",
     "audit",
     "audit_outcomes",
     "audit_targets",
@@ -86,12 +101,15 @@ __all__ = [
     "monitor",
     "multiclass_table",
     "multilabel_table",
+    "name_shifts",
     "outcome_columns",
     "p_value_text",
     "power",
     "read_predictions",
     "search",
+    "shift_between",
     "summary_sentences",
+    "transfer",
     "unanimous_interval",
     "wanted_targets",
 ]

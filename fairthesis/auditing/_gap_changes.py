@@ -77,15 +77,15 @@ def change_of_gap(
     r = correlation(one, two)
     if name != "worst_group_auroc" and min(first.ci[0], second.ci[0]) <= 0:
         r = min(r, 0.0)
-    (below_one, above_one), (below_two, above_two) = _reaches(first), _reaches(second)
-    low = change - _together(below_two, above_one, r)
-    high = change + _together(above_two, below_one, r)
+    (below_one, above_one), (below_two, above_two) = reaches(first), reaches(second)
+    low = change - together(below_two, above_one, r)
+    high = change + together(above_two, below_one, r)
     reach = change - low if change > 0 else high - change
     z = ndtri((1 + stats.LEVEL) / 2) * abs(change) / reach if reach > 0 else np.inf
     return (low, high), float(2 * ndtr(-z)) if change else 1.0
 
 
-def _reaches(gap: Gap) -> tuple[float, float]:
+def reaches(gap: Gap) -> tuple[float, float]:
     """How far the interval reaches below and above the value.
 
     One that ends at 0 was cut there, as no gap is less; noise that made the value larger than the
@@ -104,5 +104,5 @@ def correlation(one: Array, two: Array) -> float:
     return float(a @ b) / size if size > 0 else 0.0
 
 
-def _together(a: float, b: float, r: float) -> float:
+def together(a: float, b: float, r: float) -> float:
     return float(np.sqrt(max(a**2 + b**2 - 2 * r * a * b, 0.0)))

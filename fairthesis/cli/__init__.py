@@ -27,6 +27,7 @@ COMMANDS = {
     "probe": ("probe", "Measure how well an attribute can be recovered from embeddings."),
     "search": ("search", "Search all groups that columns make for one that fares worse."),
     "train": ("train", "Train an encoder and write a run directory."),
+    "transfer": ("transfer", "Finished runs in another hospital: what changed, and which shift."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
 }
 

@@ -28,6 +28,8 @@ from ._intervals import quantile_of as quantile_of
 from ._inversion import Interval as Interval
 from ._inversion import calibration_intervals as calibration_intervals
 from ._inversion import smooth_interval as smooth_interval
+from ._label_shift import LabelShift as LabelShift
+from ._label_shift import label_shift_prevalence as label_shift_prevalence
 from ._max_t import step_down_max_t as step_down_max_t
 from ._medians import MedianOfCases as MedianOfCases
 from ._p_values import benjamini_hochberg as benjamini_hochberg
@@ -71,6 +73,12 @@ from ._resampling import percentile_interval as percentile_interval
 from ._sequential import BETS as BETS
 from ._sequential import drift_evidence as drift_evidence
 from ._sums import FunctionOfSums as FunctionOfSums
+from ._two_samples import ScoreMany as ScoreMany
+from ._two_samples import TwoSample as TwoSample
+from ._two_samples import classifier_two_sample as classifier_two_sample
+from ._two_samples import mmd as mmd
+from ._two_samples import one_row_per_patient as one_row_per_patient
+from ._two_samples import ridge_scores as ridge_scores
 
 __all__ = [
     "BETS",
@@ -87,14 +95,17 @@ __all__ = [
     "GroupRows",
     "GroupTest",
     "Interval",
+    "LabelShift",
     "MedianOfCases",
     "Normal",
     "RankedCases",
     "Ranks",
     "RatioOfSums",
     "Resampled",
+    "ScoreMany",
     "Size",
     "SquaredCalibrationError",
+    "TwoSample",
     "Values",
     "auroc_variance",
     "bca_interval",
@@ -106,6 +117,7 @@ __all__ = [
     "bootstrap_p_value",
     "calibration_intervals",
     "cases_of_patients",
+    "classifier_two_sample",
     "cluster_size",
     "corrected_level",
     "cross_auroc_statistic",
@@ -125,10 +137,13 @@ __all__ = [
     "jackknife_functions",
     "jackknife_groups",
     "label_permuter",
+    "label_shift_prevalence",
     "larger_gap",
     "mean_gap",
+    "mmd",
     "obuchowski",
     "obuchowski_paired",
+    "one_row_per_patient",
     "patient_counts",
     "patient_index",
     "patients_needed",
@@ -140,6 +155,7 @@ __all__ = [
     "quantile_of",
     "rate_variance",
     "residual_histograms",
+    "ridge_scores",
     "smallest_gap",
     "smallest_gaps",
     "smooth_interval",

@@ -6,6 +6,7 @@ import pytest
 from support import targets
 from support.accessibility import violations
 from support.predictions import run, table
+from support.transfer import cohort
 
 from fairthesis import auditing
 from fairthesis.auditing import audit_targets
@@ -89,8 +90,18 @@ def outcomes():
     return report.to_html()
 
 
+def transferred():
+    """Two models, a shift of both kinds, a group of one cohort only, long names."""
+    (own, _), (other, _) = cohort(600, 0.3), cohort(500, 0.6, 0.6, seed=1, tag="b", worse=0.5)
+    other.loc[::9, "sex"] = "a group with a rather long name of its own"
+    models = {name: auditing.TransferTables(own, other) for name in ("erm", "adversarial_weight_4")}
+    return auditing.transfer(
+        models, groups=["sex"], n_boot=60, n_permutations=0, n_shift=99
+    ).to_html()
+
+
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("made", [searched, monitored, outcomes])
+@pytest.mark.parametrize("made", [searched, monitored, outcomes, transferred])
 def test_search_and_monitor_can_be_read_by_everyone(made, width, browser, tmp_path):
     file = tmp_path / "page.html"
     file.write_text(made(), encoding="utf-8")
