@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fairthesis.errors import InputError
-from fairthesis.models import NONE, FairEncoder
+from fairthesis.models import NONE, Encoder, FairEncoder, load_encoder
 from fairthesis.storage import check_finished
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._run import Run
@@ -59,10 +59,22 @@ def load_run(folder: str | Path, *, device: str = "auto") -> Run:
     groups = {name: list(map(str, values)) for name, values in origin["groups"].items()}
     place = device_of(device)
     state = _weights(folder)
-    channels, width = _shape(state, config["backbone"], folder)
+    encoder = _encoder(config, origin)
+    if encoder is not None:
+        channels, width = origin["encoder"]["image_channels"], None
+    else:
+        channels, width = _shape(state, config["backbone"], folder)
     config |= {"targets": list(dict.fromkeys(predictions["target"])), "attributes": list(groups)}
     config |= {"channels": channels, "width": width}
-    return Run(folder, config, groups, _model(config, groups, state, folder).to(place), place)
+    model = _model(config, encoder, groups, state, folder).to(place)
+    return Run(folder, config, groups, model, place)
+
+
+def _encoder(config: dict[str, Any], origin: dict[str, Any]) -> Encoder | None:
+    """The backbone of another library, built again without its weights; else None."""
+    if "encoder" not in origin:
+        return None
+    return load_encoder(config["backbone"], size=config["size"], built_from=origin["encoder"])
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:
@@ -92,11 +104,15 @@ def _shape(state: dict[str, Tensor], backbone: str, folder: Path) -> tuple[int, 
 
 
 def _model(
-    config: dict[str, Any], groups: dict[str, list[str]], state: dict[str, Tensor], folder: Path
+    config: dict[str, Any],
+    encoder: Encoder | None,
+    groups: dict[str, list[str]],
+    state: dict[str, Tensor],
+    folder: Path,
 ) -> FairEncoder:
     """The network of the configuration with the run's weights."""
     model = FairEncoder(
-        config["backbone"],
+        encoder or config["backbone"],
         channels=config["channels"],
         width=config["width"],
         hidden_dim=config["hidden_dim"],
@@ -107,6 +123,7 @@ def _model(
         disease_norm=config["disease_norm"],
         input_norm=config["input_norm"],
         precision=config["precision"],
+        train_backbone=config["train_backbone"],
     )
     try:
         model.load_state_dict(state)
