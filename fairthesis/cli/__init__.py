@@ -17,6 +17,7 @@ COMMANDS = {
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
     "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
+    "embed": ("embed", "Embed images by any encoder: vectors that any method trains on."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
     "monitor": ("monitor", "Follow predictions in use, by period and group, against limits."),
     "postprocess": ("postprocess", "Thresholds or recalibration by group, from table to table."),

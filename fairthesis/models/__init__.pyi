@@ -35,6 +35,7 @@ from ._weights import RANDOM as RANDOM
 from ._weights import check_weights as check_weights
 from ._weights import described_weights as described_weights
 from ._weights import is_weights_file as is_weights_file
+from ._weights import state_digest as state_digest
 
 __all__ = [
     "AVERAGING",
@@ -72,6 +73,7 @@ __all__ = [
     "norm_layers",
     "public_name",
     "set_weights",
+    "state_digest",
     "valley",
     "weights_of",
 ]

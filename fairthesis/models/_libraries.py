@@ -151,7 +151,13 @@ def _python(
         ) from error
     finally:
         sys.path.remove(here)
-    found = function() if callable(function) else function
+    try:
+        found = function()
+    except Exception as error:  # of a user's own code
+        raise InputError(
+            f"{full} cannot be called without arguments ({type(error).__name__}: {error}): expected "
+            "a function that gives a torch.nn.Module, or one and its preprocessing."
+        ) from error
     net, card = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
     if not isinstance(net, nn.Module):
         raise InputError(

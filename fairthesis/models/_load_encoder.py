@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -35,7 +36,6 @@ class Encoder:
 
     Called with images from 0 to 1, shape (n, 1 or 3, height, width), it gives their vectors.
 
-    >>> import torch
     >>> encoder = load_encoder("torchvision:resnet18", weights="random")
     >>> encoder.width, encoder.preprocessing.edge, encoder.preprocessing.size
     (512, 256, 224)
@@ -71,6 +71,7 @@ def load_encoder(
     *,
     weights: str | None = None,
     size: int | None = None,
+    seed: int | None = None,
     built_from: Mapping[str, Any] | None = None,
 ) -> Encoder:
     """Build an image encoder of any library, without its classifier.
@@ -86,6 +87,7 @@ def load_encoder(
             there yet (torchvision's by their names too, such as ``IMAGENET1K_V1``); ``random``, or
             None, which is the same but for ``python:``, whose function gives its own.
         size: another edge of images than the card's; then nothing is cropped.
+        seed: of random weights; by default torch's own state decides them.
         built_from: what ``Encoder.described`` gave, to build the same network without its files
             or a network; weights are random then.
 
@@ -109,7 +111,10 @@ def load_encoder(
     kept = None if built_from is None else built_from.get("architecture")
     if named is not None:
         check_named(own, named)
-    built = LIBRARIES[library](own, weights == PRETRAINED, named, kept)
+    with torch.random.fork_rng(enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        built = LIBRARIES[library](own, weights == PRETRAINED, named, kept)
     if file is not None:
         load_file(built.net, name, file, built.dropped)
     preprocessing = built.preprocessing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ def build(
     known = timm.list_models()
     bare, _, tag = name.partition(".")
     if bare not in known:
-        raise unknown("encoder of timm", bare, known)
+        near = difflib.get_close_matches(bare, known, n=9, cutoff=0.4)  # of a thousand and more
+        raise unknown("encoder of timm", bare, near or known)
     tags = [full.partition(".")[2] for full in timm.list_models(f"{bare}.*", pretrained=True)]
     if tag and tag not in tags:
         raise unknown(f"weights of timm:{bare}", tag, tags)

@@ -70,6 +70,22 @@ def described_weights(weights: str) -> str:
         return f"{path.name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"
 
 
+def state_digest(net: nn.Module) -> str:
+    """SHA-256 over the names and values of all weights and buffers, 16 hexadecimal digits.
+
+    >>> a, b = nn.Linear(1, 1), nn.Linear(1, 1)
+    >>> before = state_digest(a) == state_digest(b)
+    >>> _ = a.load_state_dict(b.state_dict())
+    >>> before, state_digest(a) == state_digest(b)
+    (False, True)
+    """
+    digest = hashlib.sha256()
+    for name, value in net.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
 def check_weights(backbone: str, weights: str) -> None:
     """Check that the weights of a backbone exist; nothing is loaded or downloaded.
 

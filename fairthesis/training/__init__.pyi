@@ -5,6 +5,7 @@ from ._batches import make_table as make_table
 from ._config import TrainConfig as TrainConfig
 from ._config import config_from_text as config_from_text
 from ._config import method_options as method_options
+from ._embed import embed as embed
 from ._inference import Outputs as Outputs
 from ._load_run import load_run as load_run
 from ._posthoc import apply_posthoc as apply_posthoc
@@ -27,6 +28,7 @@ __all__ = [
     "apply_posthoc",
     "augment",
     "config_from_text",
+    "embed",
     "ideal_distance",
     "in_batches",
     "least_leaking",

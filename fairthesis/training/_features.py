@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from fairthesis.data import Cohort, Vectors, cache_folder
-from fairthesis.models import FairEncoder, Frozen
+from fairthesis.models import FairEncoder, Frozen, state_digest
 from fairthesis.storage import write_atomically
 from fairthesis.training._batches import Table
 from fairthesis.training._inference import filled_up
@@ -81,7 +81,6 @@ def _digest(model: FairEncoder, more: str) -> str:
     assert isinstance(frozen, Frozen)
     digest = hashlib.sha256(f"{more} {torch.__version__} {torch.get_num_threads()}".encode())
     digest.update(f"{frozen.net} {model.input_norm} {model.precision}".encode())
-    for name, value in (*frozen.net.state_dict().items(), ("mean", model.mean), ("std", model.std)):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    digest.update(f"{model.mean.tolist()} {model.std.tolist()}".encode())
+    digest.update(state_digest(frozen.net).encode())
     return digest.hexdigest()[:16]

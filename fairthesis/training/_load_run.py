@@ -59,22 +59,11 @@ def load_run(folder: str | Path, *, device: str = "auto") -> Run:
     groups = {name: list(map(str, values)) for name, values in origin["groups"].items()}
     place = device_of(device)
     state = _weights(folder)
-    encoder = _encoder(config, origin)
-    if encoder is not None:
-        channels, width = origin["encoder"]["image_channels"], None
-    else:
-        channels, width = _shape(state, config["backbone"], folder)
+    config["encoder"] = origin.get("encoder")
+    channels, width = _shape(state, config, folder)
     config |= {"targets": list(dict.fromkeys(predictions["target"])), "attributes": list(groups)}
     config |= {"channels": channels, "width": width}
-    model = _model(config, encoder, groups, state, folder).to(place)
-    return Run(folder, config, groups, model, place)
-
-
-def _encoder(config: dict[str, Any], origin: dict[str, Any]) -> Encoder | None:
-    """The backbone of another library, built again without its weights; else None."""
-    if "encoder" not in origin:
-        return None
-    return load_encoder(config["backbone"], size=config["size"], built_from=origin["encoder"])
+    return Run(folder, config, groups, _model(config, groups, state, folder).to(place), place)
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:
@@ -89,8 +78,13 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         raise InputError(f"{WEIGHTS} in {str(folder)!r} cannot be read: {error}") from error
 
 
-def _shape(state: dict[str, Tensor], backbone: str, folder: Path) -> tuple[int, int | None]:
+def _shape(
+    state: dict[str, Tensor], config: dict[str, Any], folder: Path
+) -> tuple[int, int | None]:
     """Channels of the images, or the width of the vectors that the weights are for."""
+    backbone = config["backbone"]
+    if config["encoder"]:
+        return int(config["encoder"]["image_channels"]), None
     own = {name: value for name, value in state.items() if name.startswith("shared_encoder.")}
     if backbone == NONE:
         mean = own.get("shared_encoder.mean")
@@ -104,15 +98,16 @@ def _shape(state: dict[str, Tensor], backbone: str, folder: Path) -> tuple[int, 
 
 
 def _model(
-    config: dict[str, Any],
-    encoder: Encoder | None,
-    groups: dict[str, list[str]],
-    state: dict[str, Tensor],
-    folder: Path,
+    config: dict[str, Any], groups: dict[str, list[str]], state: dict[str, Tensor], folder: Path
 ) -> FairEncoder:
     """The network of the configuration with the run's weights."""
+    backbone: str | Encoder = config["backbone"]
+    if config.get("encoder"):  # of another library: built again, without its files
+        backbone = load_encoder(
+            config["backbone"], size=config["size"], built_from=config["encoder"]
+        )
     model = FairEncoder(
-        encoder or config["backbone"],
+        backbone,
         channels=config["channels"],
         width=config["width"],
         hidden_dim=config["hidden_dim"],
@@ -123,7 +118,7 @@ def _model(
         disease_norm=config["disease_norm"],
         input_norm=config["input_norm"],
         precision=config["precision"],
-        train_backbone=config["train_backbone"],
+        train_backbone=config.get("train_backbone", "all"),
     )
     try:
         model.load_state_dict(state)

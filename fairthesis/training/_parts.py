@@ -28,8 +28,9 @@ def part_name(number: int, name: str) -> str:
 
 def clear_parts(out: Path) -> None:
     """Remove all parts of a folder, once they are joined."""
-    for file in out.glob("_part-*.parquet"):
-        file.unlink()
+    for pattern in ("part-*.parquet", "_part-*.parquet"):
+        for file in out.glob(pattern):
+            file.unlink()
 
 
 def join_parts(files: Sequence[Path], targets: Sequence[str | None], to: Path) -> None:

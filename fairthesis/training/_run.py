@@ -33,7 +33,8 @@ class Run:
     Attributes:
         folder: the run directory.
         config: its ``config.json``, with what was resolved then: ``targets``, ``attributes``,
-            ``channels`` and ``width`` (of vectors; else None).
+            ``channels``, ``width`` (of vectors; else None) and ``encoder`` (what the backbone is,
+            where another library built it; else None).
         groups: attribute -> its groups, in the order of their numbers.
         model: the encoder with its heads, in evaluation mode.
         device: where it computes.
