@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from fairthesis.errors import InputError
@@ -28,7 +29,6 @@ def build(
         card = architecture.get("card")
     else:
         config, card = _config(transformers, name, pretrained), _card(name, pretrained)
-    whole = config
     config = getattr(config, "vision_config", config)
     if not any(hasattr(config, n) for n in ("num_channels", "image_size", "patch_size")):
         raise InputError(
@@ -38,12 +38,14 @@ def build(
     more = {"add_pooling_layer": False} if config.model_type in ("vit", "deit") else {}
     net: nn.Module = transformers.AutoModel.from_config(config, **more)
     if pretrained:
-        net = fetched(f"hf:{name}", lambda: _pretrained(transformers, name, whole, net, more))
+        net = fetched(f"hf:{name}", lambda: _loaded(transformers, net, config, name, **more))
     tokens = "first" if config.model_type in _CLASS_TOKEN else "mean"
-    kept = {"config": config.to_dict(), "card": card}
+    own = {k: v for k, v in config.to_dict().items() if k != "_name_or_path"}  # a folder, at times
+    kept = {"config": own, "card": card}
     return Built(
         net, _preprocessing(card, config), released("transformers"), tokens,
-        architecture=json.loads(json.dumps(kept, default=str)), dropped=("pooler.",),
+        architecture=json.loads(json.dumps(kept, default=str)),
+        load=lambda state: _loaded(transformers, net, config, None, state_dict=state, **more),
     )  # fmt: skip
 
 
@@ -77,17 +79,30 @@ def _card(name: str, online: bool) -> dict[str, Any] | None:
     return card
 
 
-def _pretrained(
-    transformers: Any, name: str, whole: Any, net: nn.Module, more: dict[str, Any]
+def _loaded(
+    transformers: Any, net: nn.Module, config: Any, name: str | None, **more: Any
 ) -> nn.Module:
-    """The same network with the weights in the folder or on the hub, every one of them."""
-    found, told = type(net).from_pretrained(  # type: ignore[attr-defined]
-        name, config=getattr(whole, "vision_config", whole), output_loading_info=True, **more
-    )
+    """The same network with the weights of a folder, of the hub or of a state, every one of them.
+
+    The library itself knows the older names of its layers.
+    """
+    logging = transformers.utils.logging
+    before, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        kind: Any = type(net)
+        found, told = kind.from_pretrained(name, config=config, output_loading_info=True, **more)
+    finally:
+        logging.set_verbosity(before)
+        if bar:
+            logging.enable_progress_bar()
     lacking = sorted(told["missing_keys"])
     if lacking:
         raise InputError(f"its weights lack {', '.join(lacking[:3])}")
     loaded: nn.Module = found
+    if not all(bool(torch.isfinite(p).all()) for p in loaded.parameters()):
+        raise InputError("its weights hold values that are not finite")
     return loaded
 
 

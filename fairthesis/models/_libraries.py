@@ -32,6 +32,8 @@ class Built:
         version: of the library.
         tokens: for networks that give tokens, as for ``Pooled``.
         architecture: what the network can be built from again without its files, or None.
+        load: gives the network with a state dict in the library's own layout, where torch's own
+            loading does not know it.
         dropped: beginnings of names in a weights file that are no part of the features.
     """
 
@@ -40,6 +42,7 @@ class Built:
     version: str
     tokens: str | None = None
     architecture: Mapping[str, Any] | None = field(default=None, repr=False)
+    load: Callable[[Mapping[str, Any]], nn.Module] | None = field(default=None, repr=False)
     dropped: tuple[str, ...] = ()
 
 
@@ -155,8 +158,8 @@ def _python(
         found = function()
     except Exception as error:  # of a user's own code
         raise InputError(
-            f"{full} cannot be called without arguments ({type(error).__name__}: {error}): expected "
-            "a function that gives a torch.nn.Module, or one and its preprocessing."
+            f"{full} cannot be called without arguments ({type(error).__name__}: {error}): "
+            "expected a function that gives a torch.nn.Module, or one and its preprocessing."
         ) from error
     net, card = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
     if not isinstance(net, nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.models._libraries import LIBRARIES, PRETRAINED
+from fairthesis.models._libraries import LIBRARIES, PRETRAINED, Built
 from fairthesis.models._pooling import Pooled, feature_width
 from fairthesis.models._preprocessing import Preprocessing
-from fairthesis.models._weights import RANDOM, described_weights, is_weights_file, load_file
+from fairthesis.models._weights import (
+    RANDOM,
+    described_weights,
+    is_weights_file,
+    load_file,
+    read_state,
+)
 
 _FORMS = "LIBRARY:NAME, such as torchvision:resnet50, timm:densenet121 or python:mine.encoders:ours"
 
@@ -116,7 +122,7 @@ def load_encoder(
             torch.manual_seed(seed)
         built = LIBRARIES[library](own, weights == PRETRAINED, named, kept)
     if file is not None:
-        load_file(built.net, name, file, built.dropped)
+        built = with_file(built, name, file)
     preprocessing = built.preprocessing
     if built_from is not None:
         preprocessing = Preprocessing.of(built_from["preprocessing"])
@@ -130,6 +136,23 @@ def load_encoder(
     return Encoder(
         public_name(name), net, width, preprocessing, kind, built.version, built.architecture
     )
+
+
+def with_file(built: Built, name: str, file: str) -> Built:
+    """An encoder with the weights of a local file."""
+    if built.load is None:
+        load_file(built.net, name, file, built.dropped)
+        return built
+    try:
+        return replace(built, net=built.load(read_state(file)))
+    except (RuntimeError, ValueError, KeyError) as error:
+        if isinstance(error, InputError) and not str(error).startswith("its weights"):
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"The weights {file!r} do not fit the backbone {name}: {said}. Expected a state dict "
+            "of the same model."
+        ) from error
 
 
 def is_file(name: str, weights: str) -> bool:

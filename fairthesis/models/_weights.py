@@ -149,6 +149,11 @@ def load_file(net: nn.Module, name: str, weights: str, dropped: tuple[str, ...] 
     _fit(net, state, weights, name)
 
 
+def read_state(weights: str) -> dict[str, Any]:
+    """The one state dict that a local file holds (``InputError`` where it holds none)."""
+    return _state(_there(weights))
+
+
 def _offered(backbone: str) -> Any:
     from fairthesis.models._torchvision import torchvision
 

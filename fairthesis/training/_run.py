@@ -155,7 +155,7 @@ class Run:
                     "them out (the warning names them)."
                 )
             return self.reader(held), len(x)
-        given = x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))
+        given = x if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements="W"))
         self._check_shape(given)
         return lambda rows: given[torch.from_numpy(rows)].to(self.device, torch.float32), len(given)
 
