@@ -35,7 +35,8 @@ TRAINING = (
     *("embeddings/_probes.py", "inputs/_arrays.py"),
     *("metrics/_rates.py", "metrics/_scores.py", "metrics/_thresholds.py"),
     *("training/_batches.py", "training/_config.py", "training/_export.py"),
-    *("training/_inference.py", "training/_selection.py", "training/_setup.py"),
+    *("training/_features.py", "training/_inference.py"),
+    *("training/_selection.py", "training/_setup.py"),
     *("training/_train.py", "training/_validation.py"),
 )
 AUDITING = (

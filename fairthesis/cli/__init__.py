@@ -17,6 +17,7 @@ COMMANDS = {
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
     "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
+    "embed": ("embed", "Embed images by any encoder: vectors that any method trains on."),
     "erase": ("erase", "Take an attribute out of embeddings: fit, keep and apply an eraser."),
     "experiment": ("experiment", "Run the book's experiments, whole or step by step."),
     "export": ("export", "A run's model as ONNX, TorchScript or a folder to be shared."),

@@ -20,7 +20,7 @@ from fairthesis.errors import InputError
 # Commands that find what they had done when they are given again.
 RESUMED = (
     *("train", "experiment run", "experiment data", "experiment train", "experiment audit"),
-    *("datasets prepare", "datasets fetch", "predict"),
+    *("datasets prepare", "datasets fetch", "embed", "predict", "transfer"),
 )
 EXTRAS = {"torch": "train", "torchvision": "train"}
 EXTRAS |= {"pydicom": "dicom", "pylibjpeg": "dicom"}

@@ -90,9 +90,18 @@ def _strength(method: str) -> str:
 @click.option("--adversary-weight", type=float, help="The method's strength; 0 is ERM.")
 @_options.pairs("--method-option")
 @click.option(
-    "--backbone", help="resnet50, resnet18, small; none for vectors.  [default: resnet50]"
+    "--backbone",
+    help="resnet50, resnet18, small; LIBRARY:NAME as for embed; none for vectors.  "
+    "[default: resnet50]",
 )
-@click.option("--weights", help="Pretrained weights: torchvision's name or a file.")
+@click.option(
+    "--weights",
+    help="Pretrained weights: torchvision's name or a file; with LIBRARY:NAME also pretrained.",
+)
+@click.option(
+    "--train-backbone",
+    help="none (frozen, features computed once), last stage, all.  [default: all]",
+)
 @click.option("--size", type=int, help="Edge of the images in pixels.  [default: 224]")
 @click.option(
     "--input-norm", help="fixed, or centred: subtract each image's mean colour.  [default: fixed]"
@@ -142,6 +151,8 @@ def command(
           --attribute sex --method adversarial --adversary-weight 1 --out runs/nih
       fairthesis train --dataset embeddings --data-root mine --dataset-option table=labels.csv \\
           --dataset-option targets=cancer --attribute sex --method adversarial --out runs/vectors
+      fairthesis train --dataset ham10000 --data-root data/ham --backbone timm:densenet121 \\
+          --weights densenet121.safetensors --train-backbone none --out runs/frozen
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1
     """
     from fairthesis.provenance import used_test_labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,22 @@ from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import SPLITS, attribute_parts, group_values, require_columns
 
 Render = Callable[[NDArray[np.intp], int], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class _Some:
+    """The drawing of some rows of a cohort."""
+
+    whole: Render
+    rows: NDArray[np.intp]
+
+    def __call__(self, rows: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
+        return self.whole(self.rows[rows], size)
+
+    def signature(self) -> str:
+        """Of the drawing, and of where these rows lie in it."""
+        own: str = getattr(self.whole, "signature", str)()
+        return own + hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -104,6 +120,15 @@ class Cohort:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def take(self, rows: NDArray[np.intp]) -> Cohort:
+        """The cohort of some of its rows, by position; images that are drawn stay the same."""
+        return replace(
+            self,
+            frame=self.frame.iloc[rows].reset_index(drop=True),
+            render=None if self.render is None else _Some(self.render, rows),
+            vectors=None if self.vectors is None else self.vectors.take(rows),
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 over the table (ids, splits, targets, attributes), 16 hexadecimal digits.

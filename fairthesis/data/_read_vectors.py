@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from fairthesis.data._vector_files import Block, ids_beside, load_npy, parts_of
 from fairthesis.data._vectors import PART, VectorTable
 from fairthesis.errors import InputError
 from fairthesis.inputs import key_column
-from fairthesis.storage import write_atomically, write_table
+from fairthesis.storage import DONE, write_atomically, write_table
 
+_SHARD = re.compile(r"shard-([0-9]+)-of-([0-9]+)")
 ENDINGS = (".parquet", ".npy", ".npz", ".safetensors", ".csv", ".tsv", ".txt", ".gz")
 
 
@@ -89,6 +91,7 @@ def _files(path: Path) -> list[Path]:
             raise InputError(f"{path.name!r} holds no vectors: expected one of {ENDINGS[:5]}.")
         return [path]
     found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
+    _check_shards(path)
     shards = [p for p in found if p.suffix.lower() in ENDINGS[:4]]
     kinds = sorted({p.suffix.lower() for p in shards})
     if len(kinds) != 1:
@@ -98,6 +101,31 @@ def _files(path: Path) -> list[Path]:
             f"{what}."
         )
     return shards
+
+
+def _check_shards(path: Path) -> None:
+    """Refuse a folder of which a shard is missing or not finished (``fairthesis embed``)."""
+    found = [_SHARD.fullmatch(folder.name) for folder in path.iterdir() if folder.is_dir()]
+    shards = [(int(match[1]), int(match[2])) for match in found if match]
+    if not shards:
+        return
+    sizes = sorted({n for _, n in shards})
+    if len(sizes) > 1:
+        raise InputError(
+            f"{str(path)!r} has shards of {' and of '.join(map(str, sizes))}: expected one set. "
+            "Keep one of them in a folder."
+        )
+    number = sizes[0]
+    lacking = [
+        f"{i}/{number}"
+        for i in range(1, number + 1)
+        if not (path / f"shard-{i}-of-{number}" / DONE).is_file()
+    ]
+    if lacking:
+        raise InputError(
+            f"{len(lacking)} of {number} shards in {str(path)!r} are not finished: "
+            f"{', '.join(lacking[:5])}. Make them with fairthesis embed --shard {lacking[0]}."
+        )
 
 
 def _digest(files: Sequence[Path], how: str) -> str:

@@ -193,7 +193,7 @@ class Method(nn.Module):
         # the attribute's gradient would scale the step of the encoder.
         branch = [*model.sensitive_head.parameters(), *model.sensitive_classifiers.parameters()]
         own = {id(parameter) for parameter in branch}
-        rest = [parameter for parameter in model.parameters() if id(parameter) not in own]
+        rest = [p for p in model.parameters() if id(p) not in own and p.requires_grad]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "model": self.optimiser(rest, model.disease_classifier),
             "sensitive": self.optimiser(branch),

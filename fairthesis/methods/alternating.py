@@ -64,6 +64,7 @@ class Alternating(Opposed):
         if self.options.weight:
             # No weight decay: step 1 has it already.
             parameters = [*model.shared_encoder.parameters(), *model.disease_head.parameters()]
+            parameters = [parameter for parameter in parameters if parameter.requires_grad]
             self.optimisers["encoder"] = torch.optim.Adam(parameters, lr=setting.learning_rate)
 
     def penalty(

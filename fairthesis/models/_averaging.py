@@ -23,7 +23,7 @@ Weights = dict[str, Tensor]
 
 
 def weights_of(model: nn.Module) -> Weights:
-    """A copy of the parameters by name, detached: for ``set_weights``.
+    """A copy of the parameters that learn, by name, detached: for ``set_weights``.
 
     >>> model = nn.Linear(1, 1)
     >>> kept = weights_of(model)
@@ -32,12 +32,17 @@ def weights_of(model: nn.Module) -> Weights:
     >>> sorted(kept), bool((model.weight == kept["weight"]).all())
     (['bias', 'weight'], True)
     """
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
+    return {name: value.detach().clone() for name, value in _learning(model)}
+
+
+def _learning(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """What learns: an average of what is frozen would differ from it in its last digits."""
+    return [(name, value) for name, value in model.named_parameters() if value.requires_grad]
 
 
 @torch.no_grad()
 def set_weights(model: nn.Module, weights: Weights) -> None:
-    """Set the parameters of a model to ``weights``, by name and in place.
+    """Set the parameters of a model that learn to ``weights``, by name and in place.
 
     Buffers, as the running statistics of normalisations, stay: see ``estimate_statistics``.
 
@@ -49,7 +54,7 @@ def set_weights(model: nn.Module, weights: Weights) -> None:
     >>> model(torch.tensor([[3.0]])).item()
     7.0
     """
-    for name, value in model.named_parameters():
+    for name, value in _learning(model):
         value.copy_(weights[name])
 
 

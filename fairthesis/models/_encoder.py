@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from fairthesis.errors import InputError, unknown
 from fairthesis.models._backbones import BACKBONES, NONE
+from fairthesis.models._freezing import TRAIN_BACKBONE, Frozen, freeze
+from fairthesis.models._libraries import LIBRARIES, is_encoder_name
+from fairthesis.models._load_encoder import Encoder, load_encoder
 from fairthesis.models._normalising import NORMS, Standardise, Whitening
-from fairthesis.models._weights import load_weights
+from fairthesis.models._pooling import Pooled, feature_width
+from fairthesis.models._preprocessing import IMAGENET, with_channels
+from fairthesis.models._weights import RANDOM, load_weights
 
-# Channel statistics of ImageNet, which torchvision's weights expect.
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 #: How images are scaled before the encoder: by fixed statistics, or with each image's own mean in
 #: each channel subtracted (see ``FairEncoder``).
 INPUT_NORMS = ("fixed", "centred")
@@ -26,6 +29,41 @@ def _mlp(inputs: int, hidden_dim: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, outputs)
     )
+
+
+def check_backbone(backbone: object) -> None:
+    """Refuse what is no backbone: a name that no table and no library has.
+
+    The names within other libraries are not looked up; ``load_encoder`` does.
+
+    Raises:
+        InputError: for a name that is neither in ``BACKBONES`` nor of the form ``LIBRARY:NAME``.
+
+    >>> check_backbone("timm:densenet121")
+    >>> check_backbone("resnet19")
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Unknown backbone 'resnet19': ... Did you mean 'resnet18'? ...
+    """
+    if isinstance(backbone, nn.Module | Encoder):
+        return
+    known = (*BACKBONES, NONE)
+    if not isinstance(backbone, str) or not (backbone in known or is_encoder_name(backbone)):
+        libraries = ", ".join(f"{library}:NAME" for library in LIBRARIES)
+        raise unknown("backbone", backbone, known, f"Or one of another library: {libraries}.")
+
+
+def _of_anyone(
+    backbone: str | nn.Module | Encoder, channels: int, weights: str | None, size: int | None
+) -> tuple[nn.Module, int, Encoder | None]:
+    """A backbone of another library, or a module, that gives vectors; their width; its card."""
+    if isinstance(backbone, str):
+        backbone = load_encoder(backbone, weights=weights, size=size)
+    elif weights is not None:
+        raise InputError(f"A backbone that is a module brings its weights: leave out {weights!r}.")
+    if isinstance(backbone, Encoder):
+        return backbone.net, backbone.width, backbone
+    net = Pooled(backbone)
+    return net, feature_width(net, channels, size or 224, "The backbone"), None
 
 
 class FairEncoder(nn.Module):
@@ -41,7 +79,9 @@ class FairEncoder(nn.Module):
     Args:
         backbone: a name in ``BACKBONES``: ``resnet50`` (the thesis's), ``resnet18``, or
             ``small`` (six convolutions, for a CPU); ``none`` for vectors in the place of images,
-            as a foundation model gives them.
+            as a foundation model gives them; a name of another library (``timm:densenet121``, see
+            ``load_encoder``), or an ``Encoder``, with its own preprocessing; or any
+            ``torch.nn.Module`` that makes vectors or maps of prepared images.
         channels: 1 for grey images, 3 for colour.
         width: numbers of a vector, with ``none`` alone.
         hidden_dim: width of the hidden layer of both heads.
@@ -57,7 +97,14 @@ class FairEncoder(nn.Module):
         precision: ``float32``, or ``bfloat16`` for the shared encoder, with float32 weights and
             heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
             ``benchmarks/methods/step_cost.md``). Exported to ONNX it is float32.
-        weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file.
+        weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file; for
+            another library's backbone as for ``load_encoder``.
+        size: the edge of the blank image by which the width of another library's backbone, or of
+            a module's, is found; by default its own, or 224.
+        train_backbone: which of the backbone's parameters learn: ``all``; ``last``, those of its
+            last stage (``last_stage``); or ``none``, and then features that were computed before,
+            shape (n, features), are taken in the place of images. What is frozen stays in
+            evaluation mode: its batch normalisations keep their statistics.
 
     Images are floats of shape (n, channels, height, width), range 0 to 1; vectors of shape
     (n, width), any finite numbers.
@@ -74,6 +121,9 @@ class FairEncoder(nn.Module):
     (torch.Size([4, 128]), torch.Size([4, 64]))
     >>> model.disease_logits(disease_emb).shape
     torch.Size([4, 1])
+    >>> own = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU())  # any module: 5 maps, averaged
+    >>> FairEncoder(own)(torch.rand(4, 3, 48, 48))[0].shape
+    torch.Size([4, 128])
     """
 
     mean: Tensor
@@ -81,7 +131,7 @@ class FairEncoder(nn.Module):
 
     def __init__(
         self,
-        backbone: str = "resnet50",
+        backbone: str | nn.Module | Encoder = "resnet50",
         *,
         channels: int = 3,
         width: int | None = None,
@@ -94,16 +144,19 @@ class FairEncoder(nn.Module):
         disease_norm: str = "batch",
         input_norm: str = "fixed",
         precision: str = "float32",
+        size: int | None = None,
+        train_backbone: str = "all",
     ) -> None:
         super().__init__()
+        if train_backbone not in TRAIN_BACKBONE:
+            raise unknown("train_backbone", train_backbone, TRAIN_BACKBONE)
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         if input_norm not in INPUT_NORMS:
             raise unknown("input_norm", input_norm, INPUT_NORMS)
         if disease_norm not in NORMS:
             raise unknown("disease_norm", disease_norm, NORMS)
-        if backbone not in (*BACKBONES, NONE):
-            raise unknown("backbone", backbone, (*BACKBONES, NONE))
+        check_backbone(backbone)
         if (backbone == NONE) != (width is not None):
             expected = "a width: the numbers of a vector" if width is None else "no width"
             raise InputError(f"With backbone {backbone!r} expected {expected}, but got {width}.")
@@ -116,15 +169,25 @@ class FairEncoder(nn.Module):
             raise InputError(f"Expected channels to be 1 (grey) or 3 (colour), but got {channels}")
         if any(number < 2 for number in groups):
             raise InputError(f"Expected every attribute to have 2 groups or more, got {groups}")
+        if backbone == NONE and (weights is not None or train_backbone != "all"):
+            raise InputError(
+                "With backbone 'none' there is nothing to load or to freeze: leave out weights "
+                f"({weights!r}) and train_backbone ({train_backbone!r})."
+            )
         self.shared_encoder: nn.Module
+        encoder: Encoder | None = None
         if width is not None:
             self.shared_encoder = Standardise(width)
-        else:
+        elif isinstance(backbone, str) and backbone in BACKBONES:
             self.shared_encoder, width = BACKBONES[backbone](channels)
-        if backbone == NONE and weights is not None:
-            raise InputError(f"With backbone 'none' there are no weights to load: {weights!r}.")
-        if weights is not None:
-            load_weights(self.shared_encoder, backbone, weights, channels)
+            if weights not in (None, RANDOM):
+                load_weights(self.shared_encoder, backbone, weights, channels)
+        else:
+            self.shared_encoder, width, encoder = _of_anyone(backbone, channels, weights, size)
+        self.train_backbone = train_backbone
+        if train_backbone == "none":
+            self.shared_encoder = Frozen(self.shared_encoder, width)
+        self._open = freeze(self.shared_encoder, train_backbone)
         # Convolutions are faster this way round: 1.3 to 1.6 times a step on a CPU.
         self.shared_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.disease_head = _mlp(width, hidden_dim, disease_dim)
@@ -140,22 +203,50 @@ class FairEncoder(nn.Module):
         self.sensitive_classifiers = nn.ModuleList(nn.Linear(sensitive_dim, n) for n in groups)
         self.input_norm = input_norm
         self.precision = precision
-        mean, std = (_MEAN, _STD) if channels == 3 else ((0.5,), (0.25,))
+        mean: tuple[float, ...] = IMAGENET[0] if channels == 3 else (0.5,)
+        std: tuple[float, ...] = IMAGENET[1] if channels == 3 else (0.25,)
+        self.encoder = encoder  # what the backbone is, where another library built it
+        if encoder is not None:
+            mean, std = encoder.preprocessing.mean, encoder.preprocessing.std
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
+    def train(self, mode: bool = True) -> FairEncoder:
+        super().train(mode)
+        if mode and self.train_backbone != "all":
+            self.shared_encoder.eval()
+            for part in self._open.values():
+                part.train()
+        return self
+
+    def open_parts(self) -> dict[str, nn.Module]:
+        """The parts of the backbone that learn, by name; the whole has the name ``""``."""
+        return dict(self._open)
+
     def features(self, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """What both heads are given: the shared encoder's output, shape (n, features)."""
-        if isinstance(self.shared_encoder, Standardise):
+        if isinstance(self.shared_encoder, Standardise) or (
+            isinstance(self.shared_encoder, Frozen) and images.ndim == 2
+        ):
             return self.shared_encoder(images)
+        if isinstance(self.shared_encoder, Frozen):
+            return self.shared_encoder(self.backbone_features(images))
+        return self.backbone_features(images)
+
+    def backbone_features(self, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
+        """The backbone's output for images, shape (n, features); not standardised if frozen."""
+        net = self.shared_encoder
+        net = net.net if isinstance(net, Frozen) else net
+        if self.encoder is not None:
+            images = with_channels(images, self.encoder.preprocessing.channels)
         mean = images.mean((2, 3), keepdim=True) if self.input_norm == "centred" else self.mean
         scaled = (images - mean) / self.std
         scaled = scaled.contiguous(memory_format=torch.channels_last)
         # An ONNX graph has float32 throughout: few runtimes have convolutions of bfloat16.
         if self.precision == "float32" or torch.onnx.is_in_onnx_export():
-            return self.shared_encoder(scaled)
+            return net(scaled)
         with torch.autocast(images.device.type, torch.bfloat16):
-            return self.shared_encoder(scaled).float()
+            return net(scaled).float()
 
     def forward(
         self, images: Float[Tensor, "n ..."]

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from fairthesis.errors import InputError, unknown
 
 ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".safetensors")
-_CLASSIFIER = ("fc.", "classifier.", "head.")
+#: In the place of weights: none, said on purpose, as for a floor.
+RANDOM = "random"
+_CLASSIFIER = ("fc.", "_fc.", "classifier.", "head.", "heads.")
 
 
 def is_weights_file(weights: str) -> bool:
@@ -68,12 +70,29 @@ def described_weights(weights: str) -> str:
         return f"{path.name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"
 
 
+def state_digest(net: nn.Module) -> str:
+    """SHA-256 over the names and values of all weights and buffers, 16 hexadecimal digits.
+
+    >>> a, b = nn.Linear(1, 1), nn.Linear(1, 1)
+    >>> before = state_digest(a) == state_digest(b)
+    >>> _ = a.load_state_dict(b.state_dict())
+    >>> before, state_digest(a) == state_digest(b)
+    (False, True)
+    """
+    digest = hashlib.sha256()
+    for name, value in net.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
 def check_weights(backbone: str, weights: str) -> None:
     """Check that the weights of a backbone exist; nothing is loaded or downloaded.
 
     Args:
-        backbone: a name in ``BACKBONES``.
-        weights: a local file, or a name of torchvision's, such as ``IMAGENET1K_V2``.
+        backbone: a name in ``BACKBONES``, or one of another library.
+        weights: a local file, or a name of torchvision's, such as ``IMAGENET1K_V2``; for another
+            library's as for ``load_encoder``.
 
     Raises:
         InputError: where the file is not there, or torchvision has no such weights.
@@ -82,6 +101,13 @@ def check_weights(backbone: str, weights: str) -> None:
     Traceback (most recent call last):
     fairthesis.errors.InputError: Backbone 'small' has no pretrained weights 'IMAGENET1K_V1': ...
     """
+    if weights == RANDOM:
+        return
+    if ":" in backbone:
+        from fairthesis.models._load_encoder import check_encoder_weights  # which needs this file
+
+        check_encoder_weights(backbone, weights)
+        return
     if is_weights_file(weights):
         _there(weights)
         return
@@ -112,6 +138,20 @@ def load_weights(net: nn.Module, backbone: str, weights: str, channels: int) -> 
         # excites the first layer as it did the three-channel network.
         state["conv1.weight"] = first.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
     _fit(net, state, weights, backbone)
+
+
+def load_file(net: nn.Module, name: str, weights: str, dropped: tuple[str, ...] = ()) -> None:
+    """Load a local file into an encoder of any library; ``dropped`` begin names that are not its.
+
+    Raises ``InputError`` where the file is not there or holds another network.
+    """
+    state = _matching(_state(_there(weights)), net, weights, name, dropped)
+    _fit(net, state, weights, name)
+
+
+def read_state(weights: str) -> dict[str, Any]:
+    """The one state dict that a local file holds (``InputError`` where it holds none)."""
+    return _state(_there(weights))
 
 
 def _offered(backbone: str) -> Any:
@@ -200,9 +240,16 @@ def _unwrapped(found: Any, path: Path) -> Any:
     return next(iter(inner.values())) if inner else found
 
 
-def _matching(state: dict[str, Any], net: nn.Module, weights: str, backbone: str) -> dict[str, Any]:
+def _matching(
+    state: dict[str, Any],
+    net: nn.Module,
+    weights: str,
+    backbone: str,
+    dropped: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """The part of a state that is the backbone's, its names as the backbone has them."""
-    wanted = [name for name in net.state_dict() if not name.endswith("num_batches_tracked")]
+    held = net.state_dict()
+    wanted = [name for name in held if not name.endswith("num_batches_tracked")]
     first = wanted[0]
     prefixes = [
         name[: -len(first)] for name in state if name == first or name.endswith(f".{first}")
@@ -220,7 +267,7 @@ def _matching(state: dict[str, Any], net: nn.Module, weights: str, backbone: str
         raise InputError(
             f"The weights {weights!r} do not fit the backbone {backbone}: they lack "
             f"{_some(missing)}, and hold {_some(list(state))}. Expected a state dict of the same "
-            "torchvision model."
+            "model."
         )
     own = {
         name.removeprefix(whole[0]): value
@@ -230,7 +277,11 @@ def _matching(state: dict[str, Any], net: nn.Module, weights: str, backbone: str
     return {
         name: value
         for name, value in own.items()
-        if not (name.startswith(_CLASSIFIER) or (whole[0] and name.split(".")[0] not in _tops(net)))
+        if name in held
+        or not (
+            name.startswith((*_CLASSIFIER, *dropped))
+            or (whole[0] and name.split(".")[0] not in _tops(net))
+        )
     }
 
 
@@ -252,7 +303,7 @@ def _fit(net: nn.Module, state: dict[str, Any], weights: str, backbone: str) -> 
         told = ", ".join(f"they {verb} {_some(names)}" for verb, names in found if names)
         raise InputError(
             f"The weights {weights!r} do not fit the backbone {backbone}: {told}. Expected a state "
-            "dict of the same torchvision model."
+            "dict of the same model."
         )
     for name, value in state.items():
         if own[name].is_floating_point() and not (

@@ -5,6 +5,7 @@ from ._batches import make_table as make_table
 from ._config import TrainConfig as TrainConfig
 from ._config import config_from_text as config_from_text
 from ._config import method_options as method_options
+from ._embed import embed as embed
 from ._exits import EXPORTS as EXPORTS
 from ._exits import export as export
 from ._inference import Outputs as Outputs
@@ -37,6 +38,7 @@ __all__ = [
     "apply_posthoc",
     "augment",
     "config_from_text",
+    "embed",
     "export",
     "ideal_distance",
     "in_batches",

@@ -14,13 +14,17 @@ from fairthesis.inputs import Range, parameter_kinds, typed_option
 from fairthesis.methods import METHODS, Method, MethodOptions
 from fairthesis.models import (
     AVERAGING,
-    BACKBONES,
     INPUT_NORMS,
     NONE,
     NORMS,
     PRECISIONS,
+    PRETRAINED,
+    RANDOM,
+    TRAIN_BACKBONE,
+    check_backbone,
     described_weights,
     is_weights_file,
+    public_name,
 )
 from fairthesis.training._batches import AUGMENTATIONS
 from fairthesis.training._selection import RULES
@@ -40,9 +44,14 @@ class TrainConfig:
         targets, attributes: names; empty is the data set's first target and first attribute.
         method: a name in ``fairthesis.methods.METHODS``.
         method_options: of the method's own ``Options``, by name.
-        backbone: a name in ``fairthesis.models.BACKBONES``, or ``none`` for a cohort of vectors;
-            nothing is augmented then.
-        weights: None, a name of torchvision's, or a local file.
+        backbone: a name in ``fairthesis.models.BACKBONES``; a name of another library, such as
+            ``timm:densenet121`` (``fairthesis.models.load_encoder``); or ``none`` for a cohort of
+            vectors; nothing is augmented then.
+        weights: None, a name of torchvision's, or a local file; for another library's backbone also
+            ``pretrained``. ``random`` is None, said on purpose.
+        train_backbone: what of the backbone learns: ``all``; ``last``, its last stage
+            (``fairthesis.models.last_stage``); or ``none``: its features are computed once, nothing
+            is augmented, and the heads train on them.
         hidden_dim: width of the hidden layer of both heads.
         disease_dim: size of the disease embedding; 0 is 4 for each target: what more an embedding
             can hold it can also leak.
@@ -86,6 +95,7 @@ class TrainConfig:
     method_options: Mapping[str, Any] = field(default_factory=dict)
     backbone: str = "resnet50"
     weights: str | None = None
+    train_backbone: str = "all"
     hidden_dim: _Count = 256
     disease_dim: Annotated[int, Range(least=0)] = 0
     sensitive_dim: _Count = 64
@@ -114,20 +124,20 @@ class TrainConfig:
         ).items():
             object.__setattr__(self, name, value)
         tables: dict[str, Iterable[str]] = {"method": METHODS, "dataset": datasets.DATASETS}
-        tables |= {
-            "backbone": (*BACKBONES, NONE),
-            "selection": RULES,
-            "augmentation": AUGMENTATIONS,
-        }
+        check_backbone(self.backbone)
+        tables |= {"selection": RULES, "augmentation": AUGMENTATIONS}
+        tables |= {"train_backbone": TRAIN_BACKBONE}
         tables |= {"averaging": AVERAGING, "disease_norm": NORMS, "input_norm": INPUT_NORMS}
         tables |= {"precision": PRECISIONS}
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)
-        if self.backbone == NONE:
+        self._check_frozen()
+        if self.backbone == NONE or self.train_backbone == "none":
             if self.augmentation not in ("light", "none"):
+                what = "Vectors" if self.backbone == NONE else "Features of a frozen backbone"
                 raise InputError(
-                    f"Vectors cannot be augmented: expected augmentation none, but got "
+                    f"{what} cannot be augmented: expected augmentation none, but got "
                     f"{self.augmentation!r}."
                 )
             object.__setattr__(self, "augmentation", "none")
@@ -137,13 +147,35 @@ class TrainConfig:
         object.__setattr__(self, "method_options", accepted)
         METHODS[self.method].check_epochs(self.options(), self.epochs)
 
+    def _check_frozen(self) -> None:
+        if self.train_backbone == "all":
+            return
+        if self.backbone == NONE:
+            raise InputError(
+                f"Vectors have no backbone that could be frozen: leave out train_backbone "
+                f"({self.train_backbone!r})."
+            )
+        if self.weights is None and not self.backbone.startswith("python:"):
+            raise InputError(
+                f"With train_backbone {self.train_backbone!r} the backbone's first layers stay as "
+                "they are, and without weights they are random numbers. Give weights: a file, a "
+                "name, or 'random' where that is meant, as for a floor."
+            )
+
     def options(self) -> MethodOptions:
         """The method's own options, checked; a default schedule fits the run (``shortened``)."""
         return shortened(METHODS[self.method], self.method_options, self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as plain JSON values."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        """The configuration as plain JSON values.
+
+        A backbone that is trained whole is not mentioned: runs of versions that knew nothing else
+        are the same runs.
+        """
+        found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        if self.train_backbone == "all":
+            del found["train_backbone"]
+        return found
 
     def described(self) -> dict[str, Any]:
         """``to_dict`` as a run keeps it: what decides it, and nothing of where its files lie.
@@ -151,9 +183,9 @@ class TrainConfig:
         There is no ``data_root`` (the data's fingerprint says which data they were), and weights
         from a file are named by the file's name and content: folders name people and hospitals.
         """
-        found = self.to_dict() | {"data_root": None}
-        if self.weights is not None and is_weights_file(self.weights):
-            found["weights"] = described_weights(self.weights)
+        found = self.to_dict() | {"data_root": None, "backbone": public_name(self.backbone)}
+        if self.weights not in (None, RANDOM, PRETRAINED) and is_weights_file(str(self.weights)):
+            found["weights"] = described_weights(str(self.weights))
         return found
 
 

@@ -34,12 +34,19 @@ def outputs_of(
     """
     model.eval()
     n = len(inputs)
-    if batch_size is not None and 0 < n < batch_size:
-        rest = inputs[:1].expand(batch_size - n, *inputs.shape[1:])
-        inputs = torch.cat([inputs, rest])
+    if batch_size is not None:
+        inputs = filled_up(inputs, batch_size)
     disease, sensitive = model(inputs)
     scores = torch.sigmoid(model.disease_logits(disease))
     return Outputs(*(found[:n].cpu().numpy() for found in (scores, disease, sensitive)))
+
+
+def filled_up(inputs: Float[Tensor, "n ..."], batch_size: int) -> Tensor:
+    """A batch of ``batch_size`` rows, its first row standing in for those that it lacks."""
+    n = len(inputs)
+    if not 0 < n < batch_size:
+        return inputs
+    return torch.cat([inputs, inputs[:1].expand(batch_size - n, *inputs.shape[1:])])
 
 
 def infer(

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fairthesis.errors import InputError
-from fairthesis.models import NONE, FairEncoder
+from fairthesis.models import NONE, Encoder, FairEncoder, load_encoder
 from fairthesis.storage import check_finished
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._run import SHARED, Run
@@ -76,7 +76,8 @@ def _finished(
     groups = {name: list(map(str, values)) for name, values in origin["groups"].items()}
     place = device_of(device)
     state = _weights(folder)
-    channels, width = _shape(state, config["backbone"], folder)
+    config["encoder"] = origin.get("encoder")
+    channels, width = _shape(state, config, folder)
     config |= {"targets": list(dict.fromkeys(predictions["target"])), "attributes": list(groups)}
     config |= {"channels": channels, "width": width, "window": origin.get("window", "own")}
     return config, groups, state, place
@@ -110,8 +111,13 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         raise InputError(f"{WEIGHTS} in {str(folder)!r} cannot be read: {error}") from error
 
 
-def _shape(state: dict[str, Tensor], backbone: str, folder: Path) -> tuple[int, int | None]:
+def _shape(
+    state: dict[str, Tensor], config: dict[str, Any], folder: Path
+) -> tuple[int, int | None]:
     """Channels of the images, or the width of the vectors that the weights are for."""
+    backbone = config["backbone"]
+    if config["encoder"]:
+        return int(config["encoder"]["image_channels"]), None
     own = {name: value for name, value in state.items() if name.startswith("shared_encoder.")}
     if backbone == NONE:
         mean = own.get("shared_encoder.mean")
@@ -128,8 +134,13 @@ def _model(
     config: dict[str, Any], groups: dict[str, list[str]], state: dict[str, Tensor], folder: Path
 ) -> FairEncoder:
     """The network of the configuration with the run's weights."""
+    backbone: str | Encoder = config["backbone"]
+    if config.get("encoder"):  # of another library: built again, without its files
+        backbone = load_encoder(
+            config["backbone"], size=config["size"], built_from=config["encoder"]
+        )
     model = FairEncoder(
-        config["backbone"],
+        backbone,
         channels=config["channels"],
         width=config["width"],
         hidden_dim=config["hidden_dim"],
@@ -140,6 +151,7 @@ def _model(
         disease_norm=config["disease_norm"],
         input_norm=config["input_norm"],
         precision=config["precision"],
+        train_backbone=config.get("train_backbone", "all"),
     )
     try:
         model.load_state_dict(state)

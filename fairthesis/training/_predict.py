@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -24,11 +21,11 @@ from fairthesis.provenance import peak_memory_mb, provenance
 from fairthesis.storage import DONE
 from fairthesis.training._export import embeddings_of, predictions_of
 from fairthesis.training._inference import infer, joined
+from fairthesis.training._parts import clear_parts, in_parts, join_parts
 from fairthesis.training._run import Run
 from fairthesis.training._run_folder import WEIGHTS, RunFolder, claimed
 from fairthesis.training._setup import inputs_of
 
-PART = 8192  # rows of a part, about: whole batches
 TABLES = ("predictions.parquet", "embeddings.parquet")
 
 
@@ -104,10 +101,10 @@ def predict(
     )  # fmt: skip
     with claimed(config, out, {}, overwrite) as place:
         if place.finished:
-            _clear(out)
+            clear_parts(out)
             return out
         place.begin()
-        parts = list(_parts(rows, run.batch_size))
+        parts = list(in_parts(rows, run.batch_size))
         bar = tqdm(total=len(rows), desc=f"{cohort.name}", unit="image", disable=not progress)
         with bar:
             for k, part in enumerate(parts):
@@ -118,7 +115,7 @@ def predict(
         for name in TABLES:
             files = [out / f"part-{k:06d}-{name}" for k in range(len(parts))]
             by_target = run.targets if name == TABLES[0] else (None,)
-            place.file(lambda to, f=files, b=by_target: _join(f, b, to), name)  # type: ignore[misc]
+            place.file(lambda to, f=files, b=by_target: join_parts(f, b, to), name)  # type: ignore[misc]
         origin |= {
             "images": {s: int((cohort.frame["split"].iloc[rows] == s).sum()) for s in SPLITS},
             "left_out": dict(cohort.left_out) | {"unreadable image": int((~readable).sum())},
@@ -126,7 +123,7 @@ def predict(
         }
         place.json(origin, "provenance.json")
         place.finish(config["data_fingerprint"], ("config.json", *TABLES, "provenance.json"))
-        _clear(out)
+        clear_parts(out)
     return out
 
 
@@ -134,17 +131,6 @@ def _digest(run: Run) -> str:
     """Of what the run vouches for; of a shared model, of its weights."""
     file = run.folder / (DONE if run.operating_points is None else WEIGHTS)
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-
-
-def _clear(out: Path) -> None:
-    for file in out.glob("part-*.parquet"):
-        file.unlink()
-
-
-def _parts(rows: NDArray[np.intp], batch: int) -> Iterator[NDArray[np.intp]]:
-    size = max(PART // batch, 1) * batch
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _write_part(
@@ -159,20 +145,6 @@ def _write_part(
     tables = predictions_of(cohort, rows, found.scores, run.targets, attributes)
     place.table(pd.concat(tables, ignore_index=True), names[0])
     place.table(embeddings_of(cohort, rows, found), names[1])
-
-
-def _join(files: list[Path], targets: Sequence[str | None], to: Path) -> None:
-    """Parts as one table, target by target, without holding more than a part."""
-    schema = pa.unify_schemas(
-        [pq.read_schema(file).remove_metadata() for file in files], promote_options="permissive"
-    )
-    with pq.ParquetWriter(to, schema) as writer:
-        for target in targets:
-            for file in files:
-                table = pq.read_table(file)
-                if target is not None:
-                    table = table.filter(pc.equal(table["target"], target))
-                writer.write_table(table.cast(schema))
 
 
 def _renamed(cohort: Cohort, names: Mapping[str, str]) -> Cohort:

@@ -34,7 +34,8 @@ class Run:
     Attributes:
         folder: the run directory.
         config: its ``config.json``, with what was resolved then: ``targets``, ``attributes``,
-            ``channels``, ``width`` (of vectors; else None) and the images' ``window``.
+            ``channels``, ``width`` (of vectors; else None), the images' ``window``, and ``encoder``
+            (what the backbone is, where another library built it; else None).
         groups: attribute -> its groups, in the order of their numbers.
         model: the encoder with its heads, in evaluation mode.
         device: where it computes.
@@ -169,7 +170,7 @@ class Run:
                     "them out (the warning names them)."
                 )
             return self.reader(held), len(x)
-        given = x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))
+        given = x if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements="W"))
         self._check_shape(given)
         return lambda rows: given[torch.from_numpy(rows)].to(self.device, torch.float32), len(given)
 

@@ -12,7 +12,7 @@ from fairthesis import data
 from fairthesis.data import Cohort, Vectors
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS, Method, Setting, subgroup_probabilities
-from fairthesis.models import NONE, FairEncoder, Standardise
+from fairthesis.models import BACKBONES, NONE, FairEncoder, Standardise
 from fairthesis.training._batches import Table, in_batches
 from fairthesis.training._config import TrainConfig
 
@@ -68,7 +68,8 @@ def check_batches(config: TrainConfig, method: Method, targets: int) -> None:
         )
 
 
-def build(config: TrainConfig, table: Table, channels: int, targets: int) -> Method:
+def new_model(config: TrainConfig, table: Table, channels: int, targets: int) -> FairEncoder:
+    """The encoder at its start; seeds torch."""
     torch.manual_seed(config.seed)
     model = FairEncoder(
         config.backbone,
@@ -83,9 +84,16 @@ def build(config: TrainConfig, table: Table, channels: int, targets: int) -> Met
         disease_norm=config.disease_norm,
         input_norm=config.input_norm,
         precision=config.precision,
+        size=None if config.backbone in (*BACKBONES, NONE) else config.size,
+        train_backbone=config.train_backbone,
     )
     if isinstance(table.images, Vectors) and isinstance(model.shared_encoder, Standardise):
         model.shared_encoder.fit(*map(torch.from_numpy, table.images.moments(table.rows["train"])))
+    return model
+
+
+def new_method(config: TrainConfig, table: Table, model: FairEncoder) -> Method:
+    """The method that is to train the encoder."""
     rows = torch.from_numpy(table.rows["train"])
     subgroups = tuple(
         subgroup_probabilities(table.targets[rows], codes, len(groups))

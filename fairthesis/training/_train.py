@@ -17,16 +17,24 @@ from fairthesis import data, datasets
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError
 from fairthesis.methods import Method
-from fairthesis.models import SWAD, Averager, make_averager
+from fairthesis.models import SWAD, Averager, FairEncoder, make_averager
 from fairthesis.provenance import peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_writable
 from fairthesis.training._batches import Table, augment, in_batches, make_table
 from fairthesis.training._checkpoints import Progress, load_state, save_state
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._export import infer_cohort, write_results
+from fairthesis.training._features import with_features
 from fairthesis.training._run_folder import WEIGHTS, RunFolder, claimed
 from fairthesis.training._selection import RULES, Rule
-from fairthesis.training._setup import build, check_batches, check_kind, device_of, inputs_of
+from fairthesis.training._setup import (
+    check_batches,
+    check_kind,
+    device_of,
+    inputs_of,
+    new_method,
+    new_model,
+)
 from fairthesis.training._trackers import Tracker, told
 from fairthesis.training._validation import copied, use_average, validation_line
 
@@ -116,7 +124,14 @@ def _run(
     origin = place.origin
     images, readable = inputs_of(cohort, config.size, progress)
     table = make_table(cohort, images, readable, targets, attributes)
-    method = build(config, table, cohort.channels, len(targets)).to(device)
+    model = new_model(config, table, cohort.channels, len(targets)).to(device)
+    origin |= backbone_origin(model, cohort)
+    if config.train_backbone == "none":
+        rows = 4 * config.batch_size
+        fingerprint = origin["data_fingerprint"]
+        with _told_if_diverged(config, 0):
+            table = with_features(table, model, cohort, config.size, rows, fingerprint, progress)
+    method = new_method(config, table, model).to(device)
     check_batches(config, method, len(targets))
     place.begin()
     state = load_state(place, method)
@@ -183,6 +198,16 @@ def _run(
     }
     place.json(origin, "provenance.json")
     place.finish(origin["data_fingerprint"], (*RUN, WEIGHTS))
+
+
+def backbone_origin(model: FairEncoder, cohort: Cohort) -> dict[str, Any]:
+    """What a run must know of its backbone to be read again, and which parts of it learned."""
+    found: dict[str, Any] = {}
+    if model.encoder is not None:
+        found["encoder"] = model.encoder.described() | {"image_channels": cohort.channels}
+    if model.train_backbone != "all":
+        found["open_parts_of_backbone"] = [n.removeprefix("net.") for n in model.open_parts()]
+    return found
 
 
 @contextlib.contextmanager

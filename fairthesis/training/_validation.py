@@ -85,6 +85,8 @@ def use_average(
         rows = rows[: len(rows) // batch_size * batch_size]
     body = norm_layers(model.shared_encoder)
     heads = [norm for norm in norm_layers(model) if norm not in body]
+    learning = {id(n) for part in model.open_parts().values() for n in part.modules()}
+    body = [norm for norm in body if id(norm) in learning]
     generator = torch.Generator().manual_seed(0)
     for name, norms in (("none", body), (augmentation, heads)):
         images = (table.batch(part, device).images for part in in_batches(rows, batch_size))

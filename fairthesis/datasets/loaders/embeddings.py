@@ -15,11 +15,13 @@ Citation: that of your data and of the encoder.
     fairthesis datasets describe embeddings --data-root mine --option vectors=dinov2.parquet \\
         --option table=labels.csv --option targets=cancer --option attributes=sex
 
-The options may stand in a YAML file instead: ``--option config=mine.yml``.
+The options may stand in a YAML file instead: ``--option config=mine.yml``. A folder that
+``fairthesis embed`` wrote needs none: its ``embeddings.json`` names the labels and groups.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +49,7 @@ OPTIONS = (
     *("split", "fractions"),
 )
 DEFAULT = "embeddings.parquet"
+DESCRIPTION = "embeddings.json"
 
 
 def load(
@@ -79,6 +82,8 @@ def load(
     given: dict[str, Any] = {"vectors": vectors, "ids": ids, "prefix": prefix, "table": table}
     given |= {"key": key, "patient": patient, "lesion": lesion, "split": split}
     given |= {"targets": targets, "attributes": attributes, "fractions": fractions}
+    if config is None and not (given["table"] or as_names(targets) or attributes):
+        given |= _described(home, given)
     if config is not None:
         given |= read_config(home / config, load, OPTIONS)
     key, patient = given["key"], given["patient"]
@@ -136,6 +141,15 @@ def load(
         left_out={reason: count for reason, count in left_out.items() if count},
         vectors=found.vectors(places[kept]),
     )
+
+
+def _described(home: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The options that ``fairthesis embed`` wrote beside its table, where they are not given."""
+    if not (home / DESCRIPTION).is_file():
+        return {}
+    usual = inspect.signature(load).parameters
+    own = read_config(home / DESCRIPTION, load, OPTIONS)
+    return {name: value for name, value in own.items() if given[name] == usual[name].default}
 
 
 def _labelled(
