@@ -176,10 +176,11 @@ def test_predict_writes_the_runs_own_tables_again(made, tmp_path):
 
 
 def test_predictions_go_on_where_they_stopped(made, tmp_path, monkeypatch):
+    from fairthesis.training import _parts
     from fairthesis.training import _predict as module
 
     folder, cohort = made
-    monkeypatch.setattr(module, "PART", 64)
+    monkeypatch.setattr(_parts, "PART", 64)
     run, seen = load_run(folder), []
     original = module.embeddings_of
 

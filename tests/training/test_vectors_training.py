@@ -109,7 +109,7 @@ def test_a_model_of_vectors_says_what_it_needs():
         FairEncoder("none")
     with pytest.raises(InputError, match="expected no width"):
         FairEncoder("small", width=12)
-    with pytest.raises(InputError, match="no weights to load"):
+    with pytest.raises(InputError, match="nothing to load or to freeze"):
         FairEncoder("none", width=12, weights="IMAGENET1K_V1")
     disease, sensitive = FairEncoder("none", width=12).eval()(torch.rand(4, 12))
     assert disease.shape == (4, 128) and sensitive.shape == (4, 64)
