@@ -1,6 +1,6 @@
 """Do the tests of a shift keep their promise? Writes shift_tests.md beside it.
 
-    python benchmarks/stats/shift_tests.py              400 pairs of samples a kind; ten minutes
+    python benchmarks/stats/shift_tests.py              300 pairs of samples a kind; ten minutes
     python benchmarks/stats/shift_tests.py --sets 50
 
 Counted are how often two alike samples are told apart at 5 %, how often a planted shift is found,
@@ -114,9 +114,9 @@ def report(n_sets):
         return not 3.5 <= value <= 6.5
 
     sizes = [[name, *cells(null_share(name, n_sets), outside)] for name in NULL]
-    powers = [[name, *cells(power_share(name, n_sets // 2))] for name in POWER]
+    powers = [[name, *cells(power_share(name, n_sets // 3))] for name in POWER]
     named = [
-        [name, str(n), *cells(verdict_shares(name, n, n_sets // 2))]
+        [name, str(n), *cells(verdict_shares(name, n, n_sets // 3))]
         for name in SHIFTED
         for n in (150, 400)
     ]
@@ -124,7 +124,7 @@ def report(n_sets):
     return "\n".join([
         "# Tests of a shift: size, power, and what a shift is called", "",
         f"Made by `benchmarks/stats/shift_tests.py` at commit {commit}: {n_sets} pairs of samples "
-        f"of each kind, {n_sets // 2} where a shift is planted, {N_PERMUTATIONS} permutations. "
+        f"of each kind, {n_sets // 3} where a shift is planted, {N_PERMUTATIONS} permutations. "
         f"1.96 Monte Carlo standard errors are {196 * np.sqrt(0.0475 / n_sets):.1f} points at "
         "5 %.", "",
         "How often (%) two alike samples were told apart at 5 % (bold: outside 3.5 to 6.5).", "",
@@ -141,7 +141,7 @@ def report(n_sets):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=int, default=400)
+    parser.add_argument("--sets", type=int, default=300)
     text = report(parser.parse_args().sets)
     (Path(__file__).parent / "shift_tests.md").write_text(text, encoding="utf-8")
     print(text)

@@ -192,6 +192,19 @@ def sample(rng, n, prevalence, images=3):
     return y, 1 / (1 + np.exp(-logit)), who
 
 
+def test_two_cohorts_of_one_size_are_not_resampled_alike():
+    """Patients in the order of their scores would rise and fall together, and cancel."""
+    rng = np.random.default_rng(0)
+    y, s, _ = sample(rng, 300, 0.3, images=1)
+    _, new, _ = sample(rng, 300, 0.3, images=1)
+    who = np.arange(300)
+    ends = []
+    for order, other in ((np.argsort(s), np.argsort(new)), (who, who)):
+        found = label_shift_prevalence(y[order], s[order], who, new[other], who, n_boot=400)
+        ends.append(found.change_ci[1] - found.change_ci[0])
+    assert ends[0] == pytest.approx(ends[1], rel=0.2)
+
+
 def test_intervals_of_the_prevalence_cover_and_its_test_keeps_its_level():
     """100 pairs of cohorts with several images per patient; 95 are wanted."""
     inside = false = 0
