@@ -1,9 +1,13 @@
 from ._base import Method as Method
 from ._base import MethodOptions as MethodOptions
 from ._base import Setting as Setting
+from ._base import masked_bce as masked_bce
 from ._base import subgroup_probabilities as subgroup_probabilities
 from ._batch import Batch as Batch
+from ._critics import Critic as Critic
 from ._critics import confusion_loss as confusion_loss
+from ._critics import critic_input as critic_input
+from ._critics import critic_loss as critic_loss
 from ._dependence import conditional_hsic as conditional_hsic
 from ._dependence import cross_covariance as cross_covariance
 from ._dependence import normalised_hsic as normalised_hsic
@@ -65,6 +69,7 @@ __all__ = [
     "Balanced",
     "BalancedOptions",
     "Batch",
+    "Critic",
     "DomainIndependent",
     "FairDisCo",
     "FairDisCoOptions",
@@ -91,8 +96,11 @@ __all__ = [
     "conditional_mmd",
     "confusion_loss",
     "contrastive_loss",
+    "critic_input",
+    "critic_loss",
     "cross_covariance",
     "laftr_objective",
+    "masked_bce",
     "normalised_hsic",
     "projected",
     "reverse_gradient",

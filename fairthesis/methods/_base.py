@@ -122,6 +122,15 @@ def masked_bce(
     """Weighted mean binary cross-entropy over the known labels (NaN is "not stated").
 
     sum_it w_it BCE(logit_it, y_it) / sum_it w_it over pairs with a label; 0 where there is none.
+
+    Args:
+        logits: of the targets, shape (n, targets).
+        targets: 0, 1 or NaN, of the same shape.
+        weights: 0 or more, of the same shape; by default all 1.
+
+    >>> y = torch.tensor([[1.0], [float("nan")]])
+    >>> round(float(masked_bce(torch.zeros(2, 1), y)), 3)
+    0.693
     """
     known = ~torch.isnan(targets)
     weight = known.to(logits.dtype) if weights is None else weights * known

@@ -22,6 +22,18 @@ def critic_input(
 
     The product lets even a linear critic hold a different rule for each class, so that it recovers
     the attribute *given* the target.
+
+    Args:
+        z: the disease embedding, shape (n, d).
+        targets: 0, 1 or NaN (not stated), shape (n, targets).
+
+    Returns:
+        What a critic is given, shape (n, (targets + 1) · d + targets).
+
+    Reference: Zhang, Lemoine and Mitchell, AIES 2018 (the target as the adversary's input).
+
+    >>> critic_input(torch.tensor([[2.0], [2.0]]), torch.tensor([[0.0], [1.0]])).tolist()
+    [[2.0, -2.0, 0.0], [2.0, 2.0, 1.0]]
     """
     sign = 2 * torch.nan_to_num(targets, nan=0.5) - 1
     products = [z * sign[:, t : t + 1] for t in range(targets.shape[1])]
@@ -29,7 +41,19 @@ def critic_input(
 
 
 class Critic(nn.Module):
-    """An MLP from ``critic_input`` to the logits of every attribute's groups."""
+    """An MLP from ``critic_input`` to the logits of every attribute's groups.
+
+    Args:
+        inputs: numbers that it is given: (targets + 1) · d + targets for an embedding of d.
+        hidden: widths of its hidden layers.
+        groups: number of groups of each attribute.
+
+    Called with inputs of shape (n, inputs) it gives for each attribute logits (n, groups).
+
+    >>> critic = Critic(9, (64,), (2, 5))  # an embedding of 4, one target, two attributes
+    >>> [tuple(logits.shape) for logits in critic(torch.rand(3, 9))]
+    [(3, 2), (3, 5)]
+    """
 
     def __init__(self, inputs: int, hidden: Sequence[int], groups: Sequence[int]) -> None:
         super().__init__()
@@ -55,7 +79,17 @@ def critic_loss(
     attributes: Tensor,
     weights: Float[Tensor, "n a"],
 ) -> Float[Tensor, ""]:
-    """The weighted cross-entropy of the attributes, averaged over them: what a critic lowers."""
+    """The weighted cross-entropy of the attributes, averaged over them: what a critic lowers.
+
+    Args:
+        logits: the critic's, one tensor (n, groups) for each attribute.
+        attributes: group numbers, -1 unknown, shape (n, attributes); unknown rows do not count.
+        weights: of each row and attribute, 0 or more, shape (n, attributes).
+
+    >>> logits = [torch.tensor([[0.0, 0.0], [0.0, 9.0]])]
+    >>> round(float(critic_loss(logits, torch.tensor([[1], [-1]]), torch.ones(2, 1))), 3)
+    0.693
+    """
     losses = [
         masked_cross_entropy(logit, codes, weight)
         for logit, codes, weight in zip(logits, attributes.T, weights.T, strict=True)
