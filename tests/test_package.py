@@ -111,7 +111,7 @@ def test_core_needs_no_torch_and_extras_are_as_documented():
     core = " ".join(PROJECT["dependencies"])
     assert "torch" not in core
     extras = PROJECT["optional-dependencies"]
-    assert set(extras) == {"train", "timm", "xrv", "hf", "dicom", "onnx", "book", "test"}
+    assert set(extras) == {"train", "timm", "xrv", "hf", "lite", "dicom", "onnx", "book", "test"}
     assert any(item.startswith("torch>") for item in extras["train"])
     assert any(item.startswith("pydicom>") for item in extras["dicom"])
     assert PROJECT["scripts"] == {"fairthesis": "fairthesis.cli:main"}

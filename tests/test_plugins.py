@@ -48,6 +48,20 @@ def test_a_method_and_a_data_set_of_ones_own_train_by_name(installed, tmp_path: 
     assert described.stdout.startswith("Dots: random pictures") and "Options: n" in described.stdout
 
 
+def test_an_encoder_of_ones_own_embeds_and_trains_by_name(installed, tmp_path: Path) -> None:
+    asked = ["embed", "--encoder", "mine:12", "--weights", "random", "--dataset", "dots"]
+    done = run(installed, *asked, "--quiet", "--out", tmp_path / "vectors")
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet(tmp_path / "vectors" / "embeddings.parquet")
+    assert len([column for column in found if column[-1].isdigit()]) == 12
+    asked = ["train", "--dataset", "dots", "--backbone", "mine:8", "--weights", "random"]
+    asked += ["--epochs", 1, "--batch-size", 16, "--quiet"]
+    done = run(installed, *asked, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    again = run(installed, "predict", tmp_path / "run", "--out", tmp_path / "again", "--quiet")
+    assert again.returncode == 0, again.stderr
+
+
 def test_a_metric_of_ones_own_audits_by_name(installed, tmp_path: Path) -> None:
     table = pd.DataFrame({"sex": ["F", "M"] * 60, "both": 1.0, "any": [2.0, 4.0] * 60})
     table.to_csv(tmp_path / "t.csv", index=False)

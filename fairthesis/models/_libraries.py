@@ -8,13 +8,14 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from fairthesis.errors import InputError, unknown
+from fairthesis.inputs import load_plugin, plugins
 from fairthesis.models._preprocessing import Preprocessing
 
 #: In the place of a weights file: the weights that a library has for this very name. They are
@@ -154,11 +155,19 @@ def _python(
         ) from error
     finally:
         sys.path.remove(here)
+    return _called(full, function, (), released(place.partition(".")[0]))
+
+
+def _called(
+    full: str, function: Callable[..., Any], arguments: tuple[str, ...], version: str
+) -> Built:
+    """What somebody's own function gives: a network, or it and its card."""
     try:
-        found = function()
+        found = function(*arguments)
     except Exception as error:  # of a user's own code
+        given = f"with {arguments[0]!r}" if arguments else "without arguments"
         raise InputError(
-            f"{full} cannot be called without arguments ({type(error).__name__}: {error}): "
+            f"{full} cannot be called {given} ({type(error).__name__}: {error}): "
             "expected a function that gives a torch.nn.Module, or one and its preprocessing."
         ) from error
     net, card = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
@@ -168,7 +177,7 @@ def _python(
             "preprocessing (size, mean, std)."
         )
     preprocessing = Preprocessing() if card is None else Preprocessing.of(card)
-    return Built(net, preprocessing, released(place.partition(".")[0]))
+    return Built(net, preprocessing, version)
 
 
 def _from_file(module: str) -> Callable[..., Built]:
@@ -180,14 +189,41 @@ def _from_file(module: str) -> Callable[..., Built]:
 
 
 #: Library -> function of a name in it that builds the network without its classifier
-#: (``name, pretrained, weights, architecture``; see ``load_encoder``).
+#: (``name, pretrained, weights, architecture``; see ``load_encoder``). Another package adds a
+#: library by an entry point of the group ``fairthesis.backbones``: a function of a name that gives
+#: a network without its classifier, or it and its preprocessing.
 LIBRARIES: dict[str, Callable[..., Built]] = {
     "timm": _from_file("_timm"),
     "torchvision": _torchvision,
     "xrv": _from_file("_xrv"),
     "hf": _from_file("_hf"),
+    "lite": _from_file("_lite"),
     "python": _python,
 }
+
+
+def _of_plugin(point: EntryPoint) -> Callable[..., Built]:
+    def build(
+        name: str, pretrained: bool, weights: str | None, architecture: Mapping[str, Any] | None
+    ) -> Built:
+        full = f"{point.name}:{name}"
+        function = load_plugin(point, "backbones")
+        if not callable(function):
+            raise InputError(
+                f"The encoder {full} cannot be built: {point.value} of another package is no "
+                "function of a name."
+            )
+        if pretrained:
+            raise InputError(
+                f"{full} has no pretrained weights by name: its function gives the network with "
+                "its own. Leave weights out, or give a file."
+            )
+        return _called(full, function, (name,), released(point.value.partition(":")[0]))
+
+    return build
+
+
+LIBRARIES |= {n: _of_plugin(point) for n, point in plugins("backbones", LIBRARIES).items()}
 
 
 def is_encoder_name(name: str) -> bool:

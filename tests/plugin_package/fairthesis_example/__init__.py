@@ -1,8 +1,9 @@
-"""A method and a metric of one's own."""
+"""A method, an encoder and a metric of one's own."""
 
 from __future__ import annotations
 
 import numpy as np
+from torch import nn
 
 from fairthesis.methods import Batch, Method
 
@@ -19,6 +20,14 @@ class Brier(Method):
         branch, _ = self.sensitive_loss(features.detach(), batch)
         self.descend(loss + branch, "model", "sensitive")
         return {"brier": loss.item()}
+
+
+def encoder(name: str) -> tuple[nn.Module, dict[str, object]]:
+    """``mine:WIDTH``: one convolution of so many channels, for images of 16 pixels."""
+    net = nn.Sequential(
+        nn.Conv2d(3, int(name), 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    return net, {"size": 16, "mean": [0.5] * 3, "std": [0.5] * 3}
 
 
 def overlap(intersection: np.ndarray, union: np.ndarray) -> float:
