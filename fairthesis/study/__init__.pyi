@@ -47,6 +47,9 @@ from ._summaries import headline_numbers as headline_numbers
 from ._summaries import levelling_table as levelling_table
 from ._summaries import provenance_note as provenance_note
 from ._summaries import summary_table as summary_table
+from ._vectors import changes_on_vectors as changes_on_vectors
+from ._vectors import runs_on_vectors as runs_on_vectors
+from ._vectors import vectors_summary as vectors_summary
 
 __all__ = [
     "COHORTS",
@@ -63,6 +66,7 @@ __all__ = [
     "audit_run",
     "best_probes",
     "changed_settings",
+    "changes_on_vectors",
     "collect",
     "compare_results",
     "comparison_sentences",
@@ -90,6 +94,7 @@ __all__ = [
     "reaudit",
     "results",
     "run_experiment",
+    "runs_on_vectors",
     "share_of_oracle_distance",
     "significance_table",
     "significance_tests",
@@ -98,4 +103,5 @@ __all__ = [
     "thesis_table",
     "train_run",
     "tuned_settings",
+    "vectors_summary",
 ]
