@@ -12,7 +12,6 @@ import pandas as pd
 
 from fairthesis import metrics, stats
 from fairthesis.auditing._audit import FLOOR, audit
-from fairthesis.auditing._compare import Comparison, compare
 from fairthesis.auditing._pairs import EVERYONE
 from fairthesis.auditing._report import FairnessReport
 from fairthesis.auditing._shift import TESTS, Sample, Shift, name_shifts, shift_between
@@ -22,6 +21,7 @@ from fairthesis.auditing._transfer_changes import (
     metric_changes,
     score_changes,
 )
+from fairthesis.auditing._transfer_compared import compared_models
 from fairthesis.auditing._transfer_report import ModelTransfer, TransferReport, shift_row
 from fairthesis.auditing._transfer_rows import (
     EXTERNAL,
@@ -140,7 +140,7 @@ def transfer(
             {"model": name, **row}
             for row in _shifts(first, second, names, (n_shift, max(n_boot, 200), seed))
         ]
-    comparisons, told = _compared(tables, found, columns, audited)
+    comparisons, told = compared_models(tables, found, columns, audited)
     return TransferReport(
         models=found,
         changes=_corrected(pd.concat(changes, ignore_index=True)),
@@ -228,40 +228,6 @@ def _shifts(
         for (group, _), shift in zip(found, named, strict=True):
             rows.append({"attribute": attribute, "group": group, **shift_row(shift)})
     return rows
-
-
-def _compared(
-    tables: Mapping[str, TransferTables],
-    found: Mapping[str, ModelTransfer],
-    columns: Columns,
-    audited: Mapping[str, Any],
-) -> tuple[dict[tuple[str, str], Comparison], list[str]]:
-    """Several models against the first, by cohort and attribute; and what could not be compared."""
-    if len(tables) < 2:
-        return {}, []
-    comparisons, told = {}, []
-    for which in (INTERNAL, EXTERNAL):
-        if which == EXTERNAL and any(model.external is None for model in found.values()):
-            continue
-        frames = {}
-        for name, given in tables.items():
-            frames[name] = given.internal
-            if which == EXTERNAL:
-                held = rows_of_part(given.internal, "val").assign(split="val")
-                frames[name] = pd.concat([held, given.external.assign(split="test")])
-        for attribute in columns.groups:
-            try:
-                comparisons[which, attribute] = compare(
-                    {name: frame.reset_index(drop=True) for name, frame in frames.items()},
-                    group=attribute, patient=columns.patient, label=columns.label,
-                    score=columns.score, target=columns.target,
-                    split=columns.split if which == INTERNAL else None,
-                    **{k: audited[k] for k in ("threshold", "n_boot", "seed", "floor")},
-                )  # fmt: skip
-            except InputError as error:
-                told.append(f"The models are not compared in the {which} cohort: {error}")
-                break
-    return comparisons, told
 
 
 def _warnings(found: Mapping[str, ModelTransfer]) -> list[str]:
