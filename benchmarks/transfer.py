@@ -78,7 +78,7 @@ def synthetic():
 def skin(root):
     config = TrainConfig(
         dataset="ham10000", data_root=str(root / "ham10000-one-per-lesion-224"),
-        attributes=("age_group", "sex"), size=64, epochs=15, **SMALL,
+        attributes=("age_group", "sex"), size=48, epochs=8, **SMALL,
     )  # fmt: skip
     run = made(config, "ham10000")
     cohort = datasets.load("pad-ufes-20", root / "pad-ufes-20-subset-224", seed=0)
@@ -151,7 +151,7 @@ def report(root):
         text += [
             "## From the dermatoscope to the phone", "",
             "HAM10000 (5,984 lesions, one image each) to PAD-UFES-20 (775 images), malignant "
-            "against benign, 64 pixels, 15 epochs. The model is weak, and this is no statement on "
+            "against benign, 48 pixels, 8 epochs. The model is weak, and this is no statement on "
             "what a good one would do. In PAD-UFES-20 sex is not stated for 305 images, none of "
             "them malignant: the rows by sex are a selection by the label, the rows by age are "
             "not. Nor do the two mean the same by malignant: actinic keratoses count as malignant "
