@@ -247,6 +247,15 @@ def test_p_values_are_corrected_over_what_is_tested_of_one_model():
     assert report.changes["p_holm"].min() == pytest.approx(min(1, least * tested.sum()))
 
 
+def test_a_number_as_threshold_needs_no_validation_rows():
+    given = tables(n=300)
+    bare = TransferTables(given.internal.assign(split="test"), given.external)
+    report = transfer({"erm": bare}, **QUICK | {"threshold": "0.4"})
+    model = report.models["erm"]
+    assert (model.internal.rule, model.internal.threshold) == ("fixed", 0.4)
+    assert model.external.threshold == 0.4 and "(fixed)" in report.to_html()
+
+
 def test_too_few_permutations_for_the_groups_are_said():
     own = table(600).assign(age_group=[f"{k % 6}" for k in range(600)])
     report = transfer(
