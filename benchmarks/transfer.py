@@ -97,6 +97,13 @@ def lines(head, rows):
             *(f"| {' | '.join(row)} |" for row in rows)]  # fmt: skip
 
 
+def estimates(row):
+    if pd.isna(row["estimated_prevalence"]):
+        return "", ""
+    ends = (f"{row[f'estimated_prevalence_{end}']:.2f}" for end in ("low", "high"))
+    return f"{row['prevalence']:.2f}", f"{row['estimated_prevalence']:.2f} ({' to '.join(ends)})"
+
+
 def shift_lines(found):
     rows = []
     for name, report in found.items():
@@ -106,9 +113,8 @@ def shift_lines(found):
             rows.append([
                 name, f"{row['attribute']} {row['group']}".strip(), row["verdict"],
                 f"{row['n_internal']}, {row['n_external']}",
-                f"{row['p_any']:.3f}", f"{row['p_rest']:.3f}", f"{row['prevalence']:.2f}",
-                f"{row['estimated_prevalence']:.2f} ({row['estimated_prevalence_low']:.2f} to "
-                f"{row['estimated_prevalence_high']:.2f})",
+                f"{row['p_any']:.3f}", "" if pd.isna(row["p_rest"]) else f"{row['p_rest']:.3f}",
+                *estimates(row),
                 "" if known is None else f"{known['external']:.2f}",
             ])  # fmt: skip
     head = ["external cohort", "rows", "shift, named without labels", "patients", "p, as they are",

@@ -26,7 +26,7 @@ TESTS = 3  # of a pair of samples, at most
 FEW = 20  # patients of a side, below which nothing is tested
 
 NO_SHIFT = "no shift shown"
-PREVALENCE = "prevalence"
+PREVALENCE = "explained by prevalence"
 APPEARANCE = "appearance; prevalence cannot be told beside it"
 UNNAMED = "a shift that cannot be named"
 TOO_FEW = "too few patients to test"
@@ -143,9 +143,10 @@ def name_shifts(found: Sequence[Shift]) -> list[Shift]:
     """Verdicts of several groups, or of one cohort; p values corrected over them by Holm's method.
 
     - ``no shift shown``: the samples as they are cannot be told apart;
-    - ``prevalence``: they can, also with as few patients as are left when the in-distribution
-      prevalence is set to the estimated one, but not any more once it is, and the estimate differs
-      from the in-distribution prevalence;
+    - ``explained by prevalence``: they can, also with as few patients as are left when the
+      in-distribution prevalence is set to the estimated one, but not any more once it is, and the
+      estimate differs from the in-distribution prevalence. A shift of appearance that moves scores and embeddings
+      as a prevalence does, or that is small for so many patients, is called so as well;
     - ``appearance; prevalence cannot be told beside it``: they can be told apart still. What is
       left is not prevalence. The estimate rests on there being nothing else, so that it then says
       nothing;

@@ -48,7 +48,7 @@ def transfer(
     target: str | None = None,
     split: str | None = None,
     threshold: float | str = "youden",
-    prefix: str = "disease_",
+    prefix: str | Sequence[str] = ("disease_", "sensitive_"),
     n_boot: int = 2000,
     n_permutations: int = 2000,
     n_shift: int = 999,
@@ -77,7 +77,8 @@ def transfer(
         split: the part of the in-distribution table that is audited; ``test`` where None.
         threshold: a rule for the in-distribution validation rows (``youden``, ``fpr=0.2``,
             ``tnr=0.8``), or a number.
-        prefix: what the columns of the embeddings are called.
+        prefix: what the columns of the embeddings begin with, one or several; those that are there
+            are tested together.
         n_boot: resamples of patients for intervals; 0 for none.
         n_permutations: permutations for the audits' chance levels; 0 for none.
         n_shift: permutations of each test of a shift, 99 or more.
@@ -99,7 +100,7 @@ def transfer(
     >>> quick = {"n_boot": 200, "n_permutations": 0, "n_shift": 99}
     >>> report = transfer({"erm": tables}, groups=["sex"], **quick)
     >>> report.shifts["verdict"].iloc[0], report.labelled
-    ('prevalence', True)
+    ('explained by prevalence', True)
     """
     if not models:
         raise InputError("No model is given: expected the tables of at least one.")
@@ -114,7 +115,10 @@ def transfer(
         raise InputError("No group is given: expected at least one attribute column.")
     if n_shift < 99:
         raise InputError(f"n_shift is {n_shift}: expected 99 or more permutations.")
-    columns = Columns(names, label, score, patient, target, split, prefix)
+    prefixes = (prefix,) if isinstance(prefix, str) else tuple(prefix)
+    if not prefixes:
+        raise InputError("No prefix is given: expected at least one, such as disease_.")
+    columns = Columns(names, label, score, patient, target, split, prefixes)
     audited: dict[str, Any] = {
         "groups": names, "label": label, "score": score, "patient": patient, "target": target,
         "n_boot": n_boot, "n_permutations": n_permutations, "seed": seed, "floor": floor,
@@ -149,7 +153,7 @@ def transfer(
         comparisons=comparisons,
         warnings=(*_warnings(found), *told, *_too_few_permutations(shifts, n_shift)),
         settings={
-            **audited, "groups": list(names), "split": split or "test", "prefix": prefix,
+            **audited, "groups": list(names), "split": split or "test", "prefix": list(prefixes),
             "n_shift": n_shift, "tested": list(TESTED),
             "embeddings": all(t.internal_embeddings is not None for t in tables.values()),
         },
@@ -180,7 +184,8 @@ def _both(tables: TransferTables, name: str, columns: Columns) -> tuple[CohortRo
     widths = [None if r.sample.z is None else r.sample.z.shape[1] for r in (first, second)]
     if widths[0] != widths[1]:
         raise InputError(
-            f"The embeddings of {name} have {widths[0]} and {widths[1]} columns {columns.prefix}*: "
+            f"The embeddings of {name} have {widths[0]} and {widths[1]} columns "
+            f"{' and '.join(columns.prefix)}: "
             "expected those of one model."
         )
     return first, second

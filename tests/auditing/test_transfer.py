@@ -133,7 +133,7 @@ def test_the_same_cohort_again_changes_nothing():
 def test_planted_shifts_are_named_and_the_labels_are_set_beside():
     wanted = {
         "no shift shown": {},
-        "prevalence": {"prevalence": 0.7},
+        "explained by prevalence": {"prevalence": 0.7},
         "appearance; prevalence cannot be told beside it": {"prevalence": 0.7, "look": 0.8},
     }
     for verdict, shift in wanted.items():
