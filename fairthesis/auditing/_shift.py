@@ -145,8 +145,8 @@ def name_shifts(found: Sequence[Shift]) -> list[Shift]:
     - ``no shift shown``: the samples as they are cannot be told apart;
     - ``explained by prevalence``: they can, also with as few patients as are left when the
       in-distribution prevalence is set to the estimated one, but not any more once it is, and the
-      estimate differs from the in-distribution prevalence. A shift of appearance that moves scores and embeddings
-      as a prevalence does, or that is small for so many patients, is called so as well;
+      estimate differs from the in-distribution prevalence. A shift of appearance that moves scores
+      and embeddings as a prevalence does, or that is small for so many patients, is called so too;
     - ``appearance; prevalence cannot be told beside it``: they can be told apart still. What is
       left is not prevalence. The estimate rests on there being nothing else, so that it then says
       nothing;
