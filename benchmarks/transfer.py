@@ -78,7 +78,7 @@ def synthetic():
 def skin(root):
     config = TrainConfig(
         dataset="ham10000", data_root=str(root / "ham10000-one-per-lesion-224"),
-        attributes=("age_group", "sex"), size=64, epochs=15, **SMALL,
+        attributes=("age_group", "sex"), size=48, epochs=8, **SMALL,
     )  # fmt: skip
     run = made(config, "ham10000")
     cohort = datasets.load("pad-ufes-20", root / "pad-ufes-20-subset-224", seed=0)
@@ -97,6 +97,13 @@ def lines(head, rows):
             *(f"| {' | '.join(row)} |" for row in rows)]  # fmt: skip
 
 
+def estimates(row):
+    if pd.isna(row["estimated_prevalence"]):
+        return "", ""
+    ends = (f"{row[f'estimated_prevalence_{end}']:.2f}" for end in ("low", "high"))
+    return f"{row['prevalence']:.2f}", f"{row['estimated_prevalence']:.2f} ({' to '.join(ends)})"
+
+
 def shift_lines(found):
     rows = []
     for name, report in found.items():
@@ -106,9 +113,8 @@ def shift_lines(found):
             rows.append([
                 name, f"{row['attribute']} {row['group']}".strip(), row["verdict"],
                 f"{row['n_internal']}, {row['n_external']}",
-                f"{row['p_any']:.3f}", f"{row['p_rest']:.3f}", f"{row['prevalence']:.2f}",
-                f"{row['estimated_prevalence']:.2f} ({row['estimated_prevalence_low']:.2f} to "
-                f"{row['estimated_prevalence_high']:.2f})",
+                f"{row['p_any']:.3f}", "" if pd.isna(row["p_rest"]) else f"{row['p_rest']:.3f}",
+                *estimates(row),
                 "" if known is None else f"{known['external']:.2f}",
             ])  # fmt: skip
     head = ["external cohort", "rows", "shift, named without labels", "patients", "p, as they are",
@@ -141,7 +147,10 @@ def report(root):
         "encoder, seed 0), so that nothing here says how another seed would do.", "",
         "## Planted shifts", "",
         "Synthetic chest X-rays, 4,000 training images of 48 pixels, 12 epochs; 1,500 test images "
-        "at home and 1,500 of other patients in each external cohort.", "",
+        "at home and 1,500 of other patients in each external cohort. With the disease embedding "
+        "alone, films that are noisier and of another prevalence were called explained by "
+        "prevalence; both embeddings of a run have been tested since. That was chosen on these "
+        "cohorts, which are therefore no proof of it.", "",
         *shift_lines(planted), "",
         "What the labels say became of the model, at its own threshold (95 % intervals):", "",
         *change_lines(planted), "",
@@ -151,7 +160,7 @@ def report(root):
         text += [
             "## From the dermatoscope to the phone", "",
             "HAM10000 (5,984 lesions, one image each) to PAD-UFES-20 (775 images), malignant "
-            "against benign, 64 pixels, 15 epochs. The model is weak, and this is no statement on "
+            "against benign, 48 pixels, 8 epochs. The model is weak, and this is no statement on "
             "what a good one would do. In PAD-UFES-20 sex is not stated for 305 images, none of "
             "them malignant: the rows by sex are a selection by the label, the rows by age are "
             "not. Nor do the two mean the same by malignant: actinic keratoses count as malignant "

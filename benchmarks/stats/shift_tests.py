@@ -127,7 +127,8 @@ def report(n_sets):
         f"of each kind, {n_sets // 3} where a shift is planted, {N_PERMUTATIONS} permutations. "
         f"1.96 Monte Carlo standard errors are {196 * np.sqrt(0.0475 / n_sets):.1f} points at "
         "5 %.", "",
-        "How often (%) two alike samples were told apart at 5 % (bold: outside 3.5 to 6.5).", "",
+        "How often (%) two alike samples were told apart at 5 % (bold: outside 3.5 to 6.5). "
+        "Both permute whole patients, which is exact; what differs from 5 is chance.", "",
         *lines(["samples", *TESTS], sizes), "",
         "How often (%) a planted shift was found; 200 rows a side, 8 columns.", "",
         *lines(["shift", *TESTS], powers), "",

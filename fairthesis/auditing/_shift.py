@@ -26,7 +26,7 @@ TESTS = 3  # of a pair of samples, at most
 FEW = 20  # patients of a side, below which nothing is tested
 
 NO_SHIFT = "no shift shown"
-PREVALENCE = "prevalence"
+PREVALENCE = "explained by prevalence"
 APPEARANCE = "appearance; prevalence cannot be told beside it"
 UNNAMED = "a shift that cannot be named"
 TOO_FEW = "too few patients to test"
@@ -90,10 +90,29 @@ class Shift:
 def shift_between(
     internal: Sample, external: Sample, *, n_permutations: int, n_boot: int, seed: int
 ) -> Shift:
-    """The tests of one pair of cohorts, or of one group in both; no verdict yet.
+    """The tests of one pair of cohorts, or of one group in both; ``name_shifts`` gives verdicts.
 
-    ``internal`` has labels in all its rows. One row of each patient is tested, so that rows may be
-    permuted singly; the prevalence is estimated from all rows.
+    One row of each patient is tested, so that rows may be permuted singly; the prevalence is
+    estimated from all rows (``stats.label_shift_prevalence``). Fewer than 20 patients of a cohort
+    are not tested.
+
+    Args:
+        internal: the in-distribution rows, with a label each.
+        external: the other cohort's; its labels are not looked at.
+        n_permutations: permutations of each test.
+        n_boot: resamples of patients for the interval of the prevalence.
+        seed: the same seed gives the same tests.
+
+    >>> rng = np.random.default_rng(0)
+    >>> def cohort(n, look):
+    ...     y, z = rng.integers(0, 2, n), rng.normal(size=(n, 3))
+    ...     z[:, 0] += 2 * y
+    ...     z[:, 1] += look
+    ...     return Sample(1 / (1 + np.exp(-z[:, 0])), np.arange(n), y.astype(float), z)
+    >>> draws = {"n_permutations": 99, "n_boot": 100, "seed": 0}
+    >>> found = [shift_between(cohort(200, 0.0), cohort(150, look), **draws) for look in (0.0, 1.0)]
+    >>> [name_shifts([shift])[0].verdict for shift in found]
+    ['no shift shown', 'appearance; prevalence cannot be told beside it']
     """
     n, m = internal.n_patients, external.n_patients
     if min(n, m) < FEW:
@@ -124,9 +143,10 @@ def name_shifts(found: Sequence[Shift]) -> list[Shift]:
     """Verdicts of several groups, or of one cohort; p values corrected over them by Holm's method.
 
     - ``no shift shown``: the samples as they are cannot be told apart;
-    - ``prevalence``: they can, also with as few patients as are left when the in-distribution
-      prevalence is set to the estimated one, but not any more once it is, and the estimate differs
-      from the in-distribution prevalence;
+    - ``explained by prevalence``: they can, also with as few patients as are left when the
+      in-distribution prevalence is set to the estimated one, but not any more once it is, and the
+      estimate differs from the in-distribution prevalence. A shift of appearance that moves scores
+      and embeddings as a prevalence does, or that is small for so many patients, is called so too;
     - ``appearance; prevalence cannot be told beside it``: they can be told apart still. What is
       left is not prevalence. The estimate rests on there being nothing else, so that it then says
       nothing;

@@ -12,7 +12,6 @@ import pandas as pd
 
 from fairthesis import metrics, stats
 from fairthesis.auditing._audit import FLOOR, audit
-from fairthesis.auditing._compare import Comparison, compare
 from fairthesis.auditing._pairs import EVERYONE
 from fairthesis.auditing._report import FairnessReport
 from fairthesis.auditing._shift import TESTS, Sample, Shift, name_shifts, shift_between
@@ -22,6 +21,7 @@ from fairthesis.auditing._transfer_changes import (
     metric_changes,
     score_changes,
 )
+from fairthesis.auditing._transfer_compared import compared_models
 from fairthesis.auditing._transfer_report import ModelTransfer, TransferReport, shift_row
 from fairthesis.auditing._transfer_rows import (
     EXTERNAL,
@@ -48,7 +48,7 @@ def transfer(
     target: str | None = None,
     split: str | None = None,
     threshold: float | str = "youden",
-    prefix: str = "disease_",
+    prefix: str | Sequence[str] = ("disease_", "sensitive_"),
     n_boot: int = 2000,
     n_permutations: int = 2000,
     n_shift: int = 999,
@@ -77,7 +77,8 @@ def transfer(
         split: the part of the in-distribution table that is audited; ``test`` where None.
         threshold: a rule for the in-distribution validation rows (``youden``, ``fpr=0.2``,
             ``tnr=0.8``), or a number.
-        prefix: what the columns of the embeddings are called.
+        prefix: what the columns of the embeddings begin with, one or several; those that are there
+            are tested together.
         n_boot: resamples of patients for intervals; 0 for none.
         n_permutations: permutations for the audits' chance levels; 0 for none.
         n_shift: permutations of each test of a shift, 99 or more.
@@ -99,7 +100,7 @@ def transfer(
     >>> quick = {"n_boot": 200, "n_permutations": 0, "n_shift": 99}
     >>> report = transfer({"erm": tables}, groups=["sex"], **quick)
     >>> report.shifts["verdict"].iloc[0], report.labelled
-    ('prevalence', True)
+    ('explained by prevalence', True)
     """
     if not models:
         raise InputError("No model is given: expected the tables of at least one.")
@@ -114,7 +115,10 @@ def transfer(
         raise InputError("No group is given: expected at least one attribute column.")
     if n_shift < 99:
         raise InputError(f"n_shift is {n_shift}: expected 99 or more permutations.")
-    columns = Columns(names, label, score, patient, target, split, prefix)
+    prefixes = (prefix,) if isinstance(prefix, str) else tuple(prefix)
+    if not prefixes:
+        raise InputError("No prefix is given: expected at least one, such as disease_.")
+    columns = Columns(names, label, score, patient, target, split, prefixes)
     audited: dict[str, Any] = {
         "groups": names, "label": label, "score": score, "patient": patient, "target": target,
         "n_boot": n_boot, "n_permutations": n_permutations, "seed": seed, "floor": floor,
@@ -140,7 +144,7 @@ def transfer(
             {"model": name, **row}
             for row in _shifts(first, second, names, (n_shift, max(n_boot, 200), seed))
         ]
-    comparisons, told = _compared(tables, found, columns, audited)
+    comparisons, told = compared_models(tables, found, columns, audited)
     return TransferReport(
         models=found,
         changes=_corrected(pd.concat(changes, ignore_index=True)),
@@ -149,7 +153,7 @@ def transfer(
         comparisons=comparisons,
         warnings=(*_warnings(found), *told, *_too_few_permutations(shifts, n_shift)),
         settings={
-            **audited, "groups": list(names), "split": split or "test", "prefix": prefix,
+            **audited, "groups": list(names), "split": split or "test", "prefix": list(prefixes),
             "n_shift": n_shift, "tested": list(TESTED),
             "embeddings": all(t.internal_embeddings is not None for t in tables.values()),
         },
@@ -180,7 +184,8 @@ def _both(tables: TransferTables, name: str, columns: Columns) -> tuple[CohortRo
     widths = [None if r.sample.z is None else r.sample.z.shape[1] for r in (first, second)]
     if widths[0] != widths[1]:
         raise InputError(
-            f"The embeddings of {name} have {widths[0]} and {widths[1]} columns {columns.prefix}*: "
+            f"The embeddings of {name} have {widths[0]} and {widths[1]} columns "
+            f"{' and '.join(columns.prefix)}: "
             "expected those of one model."
         )
     return first, second
@@ -228,40 +233,6 @@ def _shifts(
         for (group, _), shift in zip(found, named, strict=True):
             rows.append({"attribute": attribute, "group": group, **shift_row(shift)})
     return rows
-
-
-def _compared(
-    tables: Mapping[str, TransferTables],
-    found: Mapping[str, ModelTransfer],
-    columns: Columns,
-    audited: Mapping[str, Any],
-) -> tuple[dict[tuple[str, str], Comparison], list[str]]:
-    """Several models against the first, by cohort and attribute; and what could not be compared."""
-    if len(tables) < 2:
-        return {}, []
-    comparisons, told = {}, []
-    for which in (INTERNAL, EXTERNAL):
-        if which == EXTERNAL and any(model.external is None for model in found.values()):
-            continue
-        frames = {}
-        for name, given in tables.items():
-            frames[name] = given.internal
-            if which == EXTERNAL:
-                held = rows_of_part(given.internal, "val").assign(split="val")
-                frames[name] = pd.concat([held, given.external.assign(split="test")])
-        for attribute in columns.groups:
-            try:
-                comparisons[which, attribute] = compare(
-                    {name: frame.reset_index(drop=True) for name, frame in frames.items()},
-                    group=attribute, patient=columns.patient, label=columns.label,
-                    score=columns.score, target=columns.target,
-                    split=columns.split if which == INTERNAL else None,
-                    **{k: audited[k] for k in ("threshold", "n_boot", "seed", "floor")},
-                )  # fmt: skip
-            except InputError as error:
-                told.append(f"The models are not compared in the {which} cohort: {error}")
-                break
-    return comparisons, told
 
 
 def _warnings(found: Mapping[str, ModelTransfer]) -> list[str]:

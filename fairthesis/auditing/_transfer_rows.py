@@ -21,6 +21,7 @@ from fairthesis.inputs import (
     is_empty,
     key_column,
     label_column,
+    numbered_columns,
     require_columns,
     row_scores,
     rows_of_split,
@@ -60,7 +61,7 @@ class Columns:
     patient: str
     target: str | None
     split: str | None
-    prefix: str
+    prefix: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -139,11 +140,14 @@ def cohort_rows(
     return CohortRows(sample, groups)
 
 
-def _vectors(table: pd.DataFrame, keys: pd.Series, prefix: str, what: str) -> NDArray[np.float64]:
+def _vectors(
+    table: pd.DataFrame, keys: pd.Series, prefixes: tuple[str, ...], what: str
+) -> NDArray[np.float64]:
     """The embedding of each image, shape (n, d)."""
     name = what.replace("predictions", "embeddings")
     require_columns(table, ["image_id"], name)
-    columns = embedding_columns(table, prefix, name)
+    columns = [column for prefix in prefixes for column in numbered_columns(table, prefix)]
+    columns = columns or embedding_columns(table, prefixes[0], name)
     own = pd.Series(np.arange(len(table)), index=key_column(table, "image_id", name))
     if own.index.duplicated().any():
         raise InputError(f"An image_id appears twice in {name}: expected one row per image.")

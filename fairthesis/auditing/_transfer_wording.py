@@ -42,8 +42,8 @@ def _shift_sentences(model: str, found: Mapping[str, Any]) -> list[str]:
         told.append(f"By group: {listed}.")
     if whole["verdict"] == APPEARANCE and PREVALENCE in named:
         told.append(
-            "Where a group shows prevalence alone, the shift of appearance that all rows show may "
-            "be there and not be seen: a group has fewer patients."
+            "Where prevalence explains the shift of a group, the shift of appearance that all rows "
+            "show may be there and not be seen: a group has fewer patients."
         )
     shown = any(row["verdict"] in (APPEARANCE, PREVALENCE, UNNAMED) for row in groups)
     if whole["verdict"] == APPEARANCE and groups and not shown:
@@ -73,9 +73,10 @@ def _shift_of_all(row: Mapping[str, Any]) -> str:
     )
     if verdict == PREVALENCE:
         return (
-            f"The shift is one of prevalence: the cohorts differ (p {_p(row['p_any'])}), and do "
-            f"not once the in-distribution patients have the estimated prevalence of {estimate} (p "
-            f"{_p(row['p_rest'])}). A small shift of appearance beside it is not excluded."
+            f"A change of prevalence would explain the shift: the cohorts differ (p "
+            f"{_p(row['p_any'])}), and do not once the in-distribution patients have the estimated "
+            f"prevalence of {estimate} (p {_p(row['p_rest'])}). A shift of appearance that moves "
+            "scores as a prevalence does, or a small one, is not excluded."
         )
     if verdict == APPEARANCE:
         return (

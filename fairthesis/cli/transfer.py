@@ -82,8 +82,8 @@ def command(
 
     Each run predicts the cohort (a killed command goes on where it stopped) and is audited there
     and on its own test part, at the threshold that its own validation part gives. Changes have
-    intervals over patients. The shift is named without the cohort's labels: prevalence,
-    appearance, or what cannot be told. Without labels only scores are compared.
+    intervals over patients. The shift is named without the cohort's labels: explained by
+    prevalence, appearance, or what cannot be told. Without labels only scores are compared.
 
     OUT gets transfer.html (one page, opens anywhere), transfer.json, transfer.csv, shifts.csv, the
     full audits in audits/ and the predictions in predictions/.

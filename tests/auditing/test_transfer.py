@@ -133,7 +133,7 @@ def test_the_same_cohort_again_changes_nothing():
 def test_planted_shifts_are_named_and_the_labels_are_set_beside():
     wanted = {
         "no shift shown": {},
-        "prevalence": {"prevalence": 0.7},
+        "explained by prevalence": {"prevalence": 0.7},
         "appearance; prevalence cannot be told beside it": {"prevalence": 0.7, "look": 0.8},
     }
     for verdict, shift in wanted.items():
@@ -245,6 +245,15 @@ def test_p_values_are_corrected_over_what_is_tested_of_one_model():
     assert report.changes.loc[~tested, "p_holm"].isna().all()
     least = report.changes[tested]["p_value"].min()
     assert report.changes["p_holm"].min() == pytest.approx(min(1, least * tested.sum()))
+
+
+def test_a_number_as_threshold_needs_no_validation_rows():
+    given = tables(n=300)
+    bare = TransferTables(given.internal.assign(split="test"), given.external)
+    report = transfer({"erm": bare}, **QUICK | {"threshold": "0.4"})
+    model = report.models["erm"]
+    assert (model.internal.rule, model.internal.threshold) == ("fixed", 0.4)
+    assert model.external.threshold == 0.4 and "(fixed)" in report.to_html()
 
 
 def test_too_few_permutations_for_the_groups_are_said():
