@@ -91,8 +91,10 @@ def main() -> None:
         lines.append(f"| {name} | {size} | {n} | {numbers} |")
     lines += [
         "",
-        "The bar is a ratio of 0.95. A call's own costs, whatever the number of images, are the "
-        "checksums of code and weights, the files and `DONE`.",
+        "The bar is a ratio of 0.95. The smallest encoder misses it where an image costs it but a "
+        "few milliseconds: reading, scaling and checking a picture of 224 pixels take about one. A "
+        "call's own costs, whatever the number of images, are the checksums of code and weights, "
+        "the files and `DONE`.",
         "",
         "Made by `python benchmarks/embedding.py`.",
         "",
