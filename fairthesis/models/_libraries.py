@@ -36,6 +36,10 @@ class Built:
         load: gives the network with a state dict in the library's own layout, where torch's own
             loading does not know it.
         dropped: beginnings of names in a weights file that are no part of the features.
+
+    >>> built = LIBRARIES["torchvision"]("resnet18", False, None, None)
+    >>> built.preprocessing.size, built.version.split()[0]
+    (224, 'torchvision')
     """
 
     net: nn.Module

@@ -22,8 +22,6 @@ from ._selection import validation_scores as validation_scores
 from ._trackers import TRACKERS as TRACKERS
 from ._trackers import Tracker as Tracker
 from ._trackers import make_tracker as make_tracker
-from ._trackers import mlflow as mlflow
-from ._trackers import tensorboard as tensorboard
 from ._train import train as train
 
 __all__ = [
@@ -47,9 +45,7 @@ __all__ = [
     "make_table",
     "make_tracker",
     "method_options",
-    "mlflow",
     "predict",
-    "tensorboard",
     "train",
     "validation_gaps",
     "validation_leakage",

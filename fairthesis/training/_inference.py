@@ -15,7 +15,18 @@ from fairthesis.models import FairEncoder
 
 
 class Outputs(NamedTuple):
-    """Probabilities (n, targets), disease embedding (n, d) and sensitive embedding (n, s)."""
+    """What a model gives for n inputs, as ``Run.outputs`` has it.
+
+    Attributes:
+        scores: probabilities of the targets, shape (n, targets).
+        disease: disease embedding, shape (n, d).
+        sensitive: sensitive embedding, shape (n, s).
+
+    >>> model = FairEncoder("small", channels=1)
+    >>> found = outputs_of(model, torch.rand(3, 1, 16, 16))
+    >>> isinstance(found, Outputs), found.scores.shape, found.disease.shape
+    (True, (3, 1), (3, 128))
+    """
 
     scores: Float[np.ndarray, "n t"]
     disease: Float[np.ndarray, "n d"]
