@@ -28,7 +28,7 @@ def test_both_tables_list_every_data_set_in_order() -> None:
 
 @pytest.mark.parametrize("name", [n for n in datasets.DATASETS if datasets.needs_root(n)])
 def test_numbers_and_licences_agree_with_the_loaders(name: str) -> None:
-    if name == "csv":
+    if name in ("csv", "embeddings"):
         return
     about = " ".join(datasets.about(name).split())
     images, patients = WHAT[name][:2]
