@@ -61,8 +61,8 @@ def _cohort(
 )  # fmt: skip
 @click.option(
     "--weights",
-    help="A local file (.pth, .safetensors); pretrained: the library's own, fetched where they are "
-    "not there; random: none, as for a floor.",
+    help="A local file (.pth, .safetensors); pretrained (the default): the library's own, fetched "
+    "where they are not there; random: none, as for a floor.",
 )
 @click.option("--dataset", help="A data set by name: see `fairthesis datasets list`.")
 @_options.data_root()
@@ -127,14 +127,11 @@ def command(
       fairthesis embed --encoder python:mine.encoders:ours --images table.csv --target cancer \\
           --attribute sex --out vectors
     """
-    from fairthesis.models import check_weights, load_encoder
+    from fairthesis.models import PRETRAINED, check_weights, has_pretrained, load_encoder
     from fairthesis.training import embed
 
-    if weights is None and not encoder.startswith("python:"):
-        raise InputError(
-            f"Which weights of {encoder}? Give --weights: a file, 'pretrained' (the library's own, "
-            "which it may fetch), or 'random' where that is meant, as for a floor."
-        )
+    if weights is None and has_pretrained(encoder):
+        weights = PRETRAINED
     if weights is not None and ":" in encoder:
         check_weights(encoder, weights)
     model = load_encoder(encoder, weights=weights, size=size, seed=seed)

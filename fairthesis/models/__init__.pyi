@@ -22,6 +22,7 @@ from ._freezing import last_stage as last_stage
 from ._libraries import LIBRARIES as LIBRARIES
 from ._libraries import PRETRAINED as PRETRAINED
 from ._libraries import Built as Built
+from ._libraries import has_pretrained as has_pretrained
 from ._libraries import is_encoder_name as is_encoder_name
 from ._load_encoder import Encoder as Encoder
 from ._load_encoder import load_encoder as load_encoder
@@ -65,6 +66,7 @@ __all__ = [
     "check_weights",
     "described_weights",
     "estimate_statistics",
+    "has_pretrained",
     "is_encoder_name",
     "is_weights_file",
     "last_stage",

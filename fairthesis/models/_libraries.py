@@ -206,6 +206,9 @@ LIBRARIES: dict[str, Callable[..., Built]] = {
 }
 
 
+_BY_NAME = set(LIBRARIES) - {"python"}
+
+
 def _of_plugin(point: EntryPoint) -> Callable[..., Built]:
     def build(
         name: str, pretrained: bool, weights: str | None, architecture: Mapping[str, Any] | None
@@ -228,6 +231,17 @@ def _of_plugin(point: EntryPoint) -> Callable[..., Built]:
 
 
 LIBRARIES |= {n: _of_plugin(point) for n, point in plugins("backbones", LIBRARIES).items()}
+
+
+def has_pretrained(name: str) -> bool:
+    """Whether the library of an encoder knows weights by the encoder's name; nothing is looked up.
+
+    A function of one's own, and another package's, gives the network with its own weights.
+
+    >>> has_pretrained("timm:densenet121"), has_pretrained("python:mine.encoders:ours")
+    (True, False)
+    """
+    return name.partition(":")[0] in _BY_NAME
 
 
 def is_encoder_name(name: str) -> bool:

@@ -71,7 +71,7 @@ def test_a_frozen_backbone_by_name(capsys: pytest.CaptureFixture[str], tmp_path:
 BAD = {
     "--encoder tim:x --weights random": "Unknown library of encoders 'tim'",
     "--encoder torchvision:resnet19 --weights random": "Did you mean 'resnet18'?",
-    "--encoder torchvision:resnet18": "Give --weights: a file, 'pretrained'",
+    "--encoder lite:efficientnet-lite4": "weights of lite:efficientnet-lite4 could not be had",
     "--encoder torchvision:resnet18 --weights gone.pth": "No weights file at 'gone.pth'",
     "--encoder python:no.such:thing": "cannot be imported",
     "--encoder torchvision:squeezenet1_1 --weights random --shard 3": "Expected --shard to be i/n",
