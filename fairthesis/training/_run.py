@@ -76,7 +76,7 @@ class Run:
 
     @property
     def batch_size(self) -> int:
-        """Rows that are computed together: those of the run's own tables."""
+        """How many rows are computed together, as for the run's own tables."""
         return 4 * int(self.config["batch_size"])
 
     def outputs(self, x: Inputs) -> Outputs:
