@@ -49,6 +49,24 @@ def test_every_method_trains_on_vectors(method, tmp_path):
     assert auroc(test["y_true"], test["y_score"]) > 0.75
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"averaging": "ema"},
+        {"averaging": "swad", "epochs": 6},
+        {"selection": "worst_group"},
+        {"selection": "pareto"},
+        {"selection": "min_leakage"},
+        {"disease_norm": "batch", "precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_selection_and_averaging_take_vectors_as_they_take_images(options, tmp_path):
+    found = pd.read_parquet(run(tmp_path, **options) / "predictions.parquet")
+    test = found[found["split"] == "test"]
+    assert auroc(test["y_true"], test["y_score"]) > 0.75
+
+
 def test_numbers_of_any_scale_are_the_same_to_the_heads(tmp_path):
     tables = [
         pd.read_parquet(run(tmp_path, cohort(scale=s), f"{s}") / "predictions.parquet")
