@@ -26,7 +26,9 @@ def runs_on_vectors(
     epochs: int = 20,
     progress: bool = False,
 ) -> dict[str, Path]:
-    """Train each method on the vectors in ``folder``; finished runs are kept.
+    """Train each method on the vectors in ``folder``.
+
+    Finished runs of the same are kept, and others in their place made anew.
 
     Args:
         folder: what ``fairthesis embed`` wrote, or any folder that the data set ``embeddings``
@@ -58,7 +60,7 @@ def runs_on_vectors(
             epochs=epochs,
             seed=seed,
         )
-        found[method] = train(config, Path(out_dir) / method, progress=progress)
+        found[method] = train(config, Path(out_dir) / method, overwrite=True, progress=progress)
     return found
 
 
