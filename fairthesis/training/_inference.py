@@ -17,7 +17,7 @@ from fairthesis.models import FairEncoder
 class Outputs(NamedTuple):
     """What a model gives for n inputs, as ``Run.outputs`` has it.
 
-    Attributes:
+    Args:
         scores: probabilities of the targets, shape (n, targets).
         disease: disease embedding, shape (n, d).
         sensitive: sensitive embedding, shape (n, s).
