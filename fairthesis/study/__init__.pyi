@@ -48,6 +48,7 @@ from ._summaries import levelling_table as levelling_table
 from ._summaries import provenance_note as provenance_note
 from ._summaries import summary_table as summary_table
 from ._vectors import changes_on_vectors as changes_on_vectors
+from ._vectors import groups_on_vectors as groups_on_vectors
 from ._vectors import runs_on_vectors as runs_on_vectors
 from ._vectors import vectors_summary as vectors_summary
 
@@ -76,6 +77,7 @@ __all__ = [
     "gap_conclusions",
     "group_levelling",
     "group_metrics",
+    "groups_on_vectors",
     "groups_that_lost",
     "headline_intervals",
     "headline_numbers",

@@ -112,6 +112,32 @@ def vectors_summary(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def groups_on_vectors(
+    runs: Mapping[str, Path], *, n_boot: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Test metrics of every group under each run, at its own threshold, for ``plots.forest``.
+
+    Args:
+        runs: name to run directory.
+        n_boot: resamples of patients.
+        seed: of the resamples.
+
+    Returns:
+        The columns of ``FairnessReport.tables()["groups"]``, with the run's name as ``attribute``.
+
+    >>> groups_on_vectors({}).empty
+    True
+    """
+    tables = []
+    for name, folder in runs.items():
+        report = audit(
+            pd.read_parquet(folder / "predictions.parquet"), groups=[_attribute(folder)],
+            patient="patient_id", threshold="youden", n_boot=n_boot, n_permutations=0, seed=seed,
+        )  # fmt: skip
+        tables.append(report.tables()["groups"].assign(attribute=name))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
 def changes_on_vectors(
     runs: Mapping[str, Path], *, n_boot: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
