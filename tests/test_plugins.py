@@ -34,6 +34,7 @@ def run(environment: dict[str, str], *arguments: object) -> subprocess.Completed
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/")
 
 
+@pytest.mark.needs("torch")
 def test_a_method_and_a_data_set_of_ones_own_train_by_name(installed, tmp_path: Path) -> None:
     asked = ["train", "--dataset", "dots", "--dataset-option", "n=160", "--method", "brier"]
     asked += ["--backbone", "small", "--size", 16, "--epochs", 2, "--batch-size", 16, "--quiet"]
@@ -48,6 +49,7 @@ def test_a_method_and_a_data_set_of_ones_own_train_by_name(installed, tmp_path: 
     assert described.stdout.startswith("Dots: random pictures") and "Options: n" in described.stdout
 
 
+@pytest.mark.needs("torch")
 def test_an_encoder_of_ones_own_embeds_and_trains_by_name(installed, tmp_path: Path) -> None:
     asked = ["embed", "--encoder", "mine:12", "--weights", "random", "--dataset", "dots"]
     done = run(installed, *asked, "--quiet", "--out", tmp_path / "vectors")
@@ -71,6 +73,7 @@ def test_a_metric_of_ones_own_audits_by_name(installed, tmp_path: Path) -> None:
     assert "0.500" in done.stdout and "0.250" in done.stdout
 
 
+@pytest.mark.needs("torch")
 def test_without_the_package_the_names_are_unknown() -> None:
     done = run(dict(os.environ), "train", "--method", "brier", "--out", "/nowhere")
     assert done.returncode == 2 and "Unknown method 'brier'" in done.stderr
@@ -87,6 +90,7 @@ def broken(at: Path, points: str, code: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(at)}
 
 
+@pytest.mark.needs("torch")
 def test_a_broken_plug_in_is_named_and_passed_over(tmp_path: Path) -> None:
     points = "[fairthesis.methods]\nerm = odd:own\nnumber = odd:number\ngone = odd:gone\n"
     points += "[fairthesis.datasets]\nfunction = odd:own\ncsv = odd\n"
