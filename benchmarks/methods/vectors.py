@@ -80,7 +80,7 @@ def bare(kind: str, folder: Path, rows: int) -> list[float]:
             x = torch.from_numpy(data.vectors.array[part])
             if isinstance(model, FairEncoder):
                 z, s = model(x)
-                groups = F.cross_entropy(model.sensitive_logits(s.detach())[0], a[part])
+                groups = F.cross_entropy(model.sensitive_logits(s)[0], a[part])
                 logits, more = model.disease_logits(z)[:, 0], groups
             else:
                 logits, more = model(x)[:, 0], torch.zeros(())
