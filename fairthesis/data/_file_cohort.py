@@ -106,8 +106,8 @@ def _of_table(
     if column is None:
         raise InputError(
             f"No column of image files in {path.name!r}: expected one of "
-            f"{', '.join(PATH_COLUMNS)}, "
-            f"but found {', '.join(map(str, table.columns[:8]))}."
+            f"{', '.join(PATH_COLUMNS)}, but found "
+            f"{', '.join(map(str, table.columns[:8]))}."
         )
     files = text_column(table[column])
     if files.isna().any():
