@@ -7,6 +7,7 @@ from ._files import partial_name as partial_name
 from ._files import sync_folder as sync_folder
 from ._files import write_atomically as write_atomically
 from ._files import write_together as write_together
+from ._interrupts import uninterrupted as uninterrupted
 from ._locks import BusyError as BusyError
 from ._locks import hold_folder as hold_folder
 from ._manifest import DONE as DONE
@@ -46,6 +47,7 @@ __all__ = [
     "sync_folder",
     "table_writer",
     "text_writer",
+    "uninterrupted",
     "warn_of_damage",
     "without_formulas",
     "write_atomically",

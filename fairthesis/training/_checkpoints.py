@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import torch
 
 from fairthesis.methods import Method
-from fairthesis.storage import same_run
+from fairthesis.storage import same_run, uninterrupted
 from fairthesis.training._run_folder import FINGERPRINTS, STATE, RunFolder
 
 _SEAL = b"\nfairthesis sha256 "  # and 64 hexadecimal digits, after torch's own bytes
@@ -119,7 +119,8 @@ class _Hashing(io.RawIOBase):
 
 
 def _write_sealed(value: Mapping[str, Any], to: Path) -> None:
-    with to.open("wb") as file:
+    # Raised within torch's writer, an interrupt would be lost or come out as the writer's error.
+    with uninterrupted(), to.open("wb") as file:
         sink = _Hashing(file)
         try:
             torch.save(value, sink)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import signal
 import sys
 import threading
 import warnings
@@ -353,3 +354,27 @@ def test_tables_are_gathered_from_whole_audits_of_these_predictions_only(folder,
         study.collect(PLAN, out)
     with pytest.raises(InputError, match=r"damaged: predictions\.parquet was changed"):
         study.audit_run(PLAN, "erm", 0, out)
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_an_interrupt_while_the_state_is_written_is_one(tmp_path, monkeypatch, at):
+    from fairthesis.training import _checkpoints as checkpoints
+
+    written = checkpoints._Hashing.write
+    calls = []
+
+    def write(self, data):
+        calls.append(1)
+        if len(calls) == at + 1:
+            signal.raise_signal(signal.SIGINT)
+        return written(self, data)
+
+    monkeypatch.setattr(checkpoints._Hashing, "write", write)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints._write_sealed({"x": torch.ones(3)}, tmp_path / "state.pt")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    saved, fault = checkpoints._read_sealed(tmp_path / "state.pt", torch.device("cpu"))
+    assert not fault and saved["x"].sum() == 3
