@@ -27,7 +27,7 @@ class OpposedOptions(PenaltyOptions):
         adversary_rate: of the adversary's own optimiser, above 0; no schedule lowers it.
 
     >>> OpposedOptions()
-    OpposedOptions(weight=1.0, warmup_epochs=3, ramp_epochs=5, adversary_rate=0.001)
+    OpposedOptions(weight=1.0, ..., adversary_rate=0.001)
     >>> OpposedOptions(adversary_rate=0.0)
     Traceback (most recent call last):
     fairthesis.errors.InputError: Expected adversary_rate to be 1e-08 or larger, but got 0.0

@@ -9,9 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fairthesis.errors import InputError
-from fairthesis.methods._base import MethodOptions, check_range
+from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._subgroups import CellWeights
 from fairthesis.methods.erm import ERM
+from fairthesis.models import FairEncoder
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class PenaltyOptions(MethodOptions):
         warmup_epochs: epochs at 0.
         ramp_epochs: epochs in which it then rises to its value, as ``2 / (1 + exp(-10 p)) - 1``
             for the share p of them that is over (Ganin et al. 2016).
+        reweighting: exponent, 0 to 1, of the disease loss's weights 1 / (K P(groups | target)), at
+            most 10, over the K combinations of groups with an image, wherever λ is above 0; 0
+            weighs all images alike. With it a penalty is compared on even terms with methods
+            that weigh.
 
     Both together must be fewer epochs than the run has, and none of these epochs can be selected.
 
@@ -30,7 +36,7 @@ class PenaltyOptions(MethodOptions):
         InputError: for a value that is below 0 or not finite.
 
     >>> PenaltyOptions()
-    PenaltyOptions(weight=1.0, warmup_epochs=3, ramp_epochs=5)
+    PenaltyOptions(weight=1.0, warmup_epochs=3, ramp_epochs=5, reweighting=0.0)
     >>> PenaltyOptions(weight=-1.0)
     Traceback (most recent call last):
     fairthesis.errors.InputError: Expected weight to be 0 or larger, but got -1.0
@@ -39,9 +45,11 @@ class PenaltyOptions(MethodOptions):
     weight: float = 1.0
     warmup_epochs: int = 3
     ramp_epochs: int = 5
+    reweighting: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, "weight", "warmup_epochs", "ramp_epochs")
+        check_range(self, "reweighting", most=1.0)
 
 
 class Penalised(ERM):
@@ -57,6 +65,13 @@ class Penalised(ERM):
     Options = PenaltyOptions
     options: PenaltyOptions
     strength = "weight"
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        self.cells: CellWeights | None = None
+        if self.options.reweighting and self.options.weight:
+            groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
+            self.cells = CellWeights.of(*setting.training_part(), groups)
 
     @classmethod
     def check_epochs(cls, options: MethodOptions, epochs: int) -> None:
@@ -86,6 +101,12 @@ class Penalised(ERM):
             return self.options.weight
         ramp = 2 / (1 + math.exp(-10 * since / self.options.ramp_epochs)) - 1
         return self.options.weight * ramp
+
+    def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
+        if self.cells is None or self.weight() == 0:
+            return super().disease_loss(z, batch)
+        weights = self.cells.rows(batch.targets, batch.attributes) ** self.options.reweighting
+        return masked_bce(self.model.disease_logits(z), batch.targets, weights)
 
     def penalty(
         self, z: Float[Tensor, "n d"], s: Float[Tensor, "n s"], batch: Batch

@@ -5,6 +5,7 @@ And ``SharesGiven``, the groups' shares among the rows that agree in all targets
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,6 +76,80 @@ def balanced_draws(
         return np.empty(0, np.intp)
     chance = np.bincount(codes[known])[codes[known]] ** -float(power)
     return generator.choice(known, number, p=chance / chance.sum())
+
+
+MAX_WEIGHT = 10.0  # one image of an empty corner must not rule a batch
+
+
+@dataclass(frozen=True)
+class CellWeights:
+    """Weights under which every combination of groups counts alike in a class of a target.
+
+    ``w = min(1 / (K P(cell | target is c)), most)``, over the K cells that have a row with that
+    class; a cell is a combination of the groups of all attributes. Weights made for each attribute
+    by itself, and averaged, balance none of them.
+
+    Args:
+        weights: for each target, class and cell; 0 for a cell without a row.
+        shares: P(cell | target is c), of the same shape.
+        groups: how many groups each attribute has.
+
+    >>> y, a = torch.tensor([[1.0]] * 4), torch.tensor([[0, 0], [0, 0], [0, 0], [1, 1]])
+    >>> cells = CellWeights.of(y, a, [2, 2], most=10.0)
+    >>> cells.rows(y, a)[[0, 3]].tolist(), cells.least_share(1.0), cells.least_share(0.0)
+    ([[0.6666666865348816], [2.0]], 1.0, 0.5)
+    """
+
+    weights: Float[Tensor, "t 2 c"]
+    shares: Float[Tensor, "t 2 c"]
+    groups: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        targets: Float[Tensor, "n t"],
+        attributes: Int[Tensor, "n a"],
+        groups: Sequence[int],
+        most: float = MAX_WEIGHT,
+    ) -> CellWeights:
+        """From the training rows whose groups are all known."""
+        cells = _joint(attributes, groups)
+        counts = torch.zeros(targets.shape[1], 2, math.prod(groups))
+        for t, column in enumerate(targets.T):
+            for c in (0, 1):
+                rows = (column == c) & (cells >= 0)
+                counts[t, c] = torch.bincount(cells[rows], minlength=counts.shape[2])
+        shares = counts / counts.sum(2, keepdim=True).clamp_min(1)
+        there = counts > 0
+        even = 1 / (there.sum(2, keepdim=True) * shares.clamp_min(1e-6))
+        return cls(torch.where(there, even.clamp_max(most), 0.0), shares, tuple(groups))
+
+    def rows(
+        self, targets: Float[Tensor, "n t"], attributes: Int[Tensor, "n a"]
+    ) -> Float[Tensor, "n t"]:
+        """The weight of each row for each target; 1 where its target or a group is unknown."""
+        cells = _joint(attributes, self.groups)
+        known = ~torch.isnan(targets) & (cells >= 0)[:, None]
+        table = self.weights.to(targets.device)
+        which = torch.arange(targets.shape[1], device=targets.device)[None, :]
+        found = table[which, torch.nan_to_num(targets).long(), cells.clamp_min(0)[:, None]]
+        return torch.where(known, found, 1.0)
+
+    def least_share(self, power: float) -> float:
+        """The least weighted share of a cell, times K, under weights to a power: 1 is balance."""
+        weighted = self.shares * self.weights.pow(power)
+        share = weighted / weighted.sum(2, keepdim=True).clamp_min(1e-12)
+        there = self.shares > 0
+        relative = (share * there.sum(2, keepdim=True))[there]
+        return float(relative.min()) if len(relative) else 1.0
+
+
+def _joint(attributes: Int[Tensor, "n a"], groups: Sequence[int]) -> Int[Tensor, " n"]:
+    """One number for a row's groups, all together; -1 where one of them is unknown."""
+    code = torch.zeros(len(attributes), dtype=torch.long, device=attributes.device)
+    for column, number in zip(attributes.T, groups, strict=True):
+        code = code * number + column
+    return torch.where((attributes >= 0).all(1), code, -1)
 
 
 PRIOR_ROWS = 20.0

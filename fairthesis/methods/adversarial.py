@@ -15,11 +15,9 @@ from fairthesis.methods._batch import Batch
 from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods._dependence import conditional_hsic, cross_covariance
 from fairthesis.methods._opposed import adversary_auroc
-from fairthesis.methods._subgroups import SharesGiven
+from fairthesis.methods._subgroups import MAX_WEIGHT, CellWeights, SharesGiven
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
-
-MAX_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,8 @@ class AdversarialOptions(MethodOptions):
     Args:
         adversary_weight: λ, which scales all that acts against the attribute but for
             ``reweighting``, which is in force wherever λ is above 0; 0 is ERM exactly.
-        confusion_weight: of the confusion loss, relative to λ, as the next two.
+        confusion_weight: of the confusion loss, relative to λ, as the next two; 0 trains without
+            critics.
         hsic_weight: of the kernel dependence given the target.
         covariance_weight: of the squared correlations with the sensitive embedding.
         reweighting: exponent of the disease loss's weights; 0 weighs all images alike.
@@ -78,18 +77,13 @@ def subgroup_weight(share: Float[Tensor, "... g"]) -> Float[Tensor, "... g"]:
     return (1 / (share.shape[-1] * share.clamp_min(1e-6))).clamp_max(MAX_WEIGHT)
 
 
-def _given(table: Float[Tensor, "t 2 g"], targets: Float[Tensor, "n t"]) -> Float[Tensor, "n t g"]:
-    """The rows of a table that the targets point at; the mean of both where a target is unknown."""
-    table = table.to(targets.device)
-    y = torch.nan_to_num(targets, nan=0.5)[:, :, None]
-    return (1 - y) * table[:, 0] + y * table[:, 1]
-
-
 class Adversarial(ERM):
     """Train the disease, train critics to recover the attribute, confuse the critics.
 
-    One update, with weights w = 1 / (G P(attribute | target)), at most 10, so that in the weighted
-    batch the attribute says nothing about the target:
+    One update, with weights w = 1 / (K P(cell | target)), at most 10, so that in the weighted batch
+    the attributes say nothing about the target; a cell is a combination of the groups of all
+    attributes, K how many of them have an image (``least_cell`` of the log is the least share of a
+    cell that is left after the bound, over 1 / K):
 
     1. each of three critics takes ``critic_steps`` steps down the weighted cross-entropy of the
        attributes given (z, z·(2y−1), y), z being the detached disease embedding; of several
@@ -130,12 +124,17 @@ class Adversarial(ERM):
         self.critics = nn.ModuleList()
         if self.options.adversary_weight == 0:
             return  # nothing that could differ from ERM: no parameter, no random number
+        self.opposed = self.options.confusion_weight > 0
         labels, codes = setting.training_part()
+        groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
+        self.cells = CellWeights.of(labels, codes, groups)
+        self.least_cell = self.cells.least_share(self.options.reweighting)
+        if not self.opposed:
+            return  # nobody would listen to a critic
         self.given = [
             SharesGiven.of(labels, column, subgroup)
             for column, subgroup in zip(codes.T, setting.subgroups, strict=True)
         ]
-        groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
         targets = model.disease_classifier.out_features
         width = model.disease_classifier.in_features * (targets + 1) + targets
         device = model.disease_classifier.weight.device
@@ -177,21 +176,6 @@ class Adversarial(ERM):
         ramp = 2 / (1 + math.exp(-10 * since / self.options.ramp_epochs)) - 1
         return self.options.adversary_weight * ramp
 
-    def subgroup_weights(self, batch: Batch) -> Float[Tensor, "n t a"]:
-        """w of each row, target and attribute; 1 where either is unknown."""
-        known = ~torch.isnan(batch.targets)[:, :, None] & (batch.attributes >= 0)[:, None, :]
-        columns = []
-        for weight, codes in zip(self.weights_of(batch), batch.attributes.T, strict=True):
-            index = codes.clamp_min(0)[:, None, None].expand(-1, weight.shape[1], 1)
-            columns.append(weight.gather(2, index).squeeze(2))  # n t
-        return torch.where(known, torch.stack(columns, dim=2), 1.0)
-
-    def weights_of(self, batch: Batch) -> list[Float[Tensor, "n t g"]]:
-        """For each attribute the weight that each group would have, given the row's targets."""
-        return [
-            _given(subgroup_weight(subgroup), batch.targets) for subgroup in self.setting.subgroups
-        ]
-
     def critic_weights(self, batch: Batch) -> Float[Tensor, "n a"]:
         """1 / (G P(group | all targets)) of each row's own groups; 1 where a group is unknown."""
         columns = []
@@ -215,6 +199,16 @@ class Adversarial(ERM):
         losses = [critic_loss(critic(inputs), batch.attributes, weights) for critic in self.critics]
         self.descend(torch.stack(losses).sum(), "critics")
         return float(torch.stack(losses).mean().detach())
+
+    def against_critics(self, z: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The critics' steps, then the confusion loss of the encoder; floats for the log."""
+        weights = self.critic_weights(batch)
+        critic = 0.0
+        for _ in range(self.options.critic_steps):
+            critic = self.critic_step(z, batch, weights)
+        confusion = self.confusion(z, batch, weights)
+        values = {"critic_loss": critic, **self.critic_auroc(z, batch)}
+        return confusion, values | {"confusion_loss": confusion.item()}
 
     def confusion(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> Tensor:
         """The confusion loss, averaged over the critics."""
@@ -240,19 +234,19 @@ class Adversarial(ERM):
         self.train()
         options = self.options
         self.step += 1
-        if int(self.step) % options.reset_every == 0:
+        if self.opposed and int(self.step) % options.reset_every == 0:
             self.reset_one()
         features = self.model.features(batch.images)
         z = self.model.embed_disease(features)
-        subgroups = self.subgroup_weights(batch)  # n t a
-        per_attribute = self.critic_weights(batch)
-        critic = 0.0
-        for _ in range(options.critic_steps):
-            critic = self.critic_step(z, batch, per_attribute)
+        confusion = z.new_zeros(())
+        values: dict[str, float] = {}
+        if self.opposed:
+            confusion, values = self.against_critics(z, batch)
         disease = masked_bce(
-            self.model.disease_logits(z), batch.targets, subgroups.mean(2) ** options.reweighting
+            self.model.disease_logits(z),
+            batch.targets,
+            self.cells.rows(batch.targets, batch.attributes) ** options.reweighting,
         )
-        confusion = self.confusion(z, batch, per_attribute)
         hsic = torch.stack(
             [
                 conditional_hsic(z, codes, subgroup.shape[-1], target)
@@ -272,12 +266,11 @@ class Adversarial(ERM):
         return {
             "disease_loss": disease.item(),
             "sensitive_loss": sensitive.item(),
-            "critic_loss": critic,
-            **self.critic_auroc(z, batch),
-            "confusion_loss": confusion.item(),
+            **values,
             "hsic": hsic.item(),
             "covariance": covariance.item(),
             "adversary_weight": weight,
+            "least_cell": self.least_cell,
         }
 
     def reset_one(self) -> None:

@@ -10,11 +10,14 @@ from torch import Tensor
 
 from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._subgroups import number_of_subgroups, subgroup_codes, subgroup_counts
+from fairthesis.methods._subgroups import (
+    MAX_WEIGHT,
+    number_of_subgroups,
+    subgroup_codes,
+    subgroup_counts,
+)
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
-
-MAX_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Reweighted(ERM):
     ``L = sum_i w_i BCE_i / sum_i w_i`` with ``w_i = (n / (K n_subgroup))^power``, at most 10, K
     being the number of subgroups that have an image. A subgroup is the first target's class with
     the groups of all attributes (``subgroup_codes``). The bound of 10 keeps one image of an empty
-    corner from ruling a batch; an image without a subgroup (label or group unknown) has weight 1.
+    corner from ruling a batch (``least_cell`` of the log is the least share that a subgroup then
+    has in the loss, over 1 / K); an image without a subgroup (label or group unknown) has weight 1.
     With several targets an image's weight holds for all of them.
 
     Reference: Kamiran and Calders, Knowledge and Information Systems 2012 (reweighing). Their
@@ -72,7 +76,7 @@ class Reweighted(ERM):
     >>> method = Reweighted(FairEncoder("small", channels=1), ReweightedOptions(), setting)
     >>> batch = Batch(torch.rand(16, 1, 16, 16), y[:16], a[:16])
     >>> sorted(method.update(batch))
-    ['disease_loss', 'sensitive_loss']
+    ['disease_loss', 'least_cell', 'sensitive_loss']
     >>> method.row_weights(batch)[[0, 15]]  # a case, of which there are fewer, and another
     tensor([2.0000, 0.6667])
     """
@@ -86,15 +90,19 @@ class Reweighted(ERM):
         super().__init__(model, options, setting)
         self.groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
         codes = subgroup_codes(*setting.training_part(), self.groups)
-        self.weights = subgroup_weights(
-            subgroup_counts(codes, number_of_subgroups(self.groups)), self.options.power
-        )
+        counts = subgroup_counts(codes, number_of_subgroups(self.groups))
+        self.weights = subgroup_weights(counts, self.options.power)
+        share = (counts * self.weights)[counts > 0]
+        self.least_cell = float(share.min() / share.mean()) if len(share) else 1.0
 
     def row_weights(self, batch: Batch) -> Float[Tensor, " n"]:
         """The weight of each image."""
         codes = subgroup_codes(batch.targets, batch.attributes, self.groups)
         weights = self.weights.to(codes.device)
         return torch.where(codes >= 0, weights[codes.clamp_min(0)], 1.0)
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        return super().update(batch) | {"least_cell": self.least_cell}
 
     def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
         weights = self.row_weights(batch)[:, None].expand_as(batch.targets)

@@ -27,7 +27,8 @@ def infer_cohort(
     Raises:
         FloatingPointError: where one of them is not finite: the model has diverged.
     """
-    return joined(infer(method.model, lambda r: table.batch(r, device).images, rows, batch_size))
+    found = infer(method.model, lambda part: table.batch(part, device).images, rows, batch_size)
+    return joined(found, len(rows))
 
 
 def predictions_of(

@@ -80,6 +80,15 @@ def infer(
         yield found
 
 
-def joined(parts: Iterator[Outputs]) -> Outputs:
-    """All batches as one."""
-    return Outputs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+def joined(parts: Iterator[Outputs], rows: int) -> Outputs:
+    """All batches as one, of ``rows`` rows in all; each is let go as soon as it is copied."""
+    whole: Outputs | None = None
+    at = 0
+    for part in parts:
+        if whole is None:
+            whole = Outputs(*(np.empty((rows, *c.shape[1:]), c.dtype) for c in part))
+        for to, values in zip(whole, part, strict=True):
+            to[at : at + len(values)] = values
+        at += len(part.scores)
+    assert whole is not None and at == rows
+    return whole

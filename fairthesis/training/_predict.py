@@ -138,7 +138,7 @@ def _write_part(
 ) -> None:
     """Two tables of some rows."""
     try:
-        found = joined(infer(run.model, read, rows, run.batch_size))
+        found = joined(infer(run.model, read, rows, run.batch_size), len(rows))
     except FloatingPointError as error:
         raise InputError(f"{run.folder.name} cannot be used for {cohort.name}: {error}.") from error
     attributes = list(dict.fromkeys([*run.attributes, *cohort.attributes]))

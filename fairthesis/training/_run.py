@@ -94,7 +94,7 @@ class Run:
         read, n = self._reader(x)
         if n == 0:
             raise InputError("No images are given: expected one or more.")
-        return joined(infer(self.model, read, np.arange(n), self.batch_size))
+        return joined(infer(self.model, read, np.arange(n), self.batch_size), n)
 
     def predict(self, x: Inputs) -> Float[np.ndarray, "n t"]:
         """Probabilities of the targets, shape (n, targets); ``x`` as for ``outputs``.

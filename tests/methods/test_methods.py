@@ -92,7 +92,7 @@ def test_critic_step_lowers_the_critics_loss_and_leaves_the_encoder():
     method = make_method("adversarial", batch)
     method.train()
     z, _ = method.model(batch.images)
-    weights = method.subgroup_weights(batch).mean(1)
+    weights = method.critic_weights(batch)
     before = snapshot(method.model)
     losses = [method.critic_step(z, batch, weights) for _ in range(60)]
     assert losses[-1] < losses[0] - 0.02
@@ -103,7 +103,7 @@ def test_encoder_step_raises_the_critics_loss_and_leaves_the_critics():
     batch = make_batch(n=256)
     method = make_method("adversarial", batch, hsic_weight=0.0, covariance_weight=0.0)
     method.train()
-    weights = method.subgroup_weights(batch).mean(1)
+    weights = method.critic_weights(batch)
     for _ in range(30):  # critics that have something to lose
         z, _ = method.model(batch.images)
         method.critic_step(z, batch, weights)
@@ -182,7 +182,7 @@ def test_weights_make_attribute_and_target_independent():
     skewed = torch.where((torch.rand(2000) < 0.6)[:, None], batch.targets.long(), batch.attributes)
     batch = batch._replace(attributes=skewed)
     method = make_method("adversarial", batch, groups=3)
-    weights = method.subgroup_weights(batch)[:, 0, 0]
+    weights = method.cells.rows(batch.targets, batch.attributes)[:, 0]
     share = torch.zeros(2, 3)
     share.index_put_((batch.targets[:, 0].long(), skewed[:, 0]), weights, accumulate=True)
     share /= share.sum(1, keepdim=True)
@@ -228,8 +228,9 @@ def test_of_one_stated_target_the_shares_are_the_subgroups_to_the_digit():
     y = batch.targets[stated, 0].long()
     (given,), (subgroup,) = method.given, method.setting.subgroups
     assert torch.equal(given.rows(given.shares, batch.targets)[stated], subgroup[0][y])
-    weights = method.subgroup_weights(batch)[:, 0, 0]
-    assert torch.equal(method.critic_weights(batch)[stated, 0], weights[stated])
+    both = (batch.targets, batch.attributes)
+    cells = method.cells.rows(*both)[stated, 0]
+    torch.testing.assert_close(method.critic_weights(batch)[stated, 0], cells)
 
 
 def test_a_rare_pattern_of_targets_leans_on_each_of_them():
