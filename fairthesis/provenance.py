@@ -57,7 +57,12 @@ AUDITING = (
     "metrics/_weighing.py",
 )
 PROBING = (
-    *("embeddings/_leakage.py", "embeddings/_probes.py", "embeddings/_tables.py"),
+    *(
+        "embeddings/_floors.py",
+        "embeddings/_leakage.py",
+        "embeddings/_probes.py",
+        "embeddings/_tables.py",
+    ),
     *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_rows.py"),
     *("metrics/_rates.py", "metrics/_scores.py", "stats/_resampling.py"),
 )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fairthesis import stats
 from fairthesis.embeddings import _tables as tables
+from fairthesis.embeddings._floors import floor_of
 from fairthesis.embeddings._probes import (
     PROBES,
     Array,
@@ -41,7 +42,8 @@ class ProbeResult:
     """How well one probe recovers the attribute from one source.
 
     ``source`` is ``encoder``, ``random encoder`` or ``target alone``; ``shuffled_mean`` and
-    ``shuffled_q95`` are the mean and 95 % point over refits with the attribute shuffled.
+    ``shuffled_q95`` are the mean and 95 % point over refits with the attribute shuffled; of fewer
+    than 20 refits there is no 95 % point (NaN).
     """
 
     source: str
@@ -315,10 +317,7 @@ def _read(
         value = judge.value(scope, scores, test.group)
         ci = judge.interval(scope, scores) if judge.n_boot else (np.nan, np.nan)
         null = [_shuffled(name, scope, fit, test, judge, k, seed) for k in range(n_shuffles)]
-        mean, high = (np.mean(null), np.quantile(null, 0.95)) if null else (np.nan, np.nan)
-        found.append(
-            ProbeResult(source, name, scope, value, ci[0], ci[1], float(mean), float(high))
-        )
+        found.append(ProbeResult(source, name, scope, value, ci[0], ci[1], *floor_of(null)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from fairthesis import stats
+from fairthesis.embeddings._floors import floor_of
 from fairthesis.embeddings._probes import Array, Codes, fit_probe, macro_auroc, probabilities
 
 INNER = 4  # parts of the held-out patients: probes are fitted on three, judged on the fourth
@@ -142,11 +144,12 @@ class Judged:
                 for moved, scores in zip(self.shuffled, self.floors[probe], strict=True)
                 if of == "attribute"
             ]
+            mean, high = (None if math.isnan(v) else v for v in floor_of(floor))
             yield ErasureReading(
                 *(of, probe, values[0], ends[0], values[1], ends[1]),
                 *(values[1] - values[0], ends[2]),
-                float(np.mean(floor)) if floor else None,
-                float(np.quantile(floor, 0.95)) if floor else None,
+                mean,
+                high,
             )
 
 

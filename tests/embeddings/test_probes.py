@@ -45,7 +45,7 @@ def test_a_planted_attribute_is_read_and_noise_is_not(name):
     found = readings(leakage.probe(*tables(planted), attribute="sex", **options))
     assert (found.loc["encoder", "auroc"] > 0.97).all()
     assert (found.loc["encoder", "shuffled_mean"] - 0.5).abs().max() < 0.06
-    assert (found.loc["encoder", "shuffled_q95"] >= found.loc["encoder", "shuffled_mean"]).all()
+    assert found.loc["encoder", "shuffled_q95"].isna().all()  # of three refits there is none
     still = readings(leakage.probe(*tables(noise), attribute="sex", **options)).loc["encoder"]
     assert ((still["ci_low"] < 0.5) & (still["ci_high"] > 0.5)).all()
 

@@ -144,10 +144,17 @@ def test_the_best_probe_stands_beside_its_floors(quick):
                              ("target alone", "logistic", 0.5))
     ]  # fmt: skip
     table = pd.DataFrame(rows)[list(LEAKAGE)]
-    found = _across_cohorts.best_probes({"a": dataclasses.replace(quick, leakage=table)})
-    row = found.loc[("a", "erm")]
+
+    def found(refits):
+        asked = quick.provenance["experiment"] | {"probes": {"n_boot": 9, "n_shuffles": refits}}
+        provenance = quick.provenance | {"experiment": asked}
+        made = dataclasses.replace(quick, leakage=table, provenance=provenance)
+        return _across_cohorts.best_probes({"a": made}).loc[("a", "erm")]
+
+    row = found(20)
     assert row["best probe"] == "mlp" and row["auroc"] == pytest.approx(0.705)
     assert row["target alone"] == pytest.approx(0.505) and row["shuffled"] == 0.53
+    assert np.isnan(found(2)["shuffled"])  # what two refits give is no 95 % point
     assert _across_cohorts.best_probes({"a": quick}).empty  # nothing was probed
 
 
