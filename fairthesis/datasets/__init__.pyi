@@ -5,6 +5,7 @@ from ._dicom_table import pseudonym as pseudonym
 from ._registry import DATASETS as DATASETS
 from ._registry import Seed as Seed
 from ._registry import about as about
+from ._registry import has_twins as has_twins
 from ._registry import load as load
 from ._registry import needs_root as needs_root
 from ._registry import option_names as option_names
@@ -38,6 +39,7 @@ __all__ = [
     "dicom_table",
     "download_steps",
     "fetch",
+    "has_twins",
     "load",
     "needs_root",
     "option_names",

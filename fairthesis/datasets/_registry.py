@@ -171,6 +171,20 @@ def needs_root(name: str) -> bool:
     return not name.startswith("synthetic-") and _home(name) is not None
 
 
+def has_twins(name: str) -> bool:
+    """Whether cohorts of the data set have twins (``twin_changes``); its file says so: ``TWINS``.
+
+    Nothing is read.
+
+    Raises:
+        InputError: for an unknown name.
+
+    >>> has_twins("synthetic-cxr"), has_twins("nih-cxr14")
+    (True, False)
+    """
+    return bool(getattr(_home(name), "TWINS", False))
+
+
 def _home(name: str) -> ModuleType:
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)

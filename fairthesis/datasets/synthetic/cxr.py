@@ -20,7 +20,9 @@ from fairthesis.datasets.synthetic._cohort import synthetic_cohort
 from fairthesis.datasets.synthetic._cxr_drawing import CxrRender
 from fairthesis.datasets.synthetic._planting import MECHANISMS
 
-__all__ = ["MECHANISMS", "SETTINGS", "CxrRender", "load", "twin"]
+__all__ = ["MECHANISMS", "SETTINGS", "TWINS", "CxrRender", "load", "twin"]
+
+TWINS = True
 
 # The reference plants the thesis's situation: the device goes with the disease in the larger group
 # and against it in the smaller one (a quarter), and the group is hardly visible in the picture. It
