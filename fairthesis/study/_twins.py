@@ -27,7 +27,9 @@ def has_run_twins(plan: Plan, variant: str, seed: int) -> bool:
     """Whether a run's twins are computed: its cohort has some, and it has weights of its own."""
     if not plan.twins or plan.parent(variant) is not None:
         return False
-    return datasets.has_twins(str(plan.config(variant, seed).dataset))
+    listed = {**plan.base, **plan.variants[variant]}
+    # Where the plan names it the configuration is not read, which takes torch.
+    return datasets.has_twins(str(listed.get("dataset") or plan.config(variant, seed).dataset))
 
 
 def twins_key(plan: Plan, folder: Path) -> list[Any]:

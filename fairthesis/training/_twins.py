@@ -19,6 +19,7 @@ from fairthesis.training._batches import images_tensor
 from fairthesis.training._export import predictions_of
 from fairthesis.training._inference import infer, joined
 from fairthesis.training._run import Run
+from fairthesis.training._setup import inputs_of
 
 
 def predict_twins(
@@ -73,7 +74,7 @@ def predict_twins(
     lacking = [name for name in run.targets if name not in cohort.targets]
     if lacking:
         raise unknown(f"target of {cohort.name}", lacking[0], cohort.targets)
-    rows = _rows(run, cohort, split, most)
+    rows = _rows(run, cohort, split, most, progress)
     batch = run.batch_size
 
     def score(images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
@@ -172,8 +173,10 @@ def _own_cohort(run: Run) -> Cohort:
     return datasets.load(str(config["dataset"]), seed=int(config["seed"]), **options)
 
 
-def _rows(run: Run, cohort: Cohort, split: str, most: int | None) -> NDArray[np.intp]:
-    """The rows of a part; of each group of the first attribute the first ``most``."""
+def _rows(
+    run: Run, cohort: Cohort, split: str, most: int | None, progress: bool
+) -> NDArray[np.intp]:
+    """The readable rows of a part; of each group of the first attribute the first ``most``."""
     if split not in (*SPLITS, "all"):
         raise unknown("split", split, (*SPLITS, "all"))
     if most is not None and most < 1:
@@ -181,9 +184,11 @@ def _rows(run: Run, cohort: Cohort, split: str, most: int | None) -> NDArray[np.
     here = np.ones(len(cohort), bool)
     if split != "all":
         here = (cohort.frame["split"] == split).to_numpy(bool)
+    if not isinstance(cohort.render, datasets.Drawing):  # what is drawn can always be read
+        here = here & inputs_of(cohort, run.config["size"], progress)[1]
     rows = np.flatnonzero(here)
     if not len(rows):
-        raise InputError(f"No image of {cohort.name} is in the part {split!r}.")
+        raise InputError(f"No readable image of {cohort.name} is in the part {split!r}.")
     if most is None:
         return rows
     codes = cohort.codes(run.attributes[0])[rows]
