@@ -111,9 +111,23 @@ def main():
     ).stdout.strip()
     head = "| planted | method | " + " | ".join(c.replace("_", " ") for c in SHOWN) + " |"
     rule = "|---|---|" + "---|" * len(SHOWN)
+    made = (
+        f"Made by `benchmarks/auditing/twins.py` at commit {commit}. Synthetic chest X-rays of 32 "
+        f"pixels, {SIZES['n_train']:,} training and {SIZES['n_test']:,} test images, the small "
+        "encoder, 15 epochs, one seed: nothing here says how another seed would do, and the "
+        "adversarial encoder has its defaults, which were chosen for larger runs."
+    )
+    moving = (
+        "What twins see, on all test images that a change applies to. The mean change of the "
+        "logit, in spreads (95 % intervals over patients):"
+    )
+    held = (
+        f"{REPEATS:,} samples each, {N_BOOT} resamples; a few patients have most of the images "
+        "(Pareto, up to 41), and the images of a patient change alike. 0.95 is meant."
+    )
     text = f"""# What twins see
 
-Made by `benchmarks/auditing/twins.py` at commit {commit}. Synthetic chest X-rays of 32 pixels, {SIZES["n_train"]:,} training and {SIZES["n_test"]:,} test images, the small encoder, 15 epochs, one seed: nothing here says how another seed would do, and the adversarial encoder has its defaults, which were chosen for larger runs.
+{made}
 
 What an audit sees (p values by permutation of the groups):
 
@@ -121,7 +135,7 @@ What an audit sees (p values by permutation of the groups):
 |---|---|---|---|---|
 {chr(10).join(seen)}
 
-What twins see, on all test images that a change applies to. The mean change of the logit, in spreads (95 % intervals over patients):
+{moving}
 
 {head}
 {rule}
@@ -135,7 +149,7 @@ The share of decisions that flip, at the run's own threshold (Youden's, on its v
 
 ## How often the intervals hold
 
-{REPEATS:,} samples each, {N_BOOT} resamples; a few patients have most of the images (Pareto, up to 41), and the images of a patient change alike. 0.95 is meant.
+{held}
 
 | patients | threshold | decisions that flip | {" | ".join(TWIN_MEASURES)} |
 |---|---|---|{"---|" * len(TWIN_MEASURES)}
