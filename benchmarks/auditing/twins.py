@@ -89,7 +89,9 @@ def value(report, change, measure):
     rows = report.effects.query(
         "change == @change and measure == @measure and attribute == 'all'"
     ).iloc[0]
-    return f"{rows['value']:.2f} ({rows['ci_low']:.2f} to {rows['ci_high']:.2f})"
+    # + 0.0: no minus before a zero
+    at, low, high = (round(rows[name], 2) + 0.0 for name in ("value", "ci_low", "ci_high"))
+    return f"{at:.2f} ({low:.2f} to {high:.2f})"
 
 
 def main():
