@@ -29,7 +29,8 @@ def has_run_twins(plan: Plan, variant: str, seed: int) -> bool:
         return False
     listed = {**plan.base, **plan.variants[variant]}
     # Where the plan names it the configuration is not read, which takes torch.
-    return datasets.has_twins(str(listed.get("dataset") or plan.config(variant, seed).dataset))
+    name = str(listed.get("dataset") or plan.config(variant, seed).dataset)
+    return datasets.has_twins(name, listed.get("dataset_options"))
 
 
 def twins_key(plan: Plan, folder: Path) -> list[Any]:

@@ -160,6 +160,17 @@ def test_cohorts_without_twins_and_unknown_changes_are_refused() -> None:
         twin_scores(spotted(), means, size=8, changes=["device"])
 
 
+def test_a_file_may_say_by_its_options_whether_it_has_twins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fairthesis.datasets.loaders import ddi
+
+    said = lambda options: options.get("of") == "synthetic-cxr"  # noqa: E731
+    monkeypatch.setattr(ddi, "TWINS", said, raising=False)
+    assert datasets.has_twins("ddi", {"of": "synthetic-cxr"})
+    assert not datasets.has_twins("ddi", {"of": "ham10000"}) and not datasets.has_twins("ddi")
+
+
 @pytest.mark.parametrize("name", datasets.DATASETS)
 def test_a_data_set_says_whether_it_has_twins(name: str) -> None:
     said = datasets.has_twins(name)
