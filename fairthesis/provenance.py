@@ -66,6 +66,15 @@ PROBING = (
     *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_rows.py"),
     *("metrics/_rates.py", "metrics/_scores.py", "stats/_resampling.py"),
 )
+# What twins are drawn and measured with, beside the cohorts and models themselves.
+TWINS = (
+    *("data", "datasets", "models"),
+    *("training/_batches.py", "training/_export.py", "training/_inference.py"),
+    *("training/_load_run.py", "training/_run.py", "training/_twins.py"),
+    *("auditing/_estimates.py", "auditing/_twins.py"),
+    *("inputs/_columns.py", "inputs/_rows.py"),
+    *("metrics/_thresholds.py", "stats/_intervals.py", "stats/_resampling.py"),
+)
 
 
 def json_text(value: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from fairthesis.study import experiments, plan
 
 EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
-TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "curves.csv", "provenance.json"]
+TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "twins.csv", "curves.csv", "provenance.json"]
 ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
 EXPERIMENT = ONE_THREAD + " fairthesis experiment "
 DATA_ROOT = str(config.get("data_root") or "data")
@@ -125,11 +125,13 @@ rule audit:
         EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/embeddings.parquet",
         sources("fairthesis.audit"),
         sources("fairthesis.probe"),
+        sources("fairthesis.auditing.twin_effects"),
     output:
         directory(EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/audit"),
     params:
         rule=lambda w: planned(w.name, w.profile).audit_settings,
         probes=lambda w: planned(w.name, w.profile).probes,
+        twins=lambda w: planned(w.name, w.profile).twins,
         asked=asked,
     message:
         "audit: {wildcards.name} {wildcards.profile}, {wildcards.variant}, seed {wildcards.seed}"

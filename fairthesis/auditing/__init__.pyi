@@ -49,6 +49,10 @@ from ._transfer import transfer as transfer
 from ._transfer_report import ModelTransfer as ModelTransfer
 from ._transfer_report import TransferReport as TransferReport
 from ._transfer_rows import TransferTables as TransferTables
+from ._twins import TWIN_COLUMNS as TWIN_COLUMNS
+from ._twins import TWIN_MEASURES as TWIN_MEASURES
+from ._twins import twin_effects as twin_effects
+from ._twins_report import TwinReport as TwinReport
 from ._wording import LABELS as LABELS
 from ._wording import label_of as label_of
 from ._wording import limitation_sentences as limitation_sentences
@@ -63,6 +67,8 @@ __all__ = [
     "RESAMPLED_METRICS",
     "SHIFTS",
     "TESTED_METRICS",
+    "TWIN_COLUMNS",
+    "TWIN_MEASURES",
     "WITHIN_LABEL",
     "AuditedRows",
     "Average",
@@ -88,6 +94,7 @@ __all__ = [
     "Shift",
     "TransferReport",
     "TransferTables",
+    "TwinReport",
     "audit",
     "audit_outcomes",
     "audit_targets",
@@ -110,6 +117,7 @@ __all__ = [
     "shift_between",
     "summary_sentences",
     "transfer",
+    "twin_effects",
     "unanimous_interval",
     "wanted_targets",
 ]

@@ -29,6 +29,7 @@ COMMANDS = {
     "search": ("search", "Search all groups that columns make for one that fares worse."),
     "train": ("train", "Train an encoder and write a run directory."),
     "transfer": ("transfer", "Finished runs in another hospital: what changed, and which shift."),
+    "twins": ("twins", "What moves a run's scores: the group, the device or the disease alone."),
     "verify": ("verify", "Re-run an archived quick experiment and compare the numbers."),
 }
 

@@ -8,6 +8,8 @@ import click
 
 from fairthesis.cli import _options
 
+TABLES = "metrics.csv, disparities.csv, leakage.csv, twins.csv, curves.csv, provenance.json"
+
 
 @click.group()
 def command() -> None:
@@ -69,7 +71,7 @@ def run(
     chosen = plan(dataset, profile, data_root, seed)
     say = None if quiet else click.echo
     run_experiment(chosen, out, progress=not quiet, say=say, overwrite=overwrite)
-    click.echo(f"{out}: metrics.csv, disparities.csv, leakage.csv, curves.csv, provenance.json")
+    click.echo(f"{out}: {TABLES}")
 
 
 @command.command()
@@ -141,4 +143,4 @@ def collect(
 
     of = Path(runs_of) if runs_of else None
     collect(plan(dataset, profile, data_root, seed), Path(out), of)
-    click.echo(f"{out}: metrics.csv, disparities.csv, leakage.csv, curves.csv, provenance.json")
+    click.echo(f"{out}: {TABLES}")

@@ -171,6 +171,25 @@ def needs_root(name: str) -> bool:
     return not name.startswith("synthetic-") and _home(name) is not None
 
 
+def has_twins(name: str, options: Mapping[str, Any] | None = None) -> bool:
+    """Whether cohorts of the data set have twins (``twin_changes``). Nothing is read.
+
+    Its file says so: ``TWINS`` is true, or a function that says so of the options.
+
+    Args:
+        name: one of ``DATASETS``.
+        options: those that it is loaded with.
+
+    Raises:
+        InputError: for an unknown name.
+
+    >>> has_twins("synthetic-cxr"), has_twins("nih-cxr14")
+    (True, False)
+    """
+    said = getattr(_home(name), "TWINS", False)
+    return bool(said(dict(options or {})) if callable(said) else said)
+
+
 def _home(name: str) -> ModuleType:
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)

@@ -18,6 +18,7 @@ from ._figures import use_style as use_style
 from ._gallery import count_table as count_table
 from ._gallery import group_counts as group_counts
 from ._gallery import image_sheet as image_sheet
+from ._twins import twins as twins
 
 __all__ = [
     "adversary_and_probe",
@@ -39,5 +40,6 @@ __all__ = [
     "reliability_by_group",
     "roc_by_group",
     "trade_off",
+    "twins",
     "use_style",
 ]

@@ -47,6 +47,8 @@ from ._summaries import headline_numbers as headline_numbers
 from ._summaries import levelling_table as levelling_table
 from ._summaries import provenance_note as provenance_note
 from ._summaries import summary_table as summary_table
+from ._twins import twin_numbers as twin_numbers
+from ._twins import twin_table as twin_table
 from ._vectors import changes_on_vectors as changes_on_vectors
 from ._vectors import groups_on_vectors as groups_on_vectors
 from ._vectors import runs_on_vectors as runs_on_vectors
@@ -105,5 +107,7 @@ __all__ = [
     "thesis_table",
     "train_run",
     "tuned_settings",
+    "twin_numbers",
+    "twin_table",
     "vectors_summary",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from fairthesis.errors import InputError, unknown
 from fairthesis.study._kept import INFERENCE
+from fairthesis.study._twins import COLUMNS, FILE
 
 TABLES = ("metrics", "disparities", "curves")
 LEAKAGE = (
@@ -22,9 +23,10 @@ KEYS = {
     "metrics": ["variant", "seed", "target", "attribute", "group", "metric"],
     "disparities": ["variant", "seed", "target", "attribute", "name"],
     "curves": ["variant", "seed", "epoch", "name"],
+    "twins": ["variant", "seed", "target", "change", "attribute", "group", "measure"],
 }
 # Archived numbers of a quick experiment are to come out again within this absolute distance.
-TOLERANCE = {"metrics": 0.05, "disparities": 0.08}
+TOLERANCE = {"metrics": 0.05, "disparities": 0.08, "twins": 0.1}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Results:
         leakage: variant, seed, attribute, and the columns of the probes' table (source, probe,
             scope, auroc, ci_low, ci_high, shuffled_mean, shuffled_q95); empty where nothing was
             probed.
+        twins: variant, seed, and the columns of ``auditing.TWIN_COLUMNS``: what becomes of scores
+            when one thing alone is changed; empty where the cohort has no twins.
         provenance: commit, packages, machine, what was asked for and what each run used.
         source: where the tables are from, in words.
 
@@ -56,6 +60,7 @@ class Results:
     leakage: pd.DataFrame
     provenance: Mapping[str, Any]
     source: str
+    twins: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
 
     @property
     def old_inference(self) -> bool:
@@ -72,7 +77,7 @@ class Results:
         Raises:
             InputError: for a variant that is not among them.
         """
-        names = ("metrics", "disparities", "curves", "leakage")
+        names = ("metrics", "disparities", "curves", "leakage", "twins")
         for variant in variants:
             if variant not in set(self.metrics["variant"]):
                 raise unknown("variant", variant, self.metrics["variant"].unique())
@@ -85,8 +90,8 @@ def load_results(folder: str | Path, source: str | None = None) -> Results:
     """Read the tables that ``collect`` wrote.
 
     Args:
-        folder: of ``metrics.csv``, ``disparities.csv``, ``curves.csv`` and ``provenance.json``, and
-            of ``leakage.csv`` where runs were probed.
+        folder: of ``metrics.csv``, ``disparities.csv``, ``curves.csv`` and ``provenance.json``, of
+            ``leakage.csv`` where runs were probed, and of ``twins.csv`` where there are twins.
         source: where they are from, in words; by default names the folder.
 
     Raises:
@@ -109,6 +114,8 @@ def load_results(folder: str | Path, source: str | None = None) -> Results:
     tables = {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
     probed = folder / "leakage.csv"
     tables["leakage"] = pd.read_csv(probed) if probed.is_file() else pd.DataFrame(columns=LEAKAGE)
+    twins = folder / FILE  # older archives have none
+    tables["twins"] = pd.read_csv(twins) if twins.is_file() else pd.DataFrame(columns=COLUMNS)
     described = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     return Results(**tables, provenance=described, source=source or f"archived in {folder}")
 

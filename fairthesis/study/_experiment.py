@@ -27,6 +27,7 @@ from fairthesis.study._archive import (
 from fairthesis.study._kept import INFERENCE, audited_anew, kept_tables
 from fairthesis.study._plans import Plan, experiments, plan
 from fairthesis.study._run_audit import audit_run, check_audited, probed
+from fairthesis.study._twins import COLUMNS, FILE, has_run_twins
 
 __all__ = [
     "Plan",
@@ -148,8 +149,8 @@ def train_run(
 def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     """Gather the audits, probes and logs of all runs in tables.
 
-    Writes ``metrics.csv``, ``disparities.csv``, ``leakage.csv``, ``curves.csv``, the runs'
-    predictions and embeddings of validation and test images (``predictions.parquet``,
+    Writes ``metrics.csv``, ``disparities.csv``, ``leakage.csv``, ``twins.csv``, ``curves.csv``, the
+    runs' predictions and embeddings of validation and test images (``predictions.parquet``,
     ``embeddings.parquet``) and ``provenance.json`` into ``out``, together or not at all.
 
     Args:
@@ -167,7 +168,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     fairthesis.errors.InputError: No finished run in 'no/such/folder/runs/erm-0': expected a run ...
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-    runs, leaks = [], [pd.DataFrame(columns=LEAKAGE)]
+    runs, leaks, twins = [], [pd.DataFrame(columns=LEAKAGE)], [pd.DataFrame(columns=COLUMNS)]
     folders: dict[tuple[str, int], Path] = {}
     for variant, seed in plan.runs:
         folder = plan.folder(runs_of or out, variant, seed)
@@ -188,6 +189,9 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         if plan.probes:
             leak = pd.read_csv(folder / "audit" / "leakage.csv")
             leaks.append(leak.assign(variant=variant, seed=seed))
+        if has_run_twins(plan, variant, seed):
+            twin = pd.read_csv(folder / "audit" / FILE)
+            twins.append(twin.assign(variant=variant, seed=seed))
         for text in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
             rows["curves"] += [
@@ -197,6 +201,9 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             ]
     tables = {name: pd.DataFrame(rows[name]) for name in TABLES}
     tables["leakage"] = pd.concat([part for part in leaks if len(part)] or leaks)[list(LEAKAGE)]
+    tables["twins"] = pd.concat([part for part in twins if len(part)] or twins)[list(COLUMNS)]
+    # An archive without twins has nothing there that could come out otherwise.
+    compared = {k: v for k, v in TOLERANCE.items() if k != "twins" or len(tables["twins"])}
     described = provenance(
         experiment={
             "dataset": plan.dataset,
@@ -206,8 +213,9 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             "seeds": list(plan.seeds),
             **plan.audit_settings,
             "probes": dict(plan.probes) if plan.probes else None,
+            "twins": plan.twins,
         },
-        tolerance=TOLERANCE,
+        tolerance=compared,
         inference=INFERENCE,
         runs=runs,
     )

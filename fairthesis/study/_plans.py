@@ -31,6 +31,8 @@ class Plan:
         n_permutations: permutations of an audit.
         probes: ``n_boot`` and ``n_shuffles`` with which every run's disease embedding is probed;
             None leaves it out.
+        twins: test images of each group whose twins are drawn, where the cohort has some: the first
+            ones; 0 leaves it out.
 
     Raises:
         InputError: for a value of another type, and an unknown key of ``probes`` or of a post-hoc
@@ -53,6 +55,7 @@ class Plan:
     n_boot: _Count = 2000
     n_permutations: Annotated[int, Range(least=0)] = 2000
     probes: Mapping[str, _Count] | None = None
+    twins: Annotated[int, Range(least=0)] = 500
 
     def __post_init__(self) -> None:
         own = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -128,6 +131,7 @@ class _Entry:
     variants: dict[str, dict[str, Any]]
     first_seed: Seed = 0
     probes: dict[str, _Count] | None = None
+    twins: Annotated[int, Range(least=0)] = 500
     only: list[str] | None = None
     grid: dict[str, Any] | None = None
 
@@ -228,4 +232,5 @@ def plan(
         variants = {name: variants[name] for name in entry["only"]}
     first = entry.get("first_seed", 0) if seed is None else seed
     seeds = tuple(range(first, first + entry["seeds"]))
-    return Plan(dataset, profile, base, variants, seeds, probes=entry.get("probes"))
+    more = {key: entry[key] for key in ("probes", "twins") if key in entry}
+    return Plan(dataset, profile, base, variants, seeds, **more)

@@ -21,6 +21,7 @@ from fairthesis.storage import (
     text_writer,
     write_together,
 )
+from fairthesis.study._twins import FILE, WEIGHTS, has_run_twins, run_twins, twins_key
 
 if TYPE_CHECKING:
     from fairthesis.study._plans import Plan
@@ -32,8 +33,8 @@ _TABLE = "../predictions.parquet"
 def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     """Audit one run on its test part, at a threshold chosen on its validation part.
 
-    Its embedding is probed too where the plan has ``probes``. An audit of the same predictions,
-    settings and code is used again.
+    Its embedding is probed too where the plan has ``probes``, and its twins are drawn where the
+    cohort has some. An audit of the same predictions, settings and code is used again.
 
     Args:
         plan: the experiment.
@@ -42,8 +43,8 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
         out: the experiment's folder.
 
     Returns:
-        The folder ``audit`` of the run: ``TARGET/audit.json``, and ``leakage.csv`` where it is
-        probed.
+        The folder ``audit`` of the run: ``TARGET/audit.json``, ``leakage.csv`` where it is probed,
+        and ``twins.csv`` where there are twins.
 
     Raises:
         InputError: where the run is not finished, or is damaged.
@@ -57,8 +58,10 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     from fairthesis.auditing import audit
 
     folder = plan.folder(out, variant, seed)
-    check_finished(folder, ("predictions.parquet", "embeddings.parquet", "provenance.json"))
-    key = _audit_key(plan, folder, seed)
+    twins = has_run_twins(plan, variant, seed)
+    needed = ["predictions.parquet", "embeddings.parquet", "provenance.json"]
+    check_finished(folder, [*needed, *([WEIGHTS, "config.json"] if twins else [])])
+    key = _audit_key(plan, folder, seed, twins)
     if _audited(folder, key):
         return folder / "audit"
     frame = pd.read_parquet(folder / "predictions.parquet")
@@ -78,11 +81,14 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     if plan.probes:
         leaks = probed(folder, seed, **plan.probes)
         texts["leakage.csv"] = leaks.to_csv(index=False, lineterminator="\n")
+    if twins:
+        moved = run_twins(plan, variant, seed, folder)
+        texts[FILE] = moved.to_csv(index=False, lineterminator="\n")
     checksums = {name: content_digest(name, text.encode()) for name, text in texts.items()}
     checksums[_TABLE] = hashlib.sha256((folder / "predictions.parquet").read_bytes()).hexdigest()
     texts[AUDITED] = marker_text(key, checksums, AUDITED)
     files = {name: text_writer(text) for name, text in texts.items()}
-    write_together(folder / "audit", files, AUDITED, stale=("*/audit.json", "leakage.csv"))
+    write_together(folder / "audit", files, AUDITED, stale=("*/audit.json", "leakage.csv", FILE))
     return folder / "audit"
 
 
@@ -105,10 +111,12 @@ def check_audited(folder: Path) -> None:
         )
 
 
-def _audit_key(plan: Plan, folder: Path, seed: int) -> str:
+def _audit_key(plan: Plan, folder: Path, seed: int, twins: bool) -> str:
     read: list[Any] = [plan.audit_settings, seed]
     if plan.probes:
         read.append([dict(plan.probes), code_fingerprint(PROBING)])
+    if twins:
+        read.append(twins_key(plan, folder))
     return _digest(folder / "predictions.parquet", read, AUDITING)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from fairthesis.auditing import label_of
 from fairthesis.errors import unknown
 from fairthesis.study._archive import Results
+from fairthesis.study._twins import most_flipped, twin_table
 
 FLOOR = 30  # positives and negatives that a group needs to enter a gap, as in an audit
 #: What the thesis reports, in its order: title of the number -> (table of ``Results``, its name).
@@ -58,7 +59,8 @@ def summary_table(results: Results) -> pd.DataFrame:
 
     Returns:
         Text, indexed by number and attribute: one column per variant (``0.842 (0.838 to 0.846)``)
-        and ``by chance``: the mean over all runs of the number's mean under shuffled groups.
+        and ``by chance``: the mean over all runs of the number's mean under shuffled groups. Where
+        the cohort has twins, the last rows are the shares of decisions that each change flips.
 
     >>> from fairthesis.study import load_archived
     >>> table = summary_table(load_archived("synthetic-cxr", "quick"))
@@ -80,8 +82,14 @@ def summary_table(results: Results) -> pd.DataFrame:
     out = text.unstack("variant")[list(dict.fromkeys(table["variant"]))]
     chance = table.groupby(["number", "attribute"])["null_mean"].mean()
     out["by chance"] = chance.map(lambda v: "" if pd.isna(v) else f"{v:.3f}")
-    out = out.reindex(list(HEADLINE), level="number")
-    return out.rename_axis(columns=None)
+    out = out.reindex(list(HEADLINE), level="number").rename_axis(columns=None)
+    flips = twin_table(results)
+    if flips.empty:
+        return out
+    rows = [(f"decisions flipped: {change}", "all") for change in flips]
+    flips = flips.reindex(out.columns.drop("by chance")).astype(object).fillna("not known").T
+    flips.index = pd.MultiIndex.from_tuples(rows, names=out.index.names)
+    return pd.concat([out, flips.assign(**{"by chance": ""})])
 
 
 def group_metrics(results: Results, metric: str = "auroc") -> pd.DataFrame:
@@ -310,7 +318,9 @@ def ablation_table(results: Results | None) -> pd.DataFrame:
 
     Returns:
         ``variant, seed, AUROC, AUROC gap, equalized odds difference, worst group's AUROC`` and
-        ``best probe given the target`` (its AUROC; NaN where nothing was probed).
+        ``best probe given the target`` (its AUROC; NaN where nothing was probed). Where the cohort
+        has twins also ``most decisions flipped``: the largest share of decisions that a change of
+        anything but the disease flips.
 
     >>> from fairthesis.study import load_archived
     >>> table = ablation_table(load_archived("synthetic-cxr", "quick"))
@@ -326,7 +336,10 @@ def ablation_table(results: Results | None) -> pd.DataFrame:
     read = results.leakage
     read = read[(read["source"] == "encoder") & (read["scope"] == "given the target")]
     best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
-    return wide[numbers].join(best).reset_index()
+    found = wide[numbers].join(best)
+    if len(results.twins):
+        found = found.join(most_flipped(results))
+    return found.reset_index()
 
 
 def changed_settings(results: Results | None) -> pd.DataFrame:

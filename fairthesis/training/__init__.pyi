@@ -23,6 +23,8 @@ from ._trackers import TRACKERS as TRACKERS
 from ._trackers import Tracker as Tracker
 from ._trackers import make_tracker as make_tracker
 from ._train import train as train
+from ._twins import predict_twins as predict_twins
+from ._twins import twins_of_run as twins_of_run
 
 __all__ = [
     "EXPORTS",
@@ -46,7 +48,9 @@ __all__ = [
     "make_tracker",
     "method_options",
     "predict",
+    "predict_twins",
     "train",
+    "twins_of_run",
     "validation_gaps",
     "validation_leakage",
     "validation_scores",

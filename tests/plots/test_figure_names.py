@@ -29,6 +29,7 @@ from fairthesis.plots import _archive as archive
 from fairthesis.plots import _experiment as experiment
 from fairthesis.plots import _figures as figures
 from fairthesis.plots import _gallery as gallery
+from fairthesis.plots import _twins as twin_figures
 from fairthesis.stats import Ranks
 from fairthesis.study import Results, load_results
 
@@ -106,6 +107,15 @@ def log(*names: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["variant", "seed", "epoch", "name", "value"])
 
 
+def twins_table(*names: str) -> pd.DataFrame:
+    rows = [
+        {"variant": v, "change": names[0], "attribute": names[1], "group": g, "value": 0.1}
+        for v in names
+        for g in names
+    ]
+    return pd.DataFrame(rows).assign(target="", measure="logit", ci_low=0.0, ci_high=0.2)
+
+
 CURVE = pd.DataFrame({"fpr": [0, 1], "tpr": [0, 1], "score": [0, 1], "rate": [0, 1]})
 CURVE = CURVE.assign(low=0.0, high=1.0)
 # Every figure there is, drawn with two names.
@@ -142,6 +152,7 @@ FIGURES: dict[str, Callable[[str, str], Axes | Figure]] = {
         "synthetic-cxr", "clean"
     ),  # has no name of users'
     "_gallery.bands": lambda a, b: gallery.bands([_renamed(a, b)]),
+    "_twins.twins": lambda a, b: twin_figures.twins(twins_table(a, b)),
     "_gallery.group_counts": lambda a, b: gallery.group_counts(cohort(a, b)),
 }
 
@@ -171,7 +182,8 @@ def test_every_figure_is_among_them() -> None:
             and value.__annotations__.get("return") in ("Axes", "Figure")
         }
 
-    assert set(FIGURES) == of(figures) | of(experiment) | of(archive) | of(gallery)
+    drawing = (figures, experiment, archive, gallery, twin_figures)
+    assert set(FIGURES) == set().union(*map(of, drawing))
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -1,6 +1,7 @@
 """Experiments and the archive: run once, compared by key, verified within the stated tolerance."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from fairthesis.study import _experiment as experiment
 from fairthesis.study import _plans, _run_audit
 from fairthesis.study._archive import compare_results, load_results
 from fairthesis.study._summaries import (
+    ablation_table,
     gap_conclusions,
     group_levelling,
     headline_numbers,
@@ -25,6 +27,7 @@ from fairthesis.study._summaries import (
     provenance_note,
     summary_table,
 )
+from fairthesis.study._twins import twin_table
 
 TINY = {
     "dataset_options": {"n_train": 300, "n_val": 150, "n_test": 400},
@@ -237,6 +240,73 @@ def test_compare_finds_a_moved_a_missing_and_a_new_number(out):
     first = counted.query("metric == 'n'").index[0]
     counted.loc[first, "value"] += 1
     assert (~compare_results(results, replace(results, metrics=counted))["agrees"]).sum() == 1
+
+
+def test_twins_of_every_run_are_gathered_and_stand_in_the_results_tables(plan, out):
+    results = load_results(out)
+    table = results.twins
+    assert set(zip(table["variant"], table["seed"], strict=True)) == set(plan.runs)
+    assert set(table["change"]) == {
+        *("sex", "device_removed", "device_added", "disease_removed", "disease_added")
+    }
+    text = summary_table(results)
+    shown = text.loc[("decisions flipped: device removed", "all")]
+    flips = table.query("measure == 'flips' and attribute == 'all' and change == 'device_removed'")
+    of_erm = flips.query("variant == 'erm'")["value"]
+    assert shown["erm"].startswith(f"{of_erm.mean():.3f} (") and shown["by chance"] == ""
+    assert twin_table(results).loc["erm", "device removed"] == shown["erm"]
+    runs = ablation_table(results)
+    worst = table.query("measure == 'flips' and attribute == 'all'")
+    worst = worst[~worst["change"].str.startswith("disease")].groupby(["variant", "seed"])["value"]
+    for row in runs.to_dict("records"):
+        expected = worst.max()[(row["variant"], row["seed"])]
+        assert row["most decisions flipped"] == pytest.approx(expected)
+    with pytest.raises(InputError, match="Unknown measure of twins 'flip'"):
+        twin_table(results, "flip")
+
+
+def test_twins_of_a_run_are_those_of_the_command_on_its_first_images(plan, out):
+    from fairthesis.training import load_run, twins_of_run
+
+    few = replace(plan, twins=20, seeds=(0,), variants={"erm": VARIANTS["erm"]})
+    experiment.audit_run(few, "erm", 0, out)
+    kept = pd.read_csv(out / "runs/erm-0/audit/twins.csv")
+    run = load_run(out / "runs/erm-0")
+    report, _ = twins_of_run(run, most=20, n_boot=100, progress=False)
+    pd.testing.assert_frame_equal(kept, report.effects, check_exact=False, rtol=1e-6)
+    assert kept.query("attribute == 'all' and change == 'sex'")["n"].unique().tolist() == [40]
+    experiment.audit_run(plan, "erm", 0, out)
+
+
+def test_twins_can_be_left_out_and_are_then_not_compared(plan, out, tmp_path):
+    without = replace(plan, twins=0, seeds=(0,))
+    for variant, seed in without.runs:
+        experiment.audit_run(without, variant, seed, out)
+        assert not (out / f"runs/{variant}-{seed}/audit/twins.csv").exists()
+    gathered = experiment.collect(without, tmp_path, out)
+    assert gathered.twins.empty and "twins" not in gathered.provenance["tolerance"]
+    assert not any("flipped" in name for name, _ in summary_table(gathered).index)
+    assert "most decisions flipped" not in ablation_table(gathered)
+    assert compare_results(gathered, gathered)["agrees"].all()
+    for variant, seed in without.runs:
+        experiment.audit_run(plan, variant, seed, out)
+
+
+def test_archives_without_twins_are_read_and_compared(out, tmp_path):
+    old = load_results(ROOT / "results" / "synthetic-cxr-quick")
+    assert old.twins.empty or "twins" in old.provenance["tolerance"]
+    folder = shutil.copytree(out, tmp_path / "old", ignore=shutil.ignore_patterns("runs"))
+    (folder / "twins.csv").unlink()
+    described = json.loads((folder / "provenance.json").read_text())
+    del described["tolerance"]["twins"], described["experiment"]["twins"]
+    (folder / "provenance.json").write_text(json.dumps(described))
+    older, new = load_results(folder), load_results(out)
+    assert older.twins.empty and len(new.twins)
+    assert compare_results(older, new)["agrees"].all()  # as `verify` does
+    assert set(compare_results(new, new)["table"]) == {"metrics", "disparities", "twins"}
+    moved = replace(new, twins=new.twins.assign(value=new.twins["value"] + 1))
+    table = compare_results(new, moved)
+    assert not table.loc[(table["table"] == "twins") & table["archived"].notna(), "agrees"].any()
 
 
 def test_summary_shows_every_seed_and_chance(out):

@@ -149,8 +149,8 @@ def scenarios() -> dict[str, Scenario]:
 
     torch.set_num_threads(1)
     provenance._statements = cache(provenance._statements)  # code is read once, not in each fork
-    for modules in (provenance.TRAINING, provenance.AUDITING, provenance.PROBING):
-        provenance.code_fingerprint(modules)
+    for name in ("TRAINING", "AUDITING", "PROBING", "TWINS"):
+        provenance.code_fingerprint(getattr(provenance, name))
     provenance.git_commit = cache(provenance.git_commit)
     provenance.git_commit()
     config = TrainConfig(

@@ -15,12 +15,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairthesis.data import Cohort
+from fairthesis.datasets._twins import twin
 from fairthesis.datasets.synthetic._cohort import synthetic_cohort
 from fairthesis.datasets.synthetic._cxr_drawing import CxrRender
-from fairthesis.datasets.synthetic._drawing import twin
 from fairthesis.datasets.synthetic._planting import MECHANISMS
 
-__all__ = ["MECHANISMS", "SETTINGS", "CxrRender", "load", "twin"]
+__all__ = ["MECHANISMS", "SETTINGS", "TWINS", "CxrRender", "load", "twin"]
+
+TWINS = True
 
 # The reference plants the thesis's situation: the device goes with the disease in the larger group
 # and against it in the smaller one (a quarter), and the group is hardly visible in the picture. It
