@@ -326,8 +326,8 @@ def best_probes(found: Mapping[str, Results], scope: str = "given the target") -
     Returns:
         Indexed by ``cohort`` and ``variant``: ``best probe`` (several where seeds differ), its
         ``auroc`` with the interval ``lo``, ``hi`` over seeds, ``shuffled`` (the 95 % point of
-        the same probe with the attribute shuffled over patients; NaN of fewer than 20 refits) and ``target alone`` (what the target
-        recovers by itself). Empty where nothing was probed.
+        the same probe with the attribute shuffled over patients; NaN of fewer than 20 refits) and
+        ``target alone`` (what the target recovers by itself). Empty where nothing was probed.
 
     >>> table = best_probes({"cxr": load_archived("synthetic-cxr")}).loc["cxr"]
     >>> bool(table.loc["adversarial", "auroc"] < table.loc["erm", "auroc"])
