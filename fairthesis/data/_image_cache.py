@@ -182,7 +182,8 @@ class Cache:
             if found is None:
                 # Who may read pictures of patients is decided where they lie: not by a cache.
                 self.home.parent.mkdir(parents=True, exist_ok=True)
-                self.home.mkdir(mode=0o777 if self.files is None else 0o700, exist_ok=True)
+                patients = self.files is not None or self.cohort.root is not None
+                self.home.mkdir(mode=0o700 if patients else 0o777, exist_ok=True)
                 with alone(self.home):
                     # another process may have been first
                     found = self._finished() or self._repaired() or self._built()

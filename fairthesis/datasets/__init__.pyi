@@ -17,15 +17,19 @@ from .synthetic._drawing import Drawing as Drawing
 from .synthetic._drawing import twin as twin
 from .synthetic._planting import Mechanisms as Mechanisms
 from .synthetic.cxr import SETTINGS as SETTINGS
+from .wrappers._markers import MARKERS as MARKERS
+from .wrappers._markers import Marker as Marker
 
 __all__ = [
     "DATASETS",
     "DICOM_COLUMNS",
     "DICOM_KEYS",
+    "MARKERS",
     "SETTINGS",
     "SOURCES",
     "THEN",
     "Drawing",
+    "Marker",
     "Mechanisms",
     "Seed",
     "about",
