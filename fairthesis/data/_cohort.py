@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,22 @@ class _Some:
         """Of the drawing, and of where these rows lie in it."""
         own: str = getattr(self.whole, "signature", str)()
         return own + hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()[:16]
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The changes that the whole knows (``datasets.twin_changes``), of these rows."""
+        known = getattr(self.whole, "changes", {})
+        return {
+            name: replace(change, applies=change.applies[self.rows])
+            for name, change in known.items()
+        }
+
+    def twin(
+        self, rows: NDArray[np.intp], change: str, frame: pd.DataFrame
+    ) -> tuple[Render, pd.DataFrame]:
+        """Twins of these rows, as the whole draws them."""
+        whole: Any = self.whole
+        return whole.twin(self.rows[rows], change, frame)
 
 
 @dataclass(frozen=True)

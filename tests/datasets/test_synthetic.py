@@ -10,11 +10,11 @@ import pytest
 
 from fairthesis import datasets
 from fairthesis.data import Cohort
+from fairthesis.datasets._twins import twin
 from fairthesis.datasets.synthetic import cxr, derm
 from fairthesis.datasets.synthetic._counter import noise, streams, uniform
 from fairthesis.datasets.synthetic._cxr_drawing import CxrRender
 from fairthesis.datasets.synthetic._derm_drawing import DermRender
-from fairthesis.datasets.synthetic._drawing import twin
 from fairthesis.datasets.synthetic._planting import Mechanisms
 from fairthesis.datasets.synthetic.cxr import SETTINGS
 from fairthesis.errors import InputError

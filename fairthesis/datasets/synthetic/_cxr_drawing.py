@@ -24,6 +24,7 @@ from fairthesis.datasets.synthetic._planting import ANATOMY, GRAIN, IMAGE, LESIO
 class CxrRender(Drawing):
     """Synthetic chest X-rays; the smaller group is ``F``."""
 
+    target = "opacity"
     group = "sex"
     group_names = ("M", "F")
 

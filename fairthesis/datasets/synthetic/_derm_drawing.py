@@ -30,6 +30,7 @@ class DermRender(Drawing):
     """Synthetic skin lesions; the smaller group is ``dark``."""
 
     channels = 3
+    target = "malignant"
     group = "skin_tone"
     group_names = ("light", "dark")
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import pandas as pd
+from numpy.typing import NDArray
 
-from fairthesis.data import Cohort
+from fairthesis.datasets._twins import Change
 from fairthesis.datasets.synthetic._counter import uniform
-from fairthesis.errors import InputError, unknown
 
 Field = NDArray[Any]  # float32
 # Working arrays of 512 KiB: smaller ones leave threads waiting for one another at every step.
@@ -28,8 +28,8 @@ class Drawing:
     """The ``render`` of a synthetic cohort, which draws its images: ``render(rows, size)``.
 
     An image does not depend on the batch that it is drawn in. A subclass draws (``draw``), and
-    names its ``group`` and ``group_names`` (of the larger and the smaller group) and its
-    ``channels``.
+    names its ``target``, its ``group`` and ``group_names`` (of the larger and the smaller group)
+    and its ``channels``. What can be changed alone in an image: ``changes``.
 
     Attributes:
         seed: of the cohort.
@@ -66,6 +66,7 @@ class Drawing:
     anatomy: float
 
     channels: ClassVar[int] = 1
+    target: ClassVar[str]  # the recorded label of the disease
     group: ClassVar[str]  # the attribute of the larger and the smaller group
     group_names: ClassVar[tuple[str, str]]  # larger, smaller
 
@@ -95,6 +96,40 @@ class Drawing:
         }
         return replace(self, **chosen)
 
+    @property
+    def changes(self) -> dict[str, Change]:
+        """What can be changed alone, by name: the group, the device, the disease."""
+        shown = self.target.replace("_", " ")
+        return {
+            self.group: Change(
+                f"other {self.group.replace('_', ' ')}", np.ones(len(self.image), bool)
+            ),
+            "device_removed": Change("device removed", self.device),
+            "device_added": Change("device added", ~self.device),
+            "disease_removed": Change(f"{shown} removed", self.disease),
+            "disease_added": Change(f"{shown} added", ~self.disease),
+        }
+
+    def twin(
+        self, rows: NDArray[np.intp], change: str, frame: pd.DataFrame
+    ) -> tuple[Self, pd.DataFrame]:
+        """The twins of ``rows`` and the table beside them; see ``datasets.twin``."""
+        own = self.take(rows)
+        if change == self.group:
+            larger, smaller = self.group_names
+            group = np.where(own.minority, larger, smaller)
+            return replace(own, minority=~own.minority), frame.assign(**{change: group})
+        what, _, how = change.partition("_")
+        there = np.full(len(rows), how == "added")
+        if what == "device":
+            return replace(own, device=there), frame.assign(device=there.astype(float))
+        label, clean = self.target, f"clean_{self.target}"
+        turned = own.disease != there
+        columns = {clean: there.astype(float)}
+        if label in frame:  # it may have another name by now; a wrong label stays wrong
+            columns[label] = np.where(turned, 1 - frame[label], frame[label])
+        return replace(own, disease=there), frame.assign(**columns)
+
     def signature(self) -> str:
         """SHA-256 of all that the pixels depend on, beside the drawing's own code."""
         digest = hashlib.sha256(type(self).__name__.encode())
@@ -105,50 +140,6 @@ class Drawing:
                 value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
             )
         return digest.hexdigest()
-
-
-def twin(cohort: Cohort, rows: ArrayLike, change: str) -> Cohort:
-    """The images at ``rows`` of a synthetic cohort, with one thing changed and all else as it was.
-
-    What a model makes of a twin shows what it goes by: the labels, the ids and the noise stay.
-
-    Args:
-        cohort: a synthetic cohort.
-        rows: row positions in its frame.
-        change: the attribute of the smaller group (``sex``, ``skin_tone``): the same patient is
-            drawn as one of the other group, the disease and its contrast unchanged. ``device``
-            removes the device.
-
-    Returns:
-        A cohort of these images, in that order.
-
-    Raises:
-        InputError: for a cohort that is not synthetic, and for another change.
-
-    >>> from fairthesis import datasets
-    >>> cohort = datasets.load("synthetic-cxr", n_train=8, n_val=2, n_test=2)
-    >>> other = twin(cohort, [0, 1], "sex")
-    >>> cohort.frame["sex"].tolist()[:2], other.frame["sex"].tolist()
-    (['M', 'F'], ['F', 'M'])
-    >>> bool((cohort.labels("opacity")[:2] == other.labels("opacity")).all())
-    True
-    """
-    render = cohort.render
-    if not isinstance(render, Drawing):
-        raise InputError(f"The cohort {cohort.name} has no twins: expected a synthetic one.")
-    if change not in (render.group, "device"):
-        raise unknown("change of a twin", change, (render.group, "device"))
-    rows = np.asarray(rows, dtype=np.intp)
-    frame = cohort.frame.iloc[rows].reset_index(drop=True)
-    render = render.take(rows)
-    if change == "device":
-        frame["device"] = 0.0
-        render = replace(render, device=np.zeros_like(render.device))
-    else:
-        larger, smaller = render.group_names
-        frame[change] = np.where(render.minority, larger, smaller)
-        render = replace(render, minority=~render.minority)
-    return replace(cohort, frame=frame, render=render)
 
 
 def rise(edge: Field) -> Field:

@@ -15,9 +15,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairthesis.data import Cohort
+from fairthesis.datasets._twins import twin
 from fairthesis.datasets.synthetic._cohort import synthetic_cohort
 from fairthesis.datasets.synthetic._cxr_drawing import CxrRender
-from fairthesis.datasets.synthetic._drawing import twin
 from fairthesis.datasets.synthetic._planting import MECHANISMS
 
 __all__ = ["MECHANISMS", "SETTINGS", "CxrRender", "load", "twin"]
