@@ -79,10 +79,10 @@ def prepared_images(
 
     Returns:
         The images, uint8 of shape (n_images, size, size, channels) in the order of the frame,
-        memory-mapped (``OverlaidImages``, which are read by row, of a cohort whose images show
-        something that is drawn into them); and a mask of shape (n_images,), False where an image is missing or cannot be
+        memory-mapped; and a mask of shape (n_images,), False where an image is missing or cannot be
         decoded. Its pixels are 0, and it is named in an ``UnreadableImageWarning`` and by
-        ``unreadable_images``.
+        ``unreadable_images``. Where something is drawn into some of the images, ``OverlaidImages``
+        read them by row from two such arrays.
 
     Raises:
         InputError: for a path that leaves the data set's folder, a cache that cannot be written or

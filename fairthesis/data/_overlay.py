@@ -8,17 +8,16 @@ only in *which* images are drawn into share these two arrays.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairthesis.data._cohort import Cohort
 from fairthesis.data._decoding import Pixels
-from fairthesis.errors import unknown
 
 
 class Ink(Protocol):
@@ -55,7 +54,7 @@ class Overlay:
         rows: the place of each row of the cohort in ``pictures``, shape (n,).
         ink: what is drawn; None where nothing ever is, as in a selection of images.
         shown: which rows of the cohort are shown with it, shape (n,).
-        changes: name of a change that a twin may have -> what it does, in words.
+        opened: arrays that were opened in this process, by size; shared by views of one another.
 
     >>> from fairthesis import datasets
     >>> inner = datasets.load("synthetic-derm", n_train=4, n_val=2, n_test=2)
@@ -68,13 +67,20 @@ class Overlay:
     rows: NDArray[np.intp]
     ink: Ink | None
     shown: NDArray[np.bool_]
-    changes: Mapping[str, str] = field(default_factory=dict)
+    opened: dict[tuple[int, bool], tuple[Pixels, Pixels]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def __call__(self, rows: ArrayLike, size: int) -> Pixels:
         """Images of shape (len(rows), size, size, channels), by way of the cache."""
-        return self.images(size)[0][np.asarray(rows, dtype=np.intp)]
+        key = size, bool(self.shown.any())
+        if key not in self.opened:
+            found = self.images(size)[0]
+            self.opened[key] = found.plain, found.drawn
+        plain, drawn = self.opened[key]
+        return OverlaidImages(plain, drawn, self.rows, self.shown)[np.asarray(rows, np.intp)]
 
-    def some(self, rows: NDArray[np.intp]) -> Overlay:
+    def some(self, rows: NDArray[np.intp]) -> Self:
         """That of some rows, in their order."""
         return replace(self, rows=self.rows[rows], shown=self.shown[rows])
 
@@ -94,8 +100,8 @@ class Overlay:
         """As ``prepared_images`` gives them, which has the arguments too."""
         from fairthesis.data._images import images_fingerprint, prepared_images
 
-        plain, ok = prepared_images(self.pictures, size, cache_dir, **how)
-        drawn = plain
+        found, ok = prepared_images(self.pictures, size, cache_dir, **how)
+        plain = drawn = cast(Pixels, found)  # the pictures are no overlay
         if self.ink is not None and self.shown.any():
             ids = self.pictures.frame["image_id"].to_numpy(object)
             content = images_fingerprint(self.pictures, size, cache_dir)
@@ -104,29 +110,8 @@ class Overlay:
                 name=f"{self.pictures.name}-{self.ink.name}",
                 render=_Everywhere(plain, ids, self.ink, content),
             )
-            drawn = prepared_images(everywhere, size, cache_dir, **how)[0]
+            drawn = cast(Pixels, prepared_images(everywhere, size, cache_dir, **how)[0])
         return OverlaidImages(plain, drawn, self.rows, self.shown), ok[self.rows]
-
-    def twin(self, cohort: Cohort, rows: ArrayLike, change: str) -> Cohort:
-        """The images at ``rows`` of a cohort with this render, with one thing changed.
-
-        Args:
-            cohort: the cohort; its column ``marker`` says which images are drawn into.
-            rows: row positions in its frame.
-            change: ``marker`` draws it where it is not and takes it away where it is, ``removed``
-                takes it away everywhere, and ``added`` draws it everywhere.
-
-        Raises:
-            InputError: for another change.
-        """
-        if change not in self.changes:
-            raise unknown("change of a twin", change, self.changes)
-        found = cohort.take(np.asarray(rows, dtype=np.intp))
-        own = found.render
-        assert isinstance(own, Overlay)
-        shown = ~own.shown if change == "marker" else np.full_like(own.shown, change == "added")
-        frame = found.frame.assign(marker=shown.astype(float))
-        return replace(found, frame=frame, render=replace(own, shown=shown))
 
 
 def overlay_of(cohort: Cohort) -> Overlay:

@@ -80,8 +80,8 @@ class Marker:
 
         >>> marker = Marker("lead-marker")
         >>> where = marker.footprint("a", 64)
-        >>> 0.005 < where.mean() < 0.1
-        True
+        >>> where.shape, bool(0.005 < where.mean() < 0.1)
+        ((64, 64), True)
         """
         return np.any([stroke.mask > 0 for stroke in self._strokes(image_id, size)], axis=0)
 
