@@ -94,17 +94,24 @@ class Overlay:
         digest.update(self.rows.astype("<i8").tobytes() + self.shown.tobytes())
         return digest.hexdigest()
 
+    def content(self, size: int, cache_dir: str | Path | None = None) -> str:
+        """What all images are made of, as they are and drawn into; not which of them are shown."""
+        from fairthesis.data._images import images_fingerprint
+
+        ink = self.ink.signature() if self.ink else "nothing"
+        return f"{images_fingerprint(self.pictures, size, cache_dir)} {ink}"
+
     def images(
         self, size: int, cache_dir: str | Path | None = None, **how: Any
     ) -> tuple[OverlaidImages, NDArray[np.bool_]]:
         """As ``prepared_images`` gives them, which has the arguments too."""
-        from fairthesis.data._images import images_fingerprint, prepared_images
+        from fairthesis.data._images import prepared_images
 
         found, ok = prepared_images(self.pictures, size, cache_dir, **how)
         plain = drawn = cast(Pixels, found)  # the pictures are no overlay
         if self.ink is not None and self.shown.any():
             ids = self.pictures.frame["image_id"].to_numpy(object)
-            content = images_fingerprint(self.pictures, size, cache_dir)
+            content = self.content(size, cache_dir)
             everywhere = replace(
                 self.pictures,
                 name=f"{self.pictures.name}-{self.ink.name}",
@@ -153,6 +160,8 @@ class OverlaidImages:
     >>> images = OverlaidImages(plain, plain + 9, np.array([2, 0]), np.array([False, True]))
     >>> len(images), images.shape, images[[1, 0]].ravel().tolist(), images[0].shape
     (2, (2, 1, 1, 1), [9, 0], (1, 1, 1))
+    >>> images.both()[images.places()].ravel().tolist()
+    [0, 9]
     """
 
     plain: Pixels
@@ -179,13 +188,24 @@ class OverlaidImages:
         found[shown] = self.drawn[places[shown]]
         return found[0] if np.ndim(self.rows[index]) == 0 else found
 
+    def both(self) -> OverlaidImages:
+        """All images as they are, and behind them all of them drawn into: twice as many rows."""
+        n = len(self.plain)
+        return OverlaidImages(
+            self.plain, self.drawn, np.tile(np.arange(n), 2), np.repeat([False, True], n)
+        )
+
+    def places(self) -> NDArray[np.intp]:
+        """The place of each row in ``both``, shape (n,)."""
+        return self.rows + len(self.plain) * self.shown
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:], dtype)
 
 
 @dataclass(frozen=True)
 class _Everywhere:
-    """The drawing into every one of ``plain``; ``content`` is the fingerprint of these images."""
+    """The drawing into every one of ``plain``; ``content`` says what they and it depend on."""
 
     plain: Pixels
     image_ids: NDArray[np.object_]
@@ -196,4 +216,4 @@ class _Everywhere:
         return self.ink(np.array(self.plain[rows]), self.image_ids[rows].tolist())
 
     def signature(self) -> str:
-        return f"{self.ink.signature()} {self.content}"
+        return self.content
