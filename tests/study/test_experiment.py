@@ -65,7 +65,7 @@ def test_every_listed_experiment_can_be_planned():
         assert {"quick", "full"} <= set(profiles) <= {*PROFILES}
         inner = dataset.endswith(("-ablation", "-epochs"))  # no comparison of methods
         # `full` of the one has every method, the other asks about one of them
-        small = dataset.endswith(("-methods", "-wide"))
+        small = dataset.endswith(("-methods", "-wide", "-planted", "-planted-frozen"))
         assert ("grid" in profiles) != (inner or small)
         for profile in profiles:
             plan = experiment.plan(dataset, profile)

@@ -97,8 +97,11 @@ def sides(
         )
     if minority is None:
         names = [str(counts.idxmin())]
+    elif isinstance(minority, str):  # several as a,b, unless that is a group's own name
+        whole = minority in counts.index
+        names = [minority] if whole else [part.strip() for part in minority.split(",")]
     else:
-        names = [minority] if isinstance(minority, str) else list(minority)
+        names = list(minority)
     for name in names:
         if name not in counts.index:
             raise unknown(f"group of {attribute}", name, counts.index)

@@ -32,13 +32,13 @@ def pen_ring(dice: Dice, size: int) -> list[Stroke]:
 
 
 def pen_line(dice: Dice, size: int) -> list[Stroke]:
-    """One to four short strokes that point at the lesion, as before an excision."""
+    """Two to four short strokes that point at the lesion, as before an excision."""
     canvas = Canvas(size)
-    angle, width = dice(0, 2 * math.pi), dice(0.018, 0.034)
-    for k in range(int(dice(1, 5))):
+    angle, width = dice(0, 2 * math.pi), dice(0.022, 0.036)
+    for k in range(int(dice(2, 5))):
         put = turned((0.5, 0.5), angle + k * math.pi / 2 + dice(-0.15, 0.15))
         near = dice(0.26, 0.32)
-        far, bent = near + dice(0.12, 0.2), dice(-0.02, 0.02)
+        far, bent = near + dice(0.14, 0.22), dice(-0.02, 0.02)
         ends = put(near, dice(-0.02, 0.02)), put(far, dice(-0.02, 0.02))
         between = put((near + far) / 2, bent)
         canvas.line(curve(ends[0], between, between, ends[1]), width)
