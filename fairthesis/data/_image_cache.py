@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from fairthesis.data._cohort import Cohort
 from fairthesis.data._image_files import READY, UNREADABLE, Files, Records, key, load
+from fairthesis.data._overlay import Overlay
 from fairthesis.data._pixel_file import PixelFile, Shape, alone, said
 from fairthesis.data._preparing import (
     Source,
@@ -81,7 +82,8 @@ def cache_folder(cohort: Cohort, size: int, cache_dir: str | Path | None = None)
 
     The name holds the cohort's fingerprint and, for images in files, a digest of their names. In
     it lie an array for each content that the files had, and for each folder of data what was found
-    in its files; for images that are drawn one array.
+    in its files; for images that are drawn one array. Of images that something is drawn into it is
+    the folder of the images as they are.
 
     Args:
         cohort: the cohort.
@@ -98,6 +100,8 @@ def cache_folder(cohort: Cohort, size: int, cache_dir: str | Path | None = None)
     >>> folder.name == f"synthetic-cxr-{cohort.fingerprint()}-64-v3", folder.exists()
     (True, False)
     """
+    if isinstance(cohort.render, Overlay):
+        return cache_folder(cohort.render.pictures, size, cache_dir)
     what = cohort.fingerprint()
     if cohort.render is None:
         names = "\n".join(map(str, cohort.frame["path"]))

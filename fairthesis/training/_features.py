@@ -38,15 +38,15 @@ def with_features(
     frozen = model.shared_encoder
     assert isinstance(frozen, Frozen) and not isinstance(table.images, Vectors)
     device = next(model.parameters()).device
-    images, owner, places = table.images, cohort, np.arange(len(table.images))
+    images, places = table.images, np.arange(len(table.images))
     rows = np.sort(np.concatenate(list(table.rows.values())))
     if isinstance(images, OverlaidImages):
         assert isinstance(cohort.render, Overlay)
-        owner, data_fingerprint = cohort.render.pictures, cohort.render.content(size)
+        data_fingerprint = cohort.render.content(size)
         images, places = images.both(), images.places()
         rows = np.arange(len(images))
     digest = _digest(model, f"{data_fingerprint} {size} {batch_size} {device.type}")
-    file = cache_folder(owner, size) / f"features-{digest}.npy"
+    file = cache_folder(cohort, size) / f"features-{digest}.npy"
     if not _is_whole(file, len(images)):
         write_atomically(file, lambda to: _write(to, images, model, rows, batch_size, progress))
     found = Vectors(np.load(file, mmap_mode="r"), places, digest)

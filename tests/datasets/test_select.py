@@ -72,8 +72,6 @@ def test_the_largest_such_selection_is_taken() -> None:
 
 def test_a_selection_is_part_of_one_that_has_more_in_every_cell() -> None:
     inner = table()
-    few = inner.take(np.flatnonzero((inner.frame["site"] != "back") | (inner.frame["sex"] == "F")))
-    assert len(few) < len(inner)
     # The number of images with the site falls from one to the next, that of the others stays.
     found = {p: select(inner, **BACK, probabilities={"F": [p, p], "M": [p, p]}, test="all")
              for p in (0.3, 0.2, 0.1)}  # fmt: skip
@@ -124,6 +122,19 @@ def test_what_is_left_out_is_counted_by_part() -> None:
         assert p == pytest.approx(P["one-group"][cell], abs=0.02)
 
 
+def test_more_images_may_be_kept_where_shares_may_change() -> None:
+    inner = table()
+    narrow = select(inner, **BACK, setting="same")
+    wide = select(inner, **BACK, setting="same", keep="images")
+    assert set(narrow.frame["image_id"]) < set(wide.frame["image_id"])
+    for cell, p in shares(wide, "train").items():
+        assert p == pytest.approx(P["same"][cell], abs=0.01)
+    train = inner.frame[inner.frame["split"] == "train"].dropna(subset=["sex", "cancer"])
+    kept = train["image_id"].isin(wide.frame["image_id"])
+    share = kept.groupby([train["cancer"], train["sex"], train["site"] == "back"]).mean()
+    assert (share.groupby(level=[0, 1]).max() > 0.99).all()  # one cell of each is used up
+
+
 def test_prevalence_by_group() -> None:
     inner = table()
     found = select(inner, prevalence={"F": 0.2, "M": 0.6})
@@ -152,10 +163,13 @@ def test_prevalence_by_group() -> None:
         (BACK | {"prevalence": {"F": 0.5, "M": 0.5, "N": 0.1}}, "Unknown group in prevalence"),
         (
             BACK | {"setting": "same", "shortcut": 0.98},
-            r"would leave \d+ images of group F, target \d, covariate \w+.* in the train part.*"
-            r"floor is 10\. The cell that limits it is .*, of \d+ images\. Ask for a weaker",
+            r"would leave \d+ images of group F, target \d, (site back|another site) in the train "
+            r"part of made, and the floor is 10\. The cell that limits it is group M, target \d, "
+            r".*site.*, of \d+ images\. Ask for a weaker association or keep=images, or",
         ),
         (BACK | {"floor": 300}, "floor is 300"),
+        (BACK | {"keep": "all"}, "Unknown keep of select"),
+        (BACK | {"keep": "images", "prevalence": {"F": 0.5, "M": 0.5}}, "leave out prevalence"),
     ],
 )
 def test_what_cannot_be_selected_is_refused_in_words(options: dict[str, Any], said: str) -> None:
@@ -167,7 +181,7 @@ def test_a_cell_that_has_no_image_is_named() -> None:
     inner = table()
     frame = inner.frame[(inner.frame["site"] != "back") | (inner.frame["sex"] != "F")]
     few = replace(inner, frame=frame.reset_index(drop=True))
-    with pytest.raises(InputError, match=r"0 images of group F, target 0, covariate \w"):
+    with pytest.raises(InputError, match=r"0 images of group F, target 0, another site"):
         select(few, **BACK)
 
 

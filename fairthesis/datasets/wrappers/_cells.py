@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.data import Cohort
@@ -17,11 +16,9 @@ from fairthesis.inputs import require_columns, text_column
 
 
 def covariate_of(
-    cohort: Cohort, covariate: str | None, value: str | None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which images have the value, and of which it is known."""
-    if covariate is None:
-        return np.zeros(len(cohort), bool), np.ones(len(cohort), bool)
+    cohort: Cohort, covariate: str, value: str | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], str]:
+    """Which images have the value, of which it is known, and the value itself."""
     require_columns(cohort.frame, [covariate], f"the cohort {cohort.name}")
     text = text_column(cohort.frame[covariate])
     counts = text.value_counts().sort_index()
@@ -35,11 +32,20 @@ def covariate_of(
         value = str(counts.idxmax())
     if value not in counts.index:
         raise unknown(f"value of {covariate}", value, counts.index)
-    return (text == value).fillna(False).to_numpy(bool), text.notna().to_numpy(bool)
+    shown = (text == value).fillna(False).to_numpy(bool)
+    return shown, text.notna().to_numpy(bool), value
+
+
+Cell = tuple[str, int, bool]  # group, target, covariate
 
 
 class Cells:
-    """The images of a cohort by target, group and covariate, and the order in which they stay."""
+    """The images of a cohort by target, group and covariate, and the order in which they stay.
+
+    ``words`` are what an image with the chosen value of the covariate is called, and one without;
+    None where there is no covariate. With ``keep`` as ``images`` every target and group gives all
+    that it can.
+    """
 
     def __init__(
         self,
@@ -47,18 +53,16 @@ class Cells:
         where: Sides,
         shown: NDArray[np.bool_],
         known: NDArray[np.bool_],
-        by_covariate: bool,
+        words: tuple[str, str] | None,
+        keep: str,
         seed: int,
     ) -> None:
-        self.name, self.by_covariate = cohort.name, by_covariate
+        self.name, self.words, self.keep = cohort.name, words, keep
         ids = cohort.frame["image_id"].astype(str).tolist()
         patients = cohort.frame["patient_id"].astype(str).tolist()
         first = id_uniforms(seed, ORDER, patients)
         self.order = np.lexsort((id_uniforms(seed, ORDER, ids), first))
-        self.table = pd.DataFrame(
-            {"y": where.target, "group": where.group.to_numpy(object), "shown": shown}
-        ).where(pd.Series(known), None)
-        self.y = where.target
+        self.y, self.group, self.shown = where.target, where.group.to_numpy(object), shown
 
     def prevalence(self, here: NDArray[np.bool_]) -> float:
         return float(self.y[here].mean())
@@ -72,59 +76,50 @@ class Cells:
         floor: int,
     ) -> NDArray[np.bool_]:
         """Which images of a part stay: the largest selection with the wanted shares of cells."""
-        own = self.table[here]
-        sizes = own.groupby("group").size() / len(own)
-        rows: dict[tuple[str, int, bool], NDArray[np.intp]] = {}
-        share: dict[tuple[str, int, bool], float] = {}
+        rows: dict[Cell, NDArray[np.intp]] = {}
+        share: dict[Cell, float] = {}
         ordered = self.order[here[self.order]]
-        at = self.table.iloc[ordered]
-        for group, of_group in sizes.items():
-            name = str(group)
-            sick = prevalence[name] if prevalence else float(own[own["group"] == group]["y"].mean())
+        for name in sorted(set(self.group[here])):
+            own = ordered[self.group[ordered] == name]
+            sick = prevalence[name] if prevalence else float(self.y[own].mean())
             for y in (0, 1):
-                cell = ((at["group"] == group) & (at["y"] == y)).to_numpy(bool)
-                among = float(of_group) * (sick if y else 1 - sick)
-                if not self.by_covariate:
-                    rows[name, y, False], share[name, y, False] = ordered[cell], among
+                cell = own[self.y[own] == y]
+                among = len(own) / len(ordered) * (sick if y else 1 - sick)
+                if self.words is None:
+                    rows[name, y, False], share[name, y, False] = cell, among
                     continue
-                if among > 0 and not cell.any():
-                    self._refuse(part, (name, y, True), 0, 0, floor)
-                q = float(p[ordered[cell]].mean()) if cell.any() else 0.5
+                q = float(p[cell].mean()) if len(cell) else 0.5
                 for shown in (False, True):
-                    key = name, y, shown
-                    rows[key] = ordered[cell & (at["shown"] == shown).to_numpy(bool)]
-                    share[key] = among * (q if shown else 1 - q)
-        total = min(len(rows[key]) / w for key, w in share.items() if w > 0)
+                    rows[name, y, shown] = cell[self.shown[cell] == shown]
+                    share[name, y, shown] = among * (q if shown else 1 - q)
         kept = np.zeros(len(here), bool)
         for key, w in share.items():
-            count = int(total * w + 1e-9)
+            with_it = [k for k in share if share[k] > 0 and self._together(k, key)]
+            least = min(with_it, key=lambda k: len(rows[k]) / share[k], default=key)
+            count = int(len(rows[least]) / share[least] * w + 1e-9) if w > 0 else 0
             if w > 0 and count < floor:
-                least = min(share, key=lambda k: len(rows[k]) / share[k] if share[k] else np.inf)
-                self._refuse(part, key, count, len(rows[least]), floor, least)
+                self._refuse(part, key, count, least, len(rows[least]), floor)
             kept[rows[key][:count]] = True
         return kept
 
+    def _together(self, one: Cell, other: Cell) -> bool:
+        """Whether the sizes of two cells are tied to one another."""
+        return self.keep == "shares" or one[:2] == other[:2]
+
     def _refuse(
-        self,
-        part: str,
-        key: tuple[str, int, bool],
-        count: int,
-        there: int,
-        floor: int,
-        least: tuple[str, int, bool] | None = None,
+        self, part: str, key: Cell, count: int, least: Cell, there: int, floor: int
     ) -> None:
-        why = (
-            f" The cell that limits it is {self._said(least)}, of {there} images." if least else ""
-        )
+        keep = " or keep=images," if self.keep == "shares" and self.words else ""
         raise InputError(
             f"The selection would leave {count} images of {self._said(key)} in the {part} part of "
-            f"{self.name}, and the floor is {floor}.{why} Ask for a weaker association, or lower "
+            f"{self.name}, and the floor is {floor}. The cell that limits it is "
+            f"{self._said(least)}, of {there} images. Ask for a weaker association{keep} or lower "
             "the floor."
         )
 
-    def _said(self, key: tuple[str, int, bool]) -> str:
+    def _said(self, key: Cell) -> str:
         group, y, shown = key
-        which = (", covariate as chosen" if shown else ", covariate another") * self.by_covariate
+        which = "" if self.words is None else f", {self.words[0 if shown else 1]}"
         return f"group {group}, target {y}{which}"
 
 
@@ -146,6 +141,7 @@ def association(
     Raises:
         InputError: for an unknown target, column or value.
 
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({"view": list("AAAP" * 2 + "PPPA" * 2), "y": [1.0] * 8 + [0.0] * 8})
     >>> frame["image_id"] = frame["patient_id"] = [str(i) for i in range(16)]
     >>> cohort = Cohort("mine", frame.assign(split="train", path="x.png"), ("y",), ())
@@ -153,7 +149,7 @@ def association(
     6.76
     """
     y = cohort.labels(target or cohort.targets[0])
-    shown, sure = covariate_of(cohort, covariate, value)
+    shown, sure, _ = covariate_of(cohort, covariate, value)
     here = sure & ~np.isnan(y) & (cohort.frame["split"] == part).to_numpy()
     counts = [float((here & (y == i) & (shown == j)).sum()) + 0.5 for i in (0, 1) for j in (0, 1)]
     return counts[3] * counts[0] / (counts[1] * counts[2])

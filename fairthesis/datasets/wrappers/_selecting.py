@@ -40,6 +40,7 @@ def select(
     attribute: str | None = None,
     minority: str | Sequence[str] | None = None,
     test: Literal["balanced", "same", "all"] = "balanced",
+    keep: Literal["shares", "images"] = "shares",
     floor: int = 10,
     seed: int = 0,
 ) -> Cohort:
@@ -76,6 +77,9 @@ def select(
         test: ``balanced`` makes the covariate half of every (target, group) in validation and test,
             and P(target) the same in all groups where ``prevalence`` is given; ``same`` selects
             there as in training; ``all`` leaves these parts whole.
+        keep: ``shares`` keeps the sizes of the groups among each other, and P(target given group);
+            ``images`` keeps more images, all that each target and group can give, and lets these
+            shares become what they will.
         floor: images that have to be left in every cell whose share is not 0, in every part that is
             selected from.
         seed: of the order in which images leave.
@@ -102,6 +106,13 @@ def select(
             "Nothing is to be selected by: expected covariate (a column of the cohort's table), "
             "prevalence (group -> share of the target), or both."
         )
+    if keep not in ("shares", "images"):
+        raise unknown("keep of select", keep, ("shares", "images"))
+    if keep == "images" and prevalence is not None:
+        raise InputError(
+            "With keep=images the share of the target is what it becomes: leave out prevalence, or "
+            "keep=images."
+        )
     values = values_of(
         setting,
         ASSOCIATIONS,
@@ -110,10 +121,13 @@ def select(
         group_mark=group_mark,
     )
     where = sides(cohort, target, attribute, minority)
-    shown, sure = covariate_of(cohort, covariate, value)
-    known = where.known & sure
+    shown, known, words = np.zeros(len(cohort), bool), where.known, None
+    if covariate is not None:
+        shown, sure, value = covariate_of(cohort, covariate, value)
+        known = known & sure
+        words = f"{covariate} {value}", f"another {covariate}"
     wanted = probabilities_of(where, values, probabilities)
-    cells = Cells(cohort, where, shown, known, covariate is not None, seed)
+    cells = Cells(cohort, where, shown, known, words, keep, seed)
     shares = _prevalence(where, prevalence)
     kept = ~known if test == "all" else np.zeros(len(cohort), bool)
     kept &= (cohort.frame["split"] != "train").to_numpy()

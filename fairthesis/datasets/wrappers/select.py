@@ -10,7 +10,7 @@ cell have in common beside the covariate is selected with it. Access, Licence an
 of the data set.
 
     fairthesis datasets describe select --data-root data/nih --option of=nih-cxr14 \\
-        --option covariate=view --option value=AP --option setting=same --option shortcut=0.5
+        --option covariate=view --option value=AP --option setting=same --option shortcut=0.3
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def load(
     attribute: str | None = None,
     minority: str | Sequence[str] | None = None,
     test: Literal["balanced", "same", "all"] = "balanced",
+    keep: Literal["shares", "images"] = "shares",
     floor: Annotated[int, Range(least=1)] = 10,
 ) -> Cohort:
     """The data set ``of``, loaded with the options ``inner`` and this seed, and selected from.
@@ -66,6 +67,7 @@ def load(
         attribute=attribute,
         minority=minority,
         test=test,
+        keep=keep,
         floor=floor,
         seed=seed,
     )
