@@ -98,7 +98,7 @@ class Drawing:
 
     @property
     def changes(self) -> dict[str, Change]:
-        """What can be changed alone, by name: the group, the device, the disease."""
+        """The group, the device and the disease can be changed alone, see ``datasets.twin``."""
         shown = self.target.replace("_", " ")
         return {
             self.group: Change(
