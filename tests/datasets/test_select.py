@@ -14,6 +14,7 @@ from support.planted import pictures, table
 from fairthesis import datasets
 from fairthesis.data import Cohort, prepared_images
 from fairthesis.datasets import ASSOCIATIONS, association, planted, select
+from fairthesis.datasets.wrappers._inner import inner_twins
 from fairthesis.errors import InputError
 
 P = {  # (y, smaller group) -> P(site is back) for shortcut 0.7
@@ -221,3 +222,19 @@ def test_the_data_set_of_a_name() -> None:
     assert set(datasets.twin_changes(found)) == set(
         datasets.twin_changes(datasets.load("synthetic-cxr", seed=3, **few))
     )
+
+
+def test_a_selection_of_planted_images_has_their_twins() -> None:
+    few = {"n_train": 900, "n_val": 200, "n_test": 200, "setting": "clean"}
+    inner: dict[str, Any] = {"of": "synthetic-cxr", "inner": few}
+    options: dict[str, Any] = {
+        "covariate": "marker",
+        "value": "with",
+        "setting": "none",
+        "floor": 1,
+    }
+    found = datasets.load("select", of="planted", inner=inner, **options)
+    assert sorted(datasets.twin_changes(found)) == ["marker_added", "marker_removed"]
+    assert inner_twins({"of": "planted", "inner": inner})
+    assert inner_twins({"of": "select", "inner": {"of": "planted"}})
+    assert not inner_twins({"of": "ham10000"})

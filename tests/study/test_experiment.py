@@ -76,6 +76,23 @@ def test_every_listed_experiment_can_be_planned():
                 assert plan.config(variant, seed).seed == seed
 
 
+def test_settings_are_crossed_with_every_variant():
+    plan = experiment.plan("ham10000-planted", "full")
+    names = ["erm", "reweighted", "adversarial", "no_confusion", "oracle", "oracle_adversarial"]
+    others = ("one_group", "same", "marks_group", "none", "reference")
+    assert list(plan.variants) == names + [f"{n}_{other}" for other in others for n in names]
+    assert len(plan.seeds) == 10
+    first, last = plan.config("oracle", 300), plan.config("oracle_reference", 300)
+    base = {"of": "ham10000", "marker": "pen-ring", "attribute": "sex"}
+    assert first.dataset_options == {**base, "setting": "reversed", "oracle": True}
+    assert last.dataset_options == {**base, "setting": "reference", "oracle": True}
+    mine, control = plan.config("adversarial_same", 300), plan.config("no_confusion_same", 300)
+    assert mine.dataset_options == control.dataset_options == {**base, "setting": "same"}
+    variants = {"erm": {"method": "erm"}, "leace": {"posthoc": "leace", "of": "erm"}}
+    found = _plans.crossed(variants, ["none", "one-group"], {})
+    assert found["leace_one_group"] == {"posthoc": "leace", "of": "erm_one_group"}
+
+
 GRIDS = [name for name, profiles in experiment.experiments().items() if "grid" in profiles]
 
 

@@ -22,3 +22,11 @@ def inner_cohort(
     if "seed" in given:
         raise InputError(f"Leave seed out of the option inner of {name}: both have the same.")
     return load(of, root, seed=seed, **typed_options(of, given))
+
+
+def inner_twins(options: Mapping[str, Any]) -> bool:
+    """Whether the data set that these options name has twins, which a selection of it keeps."""
+    from fairthesis.datasets._registry import _home
+
+    said = getattr(_home(options.get("of", DEFAULT)), "TWINS", False)
+    return bool(said(options.get("inner") or {}) if callable(said) else said)

@@ -28,6 +28,7 @@ from fairthesis.inputs import Range
 
 Signed = Annotated[float | None, Range(least=-1, most=1)]
 WRAPS = True  # it has no images of its own
+TWINS = True
 
 
 def load(

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fairthesis.data import Cohort
-from fairthesis.datasets.wrappers._inner import DEFAULT, inner_cohort
+from fairthesis.datasets.wrappers._inner import DEFAULT, inner_cohort, inner_twins
 from fairthesis.datasets.wrappers._selecting import select
 from fairthesis.datasets.wrappers.planted import Signed
 from fairthesis.inputs import Range
 
 WRAPS = True  # it has no images of its own
+TWINS = inner_twins
 
 
 def load(
