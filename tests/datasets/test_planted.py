@@ -13,15 +13,18 @@ from scipy.stats import binom
 from support.planted import marked, pictures, table
 
 from fairthesis import datasets
+from fairthesis.cli import main
 from fairthesis.data import (
     VectorTable,
     cohort_of_vectors,
     images_fingerprint,
+    overlay_of,
     prepared_images,
     unreadable_images,
 )
 from fairthesis.datasets import PLANS, Marker, marked_shares, planted, twin, twin_changes
 from fairthesis.errors import InputError
+from fairthesis.plots import cohort_examples
 
 BOUND = 1e-5  # of a count that is drawn once, at either end
 
@@ -311,3 +314,32 @@ def test_a_name_of_several_groups_from_the_command_line() -> None:
     one = planted(three, minority="II,III", setting="marks-group")
     other = planted(three, minority=["II", "III"], setting="marks-group")
     assert pd.Series(marked(one)).equals(pd.Series(marked(other)))
+
+
+def test_pictures_of_patients_are_shown_nowhere(tmp_path: Path) -> None:
+    """A marker makes no synthetic image of a patient's."""
+    inner = pictures(tmp_path / "files")
+    few = {"n_train": 40, "n_val": 10, "n_test": 10}
+    drawn = planted(datasets.load("synthetic-derm", **few))
+    assert len(cohort_examples(drawn, "malignant", "skin_tone", size=16, each=1).axes) == 4
+    for cohort in (planted(inner), replace(inner, render=overlay_of(inner))):
+        with pytest.raises(InputError, match="show patients"):
+            cohort_examples(cohort, "cancer", "sex", size=16, each=1)
+
+
+def test_the_command_describes_what_is_planted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not run("describe", "planted")
+    assert "Options: attribute, group_mark, inner" in capsys.readouterr().out
+    inner = '{"n_train": 300, "n_val": 60, "n_test": 60, "setting": "clean"}'
+    words = ["--option", f"inner={inner}", "--option", "setting=marks-group"]
+    assert not run("describe", "planted", *words, "--attribute", "skin_tone*marker")
+    said = capsys.readouterr().out
+    assert "synthetic-derm-planted: 420 images" in said and "dark * with " in said
+    assert run("describe", "planted", "--option", "marker=pen") == 2
+    assert "Unknown marker 'pen'" in capsys.readouterr().err
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["datasets", *words])
+    return int(end.value.code or 0)
