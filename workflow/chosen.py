@@ -12,9 +12,12 @@ PROFILES = {"quick": ["quick", "quick-grid"], "full": ["full", "grid", "tuning",
 
 
 def dataset_of(name: str) -> str:
-    """The data set of an experiment."""
-    first = next(iter(experiments()[name].values()))
-    return first["base"].get("dataset", name)
+    """The data set of an experiment; of a marker planted in another's images, that other one."""
+    base = next(iter(experiments()[name].values()))["base"]
+    dataset, options = base.get("dataset", name), base.get("dataset_options", {})
+    while "of" in options:
+        dataset, options = options["of"], options.get("inner", {})
+    return dataset
 
 
 def data_folder(name: str, data_root: str) -> Path | None:

@@ -72,8 +72,14 @@ def row(name: str, files: str, cohort: Cohort) -> list[str]:
 
 def synthetic(name: str, folder: Path) -> Cohort:
     """The loader on synthetic files; the synthetic cohorts are drawn."""
+    few = {"setting": "clean", "n_train": 600, "n_val": 200, "n_test": 200}
+    if name == "planted":
+        return datasets.load(name, of="synthetic-derm", inner=few)
+    if name == "select":
+        options = {"covariate": "device", "value": "1", "shortcut": 0.5}
+        return datasets.load(name, of="synthetic-cxr", inner=few, **options)
     if not datasets.needs_root(name):
-        return datasets.load(name, setting="clean", n_train=600, n_val=200, n_test=200)
+        return datasets.load(name, **few)
     if name == "csv":
         rows: list[list[object]] = []
         for i in range(12):

@@ -86,12 +86,16 @@ def describe(
     fairthesis datasets describe nih-cxr14 --data-root ~/nih --option target=effusion
     fairthesis datasets describe ham10000 --data-root ~/ham --plot counts.png
     fairthesis datasets describe ham10000 --data-root ~/ham --attribute 'sex*age_group'
+    fairthesis datasets describe planted --data-root ~/ham --option of=ham10000
 
     Without --data-root, where one is needed: its images, labels, pitfalls, licence and access.
     """
     from fairthesis import datasets
+    from fairthesis.inputs import option_pairs
 
-    if data_root is None and datasets.needs_root(name):
+    given = datasets.typed_options(name, option_pairs(options, "--option"), text=True)
+    wraps = "of" in datasets.option_names(name) and not given
+    if data_root is None and (wraps or datasets.needs_root(name, given)):
         click.echo(datasets.about(name).rstrip())
         click.echo(f"\nOptions: {', '.join(datasets.option_names(name))}")
         if plot is not None:

@@ -14,6 +14,10 @@ from ._overlap import OVERLAP_COLUMNS as OVERLAP_COLUMNS
 from ._overlap import near_duplicates as near_duplicates
 from ._overlap import shared_values as shared_values
 from ._overlap import split_parts as split_parts
+from ._overlay import Ink as Ink
+from ._overlay import OverlaidImages as OverlaidImages
+from ._overlay import Overlay as Overlay
+from ._overlay import overlay_of as overlay_of
 from ._read_vectors import read_vectors as read_vectors
 from ._splits import FRACTIONS as FRACTIONS
 from ._splits import split_by_patient as split_by_patient
@@ -27,7 +31,10 @@ __all__ = [
     "OVERLAP_COLUMNS",
     "Cohort",
     "DamagedCacheWarning",
+    "Ink",
     "OutsideFolderWarning",
+    "OverlaidImages",
+    "Overlay",
     "UnreadableImageWarning",
     "VectorTable",
     "Vectors",
@@ -38,6 +45,7 @@ __all__ = [
     "dicom_elements",
     "images_fingerprint",
     "near_duplicates",
+    "overlay_of",
     "prepared_images",
     "read_vectors",
     "shared_values",

@@ -140,10 +140,12 @@ class Cohort:
 
     def take(self, rows: NDArray[np.intp]) -> Cohort:
         """The cohort of some of its rows, by position; images that are drawn stay the same."""
+        some = getattr(self.render, "some", None)  # of a render that knows how itself
+        drawn = None if self.render is None else _Some(self.render, rows)
         return replace(
             self,
             frame=self.frame.iloc[rows].reset_index(drop=True),
-            render=None if self.render is None else _Some(self.render, rows),
+            render=some(rows) if some else drawn,
             vectors=None if self.vectors is None else self.vectors.take(rows),
         )
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from fairthesis.data._cohort import Cohort
 from fairthesis.data._image_files import READY, UNREADABLE, Files, Records, key, load
+from fairthesis.data._overlay import Overlay
 from fairthesis.data._pixel_file import PixelFile, Shape, alone, said
 from fairthesis.data._preparing import (
     Source,
@@ -81,7 +82,8 @@ def cache_folder(cohort: Cohort, size: int, cache_dir: str | Path | None = None)
 
     The name holds the cohort's fingerprint and, for images in files, a digest of their names. In
     it lie an array for each content that the files had, and for each folder of data what was found
-    in its files; for images that are drawn one array.
+    in its files; for images that are drawn one array. Of images that something is drawn into it is
+    the folder of the images as they are.
 
     Args:
         cohort: the cohort.
@@ -98,6 +100,8 @@ def cache_folder(cohort: Cohort, size: int, cache_dir: str | Path | None = None)
     >>> folder.name == f"synthetic-cxr-{cohort.fingerprint()}-64-v3", folder.exists()
     (True, False)
     """
+    if isinstance(cohort.render, Overlay):
+        return cache_folder(cohort.render.pictures, size, cache_dir)
     what = cohort.fingerprint()
     if cohort.render is None:
         names = "\n".join(map(str, cohort.frame["path"]))
@@ -182,7 +186,8 @@ class Cache:
             if found is None:
                 # Who may read pictures of patients is decided where they lie: not by a cache.
                 self.home.parent.mkdir(parents=True, exist_ok=True)
-                self.home.mkdir(mode=0o777 if self.files is None else 0o700, exist_ok=True)
+                patients = self.files is not None or self.cohort.root is not None
+                self.home.mkdir(mode=0o700 if patients else 0o777, exist_ok=True)
                 with alone(self.home):
                     # another process may have been first
                     found = self._finished() or self._repaired() or self._built()

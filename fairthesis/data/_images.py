@@ -19,6 +19,7 @@ from fairthesis.data._image_cache import (
     cache_folder,
 )
 from fairthesis.data._image_files import READY
+from fairthesis.data._overlay import OverlaidImages, Overlay
 from fairthesis.data._preparing import read_reasons, reasons_beside
 from fairthesis.errors import InputError
 
@@ -58,7 +59,7 @@ def prepared_images(
     workers: int | None = None,
     progress: bool = False,
     strict: bool = False,
-) -> tuple[Pixels, NDArray[np.bool_]]:
+) -> tuple[Pixels | OverlaidImages, NDArray[np.bool_]]:
     """The images of a cohort at ``size`` pixels, decoded or drawn once and then read from disk.
 
     Files are turned upright by their EXIF tag, resized so that the short side fits and cropped at
@@ -80,7 +81,8 @@ def prepared_images(
         The images, uint8 of shape (n_images, size, size, channels) in the order of the frame,
         memory-mapped; and a mask of shape (n_images,), False where an image is missing or cannot be
         decoded. Its pixels are 0, and it is named in an ``UnreadableImageWarning`` and by
-        ``unreadable_images``.
+        ``unreadable_images``. Where something is drawn into some of the images, ``OverlaidImages``
+        read them by row from two such arrays.
 
     Raises:
         InputError: for a path that leaves the data set's folder, a cache that cannot be written or
@@ -96,6 +98,9 @@ def prepared_images(
     ((8, 32, 32, 3), 'uint8', True)
     """
     _require_images(cohort)
+    if isinstance(cohort.render, Overlay):
+        how = {"workers": workers, "progress": progress, "strict": strict}
+        return cohort.render.images(size, cache_dir, **how)
     cache = Cache(cohort, size, cache_dir, workers, progress)
     store, records = cache.opened()
     ok = records["state"] == READY
@@ -146,6 +151,11 @@ def images_fingerprint(
     >>> len(before), before == after  # the table is the same, one pixel's value is not
     (16, False)
     """
+    if isinstance(cohort.render, Overlay):
+        of = images_fingerprint(
+            cohort.render.pictures, size, cache_dir, workers=workers, progress=progress
+        )
+        return hashlib.sha256(f"{cohort.fingerprint()}\n{of}".encode()).hexdigest()[:16]
     if cohort.render is not None or cohort.vectors is not None:
         return cohort.fingerprint()
     cache = Cache(cohort, size, cache_dir, workers, progress)
@@ -175,5 +185,8 @@ def unreadable_images(
     >>> table["image_id"].tolist(), table["reason"].iloc[0].partition(":")[0]
     (['1'], 'cannot identify image file')
     """
+    if isinstance(cohort.render, Overlay):
+        lost = unreadable_images(cohort.render.pictures, size, cache_dir)
+        return lost[lost["image_id"].isin(cohort.frame["image_id"])].reset_index(drop=True)
     cache = Cache(cohort, size, cache_dir)
     return read_reasons(cache.remembered())

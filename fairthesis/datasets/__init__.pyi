@@ -22,28 +22,46 @@ from .fetching._fetch import fetch as fetch
 from .synthetic._drawing import Drawing as Drawing
 from .synthetic._planting import Mechanisms as Mechanisms
 from .synthetic.cxr import SETTINGS as SETTINGS
+from .wrappers._cells import association as association
+from .wrappers._markers import MARKERS as MARKERS
+from .wrappers._markers import Marker as Marker
+from .wrappers._mechanisms import PLANS as PLANS
+from .wrappers._planting import Planted as Planted
+from .wrappers._planting import marked_shares as marked_shares
+from .wrappers._planting import planted as planted
+from .wrappers._selecting import ASSOCIATIONS as ASSOCIATIONS
+from .wrappers._selecting import select as select
 
 __all__ = [
+    "ASSOCIATIONS",
     "DATASETS",
     "DICOM_COLUMNS",
     "DICOM_KEYS",
+    "MARKERS",
+    "PLANS",
     "SETTINGS",
     "SOURCES",
     "THEN",
     "Change",
     "Drawing",
+    "Marker",
     "Mechanisms",
+    "Planted",
     "Seed",
     "Twinned",
     "about",
+    "association",
     "dicom_table",
     "download_steps",
     "fetch",
     "has_twins",
     "load",
+    "marked_shares",
     "needs_root",
     "option_names",
+    "planted",
     "pseudonym",
+    "select",
     "twin",
     "twin_changes",
     "twin_scores",

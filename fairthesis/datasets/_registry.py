@@ -42,6 +42,8 @@ FILES = {
     "padchest": "loaders.padchest",
     "csv": "loaders.own_csv",
     "embeddings": "loaders.embeddings",
+    "planted": "wrappers.planted",
+    "select": "wrappers.select",
 }
 
 
@@ -79,8 +81,12 @@ def _accepted(home: Any) -> dict[str, Any]:
         for p in inspect.signature(home.load).parameters.values()
         if p.kind is p.KEYWORD_ONLY and p.name != "seed"
     }
-    planted = parameter_kinds(Mechanisms) if hasattr(home, "MECHANISMS") else {"window": Window}
-    return dict(sorted((planted | own).items()))
+    more: dict[str, Any] = {"window": Window}
+    if hasattr(home, "MECHANISMS"):
+        more = parameter_kinds(Mechanisms)
+    elif hasattr(home, "WRAPS"):  # the inner data set has the window
+        more = {}
+    return dict(sorted((more | own).items()))
 
 
 # Data sets of other packages: a module each, with a docstring and a ``load`` as in FILES.
@@ -159,16 +165,26 @@ def about(name: str) -> str:
     return _home(name).__doc__ or ""
 
 
-def needs_root(name: str) -> bool:
+def needs_root(name: str, options: Mapping[str, Any] | None = None) -> bool:
     """Whether the data set is read from files; synthetic ones are not.
+
+    Args:
+        name: one of ``DATASETS``.
+        options: those of its ``load``. ``planted`` and ``select`` need what the data set ``of``
+            needs; without one they are of a synthetic cohort.
 
     Raises:
         InputError: for an unknown name.
 
     >>> [name for name in DATASETS if not needs_root(name)]
-    ['synthetic-cxr', 'synthetic-derm']
+    ['synthetic-cxr', 'synthetic-derm', 'planted', 'select']
+    >>> needs_root("planted", {"of": "select", "inner": {"of": "ham10000"}})
+    True
     """
-    return not name.startswith("synthetic-") and _home(name) is not None
+    given = options or {}
+    if hasattr(_home(name), "WRAPS"):
+        return "of" in given and needs_root(given["of"], given.get("inner"))
+    return not name.startswith("synthetic-")
 
 
 def has_twins(name: str, options: Mapping[str, Any] | None = None) -> bool:

@@ -77,7 +77,7 @@ def cohort_examples(
     ['F, no opacity', 'F, opacity', 'M, no opacity', 'M, opacity']
     >>> plt.close("all")
     """
-    if cohort.render is None:
+    if cohort.render is None or cohort.root is not None:  # the latter where a marker is drawn
         raise InputError(f"The pictures of {cohort.name} show patients: expected a synthetic one.")
     frame = cohort.frame
     rows: list[int] = []

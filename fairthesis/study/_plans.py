@@ -134,6 +134,7 @@ class _Entry:
     twins: Annotated[int, Range(least=0)] = 500
     only: list[str] | None = None
     grid: dict[str, Any] | None = None
+    settings: list[str] | None = None
 
 
 def experiments() -> dict[str, dict[str, Any]]:
@@ -176,6 +177,37 @@ def grid(
             found[f"{name}_{value:g}"] = {**found[name], "method_options": options}
     found |= {f"erm_{name}": {"method": "erm", "averaging": name} for name in averaging}
     return found | {name: {"posthoc": name, "of": "erm"} for name in POSTHOC}
+
+
+def crossed(
+    variants: Mapping[str, Mapping[str, Any]],
+    settings: list[str],
+    options: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Every variant in every setting of a data set, as ``erm`` and ``erm_one_group``.
+
+    In the first setting variants keep their names.
+
+    Args:
+        variants: what each changes in the base; one of its ``dataset_options`` are added to
+            those of the base and of the setting.
+        settings: settings of the data set.
+        options: the base's ``dataset_options``.
+
+    >>> found = crossed({"erm": {"method": "erm"}}, ["reversed", "one-group"], {"of": "ham10000"})
+    >>> list(found), found["erm_one_group"]["dataset_options"]
+    (['erm', 'erm_one_group'], {'of': 'ham10000', 'setting': 'one-group'})
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        behind = "" if setting == settings[0] else "_" + setting.replace("-", "_")
+        for name, changes in variants.items():
+            if "posthoc" in changes:
+                found[name + behind] = {**changes, "of": f"{changes['of']}{behind}"}
+                continue
+            own = {**options, "setting": setting, **changes.get("dataset_options", {})}
+            found[name + behind] = {**changes, "dataset_options": own}
+    return found
 
 
 def _grid(entry: Mapping[str, Any] | None, dataset: str) -> dict[str, dict[str, Any]]:
@@ -226,6 +258,8 @@ def plan(
     variants = dict(entry["variants"])
     for name, changes in _grid(entry.get("grid"), dataset).items():
         variants.setdefault(name, changes)  # what is listed by itself is not overruled
+    if "settings" in entry:
+        variants = crossed(variants, entry["settings"], base.get("dataset_options", {}))
     if "only" in entry:
         for name in (name for name in entry["only"] if name not in variants):
             raise unknown(f"variant in `only` of {dataset} {profile}", name, variants)

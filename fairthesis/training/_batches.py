@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairthesis.data import Cohort, Vectors
+from fairthesis.data import Cohort, OverlaidImages, Vectors
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import filled
 from fairthesis.methods import Batch
@@ -39,7 +39,7 @@ class Table:
     (torch.Size([1, 1, 16, 16]), 1.0, [[1.0]])
     """
 
-    images: NDArray[np.uint8] | Vectors
+    images: NDArray[np.uint8] | OverlaidImages | Vectors
     targets: Float[Tensor, "n t"]
     attributes: Int[Tensor, "n a"]
     groups: tuple[tuple[str, ...], ...]
@@ -64,7 +64,7 @@ def images_tensor(pixels: NDArray[np.uint8], device: torch.device | str = "cpu")
 
 def make_table(
     cohort: Cohort,
-    images: NDArray[np.uint8] | Vectors,
+    images: NDArray[np.uint8] | OverlaidImages | Vectors,
     readable: NDArray[np.bool_],
     targets: tuple[str, ...],
     attributes: tuple[str, ...],

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fairthesis.data import Cohort, Vectors, cache_folder
+from fairthesis.data import Cohort, OverlaidImages, Overlay, Vectors, cache_folder
 from fairthesis.models import FairEncoder, Frozen, state_digest
 from fairthesis.storage import write_atomically
-from fairthesis.training._batches import Table
+from fairthesis.training._batches import Table, images_tensor
 from fairthesis.training._inference import filled_up
 
 
@@ -32,35 +32,47 @@ def with_features(
     They lie beside the cohort's images in the cache, under a name that holds all that they depend
     on: the weights, the data, the arithmetic. Another run with the same frozen backbone, of another
     method or seed, reads them. The model's standards are fitted to those of the training part.
+    Where a marker is drawn into some images, the features of all images with it and of all without
+    it are computed once: cohorts that differ in which images have it, or in the split, share them.
     """
     frozen = model.shared_encoder
     assert isinstance(frozen, Frozen) and not isinstance(table.images, Vectors)
     device = next(model.parameters()).device
+    images, places = table.images, np.arange(len(table.images))
+    rows = np.sort(np.concatenate(list(table.rows.values())))
+    if isinstance(images, OverlaidImages):
+        assert isinstance(cohort.render, Overlay)
+        data_fingerprint = cohort.render.content(size)
+        images, places = images.both(), images.places()
+        rows = np.arange(len(images))
     digest = _digest(model, f"{data_fingerprint} {size} {batch_size} {device.type}")
     file = cache_folder(cohort, size) / f"features-{digest}.npy"
-    rows = np.sort(np.concatenate(list(table.rows.values())))
-    if not _is_whole(file, len(table.images)):
-        write_atomically(file, lambda to: _write(to, table, model, rows, batch_size, progress))
-    array = np.load(file, mmap_mode="r")
-    found = Vectors(array, np.arange(len(array)), digest)
+    if not _is_whole(file, len(images)):
+        write_atomically(file, lambda to: _write(to, images, model, rows, batch_size, progress))
+    found = Vectors(np.load(file, mmap_mode="r"), places, digest)
     frozen.standardise.fit(*map(torch.from_numpy, found.moments(table.rows["train"])))
     return replace(table, images=found)
 
 
 @torch.no_grad()
 def _write(
-    to: Path, table: Table, model: FairEncoder, rows: Any, batch_size: int, progress: bool
+    to: Path,
+    images: NDArray[np.uint8] | OverlaidImages,
+    model: FairEncoder,
+    rows: NDArray[np.intp],
+    batch_size: int,
+    progress: bool,
 ) -> None:
     device = next(model.parameters()).device
     model.eval()
     assert isinstance(model.shared_encoder, Frozen)
-    shape = (len(table.images), len(model.shared_encoder.standardise.mean))
+    shape = (len(images), len(model.shared_encoder.standardise.mean))
     out = np.lib.format.open_memmap(to, "w+", np.float32, shape)
     with tqdm(total=len(rows), desc="features", unit="image", disable=not progress) as bar:
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]
-            images = filled_up(table.batch(part, device).images, batch_size)
-            found = model.backbone_features(images)[: len(part)]
+            batch = filled_up(images_tensor(images[part], device), batch_size)
+            found = model.backbone_features(batch)[: len(part)]
             if not torch.isfinite(found).all():
                 raise FloatingPointError("a feature of the frozen backbone is not finite")
             out[part] = found.float().cpu().numpy()

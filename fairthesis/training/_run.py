@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fairthesis import metrics
-from fairthesis.data import Cohort, Vectors, cohort_of_files
+from fairthesis.data import Cohort, OverlaidImages, Vectors, cohort_of_files
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import probability_column, rows_of_part, rows_of_target
 from fairthesis.models import FairEncoder
@@ -174,7 +174,9 @@ class Run:
         self._check_shape(given)
         return lambda rows: given[torch.from_numpy(rows)].to(self.device, torch.float32), len(given)
 
-    def reader(self, held: NDArray[np.uint8] | Vectors) -> Callable[[NDArray[np.intp]], Tensor]:
+    def reader(
+        self, held: NDArray[np.uint8] | OverlaidImages | Vectors
+    ) -> Callable[[NDArray[np.intp]], Tensor]:
         """How rows of a cohort's images or vectors are read, as the model takes them."""
         if isinstance(held, Vectors):
             return lambda rows: torch.from_numpy(held[rows]).to(self.device)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from fairthesis import data
-from fairthesis.data import Cohort, Vectors
+from fairthesis.data import Cohort, OverlaidImages, Vectors
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS, Method, Setting, subgroup_probabilities
 from fairthesis.models import BACKBONES, NONE, FairEncoder, Standardise
@@ -19,7 +19,7 @@ from fairthesis.training._config import TrainConfig
 
 def inputs_of(
     cohort: Cohort, size: int, progress: bool
-) -> tuple[NDArray[np.uint8] | Vectors, NDArray[np.bool_]]:
+) -> tuple[NDArray[np.uint8] | OverlaidImages | Vectors, NDArray[np.bool_]]:
     """What the model is given of every row, and where it could be read."""
     if cohort.vectors is not None:
         return cohort.vectors, np.ones(len(cohort), bool)

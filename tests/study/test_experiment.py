@@ -66,11 +66,10 @@ def out(plan, tmp_path_factory):
 def test_every_listed_experiment_can_be_planned():
     for dataset, profiles in experiment.experiments().items():
         assert {"quick", "full"} <= set(profiles) <= {*PROFILES}
-        inner = "-attribution" in dataset or dataset.endswith(
-            ("-ablation", "-epochs")
-        )  # no comparison of methods
+        # no comparison of methods
+        inner = any(f"-{what}" in dataset for what in ("ablation", "attribution", "epochs"))
         # `full` of the one has every method, the other asks about one of them
-        small = dataset.endswith(("-methods", "-wide"))
+        small = dataset.endswith(("-methods", "-wide", "-planted", "-planted-frozen"))
         assert ("grid" in profiles) != (inner or small)
         for profile in profiles:
             plan = experiment.plan(dataset, profile)
@@ -79,6 +78,23 @@ def test_every_listed_experiment_can_be_planned():
             assert len(plan.seeds) >= (least if profile in ("full", "grid") else 1)
             for variant, seed in plan.runs:
                 assert plan.config(variant, seed).seed == seed
+
+
+def test_settings_are_crossed_with_every_variant():
+    plan = experiment.plan("ham10000-planted", "full")
+    names = ["erm", "reweighted", "adversarial", "no_confusion", "oracle", "oracle_adversarial"]
+    others = ("one_group", "same", "marks_group", "none", "reference")
+    assert list(plan.variants) == names + [f"{n}_{other}" for other in others for n in names]
+    assert len(plan.seeds) == 10
+    first, last = plan.config("oracle", 300), plan.config("oracle_reference", 300)
+    base = {"of": "ham10000", "marker": "pen-ring", "attribute": "sex"}
+    assert first.dataset_options == {**base, "setting": "reversed", "oracle": True}
+    assert last.dataset_options == {**base, "setting": "reference", "oracle": True}
+    mine, control = plan.config("adversarial_same", 300), plan.config("no_confusion_same", 300)
+    assert mine.dataset_options == control.dataset_options == {**base, "setting": "same"}
+    variants = {"erm": {"method": "erm"}, "leace": {"posthoc": "leace", "of": "erm"}}
+    found = _plans.crossed(variants, ["none", "one-group"], {})
+    assert found["leace_one_group"] == {"posthoc": "leace", "of": "erm_one_group"}
 
 
 GRIDS = [name for name, profiles in experiment.experiments().items() if "grid" in profiles]
