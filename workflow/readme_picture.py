@@ -8,16 +8,16 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from fairthesis.plots import headline_numbers, use_style
+from fairthesis.plots import headline_dots, use_style
 from fairthesis.study import load_results
 
 ROOT = Path(__file__).parent.parent
 
 
-def main() -> None:
+def main(to: Path = ROOT / "book" / "assets" / "headlines.png") -> None:
     use_style()
     results = load_results(ROOT / "results" / "synthetic-cxr-quick")
-    headline_numbers(results).savefig(ROOT / "book" / "assets" / "headlines.png", metadata={})
+    headline_dots(results).savefig(to, metadata={})
 
 
 if __name__ == "__main__":

@@ -138,8 +138,9 @@ def headline_dots(results: Results, numbers: Sequence[str] | None = None) -> Fig
     if same:
         low = min(axes.get_ylim()[0] for axes in same)
         high = max(axes.get_ylim()[1] for axes in same)
+        room = 0.06 * (high - low)  # half a dot lies beyond the outermost value
         for axes in same:
-            axes.set_ylim(low, high)
+            axes.set_ylim(low - room, high + room)
     return figure
 
 

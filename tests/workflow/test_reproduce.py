@@ -163,3 +163,10 @@ def test_unknown_machines_and_settings_are_refused() -> None:
         command = [sys.executable, "workflow/build.py", *words]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 2 and "expected" in done.stderr
+
+
+def test_the_readmes_picture_is_drawn_from_the_archive(tmp_path: Path) -> None:
+    import readme_picture
+
+    readme_picture.main(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 5000
