@@ -7,7 +7,7 @@ trained on, and of whom the probe has seen none.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ FLOOR = 10  # of each group in a target class of the fitting part, for a probe g
 class ProbeResult:
     """How well one probe recovers the attribute from one source.
 
-    ``source`` is ``encoder``, ``random encoder`` or ``target alone``; ``shuffled_mean`` and
+    ``source`` is ``encoder``, ``random encoder``, ``target alone``, or the name of a table that was
+    given beside; ``shuffled_mean`` and
     ``shuffled_q95`` are the mean and 95 % point over refits with the attribute shuffled; of fewer
     than 20 refits there is no 95 % point (NaN).
     """
@@ -132,6 +133,7 @@ def probe(
     target: str | None = None,
     prefix: str = "disease_",
     random: pd.DataFrame | None = None,
+    beside: Mapping[str, pd.DataFrame] | None = None,
     names: Sequence[str] = tuple(PROBES),
     n_boot: int = 2000,
     n_shuffles: int = 20,
@@ -146,6 +148,8 @@ def probe(
         target: the target for "given the target", where the table has several.
         prefix: ``disease_`` or ``sensitive_``: which embedding is probed.
         random: embeddings of the same images by a randomly initialised encoder.
+        beside: more tables of the same images with columns of that prefix, by the name that they
+            get as a ``source``: the logit alone, say, or what an encoder knows before its head.
         names: keys of ``PROBES``.
         n_boot: resamples of test patients for the intervals; 0 for none.
         n_shuffles: refits with the attribute shuffled over patients; 0 for none.
@@ -189,13 +193,12 @@ def probe(
     readings = []
     for name in names:
         readings += _read("encoder", name, fit, test, boot, n_shuffles, seed)
-    if random is not None:
-        other = tables.of_random(rows, random, prefix)
-        pair = [
-            tables.part(other[0], other[1], groups, split, attribute) for split in ("val", "test")
-        ]
+    others = dict(beside or {}) | ({} if random is None else {"random encoder": random})
+    for source, table in others.items():
+        more, own = tables.of_another(rows, table, prefix, f"the {source}'s table")
+        pair = [tables.part(more, own, groups, split, attribute) for split in ("val", "test")]
         for name in names:
-            readings += _read("random encoder", name, pair[0], pair[1], boot, 0, seed)
+            readings += _read(source, name, pair[0], pair[1], boot, 0, seed)
     readings += _read("target alone", "logistic", _one_hot(fit), _one_hot(test), boot, 0, seed)
     return Leakage(
         attribute=attribute,

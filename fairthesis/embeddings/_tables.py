@@ -123,11 +123,10 @@ def join_labels(
     return joined, columns, groups, left_out, target
 
 
-def of_random(
-    rows: pd.DataFrame, random: pd.DataFrame, prefix: str
+def of_another(
+    rows: pd.DataFrame, random: pd.DataFrame, prefix: str, what: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """``rows`` with the random encoder's columns in place of the encoder's, and their names."""
-    what = "the random encoder's table"
+    """``rows`` with another table's columns in place of the encoder's, and their names."""
     require_columns(random, ["image_id"], what)
     columns = numbered_columns(random, prefix)
     other = random[["image_id", *columns]].assign(

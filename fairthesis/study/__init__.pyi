@@ -15,6 +15,7 @@ from ._archive import archive_results as archive_results
 from ._archive import compare_results as compare_results
 from ._archive import load_results as load_results
 from ._chapter import execute_chapter as execute_chapter
+from ._contrasts import contrasts as contrasts
 from ._experiment import OF_RUN as OF_RUN
 from ._experiment import collect as collect
 from ._experiment import data_run as data_run
@@ -73,6 +74,7 @@ __all__ = [
     "collect",
     "compare_results",
     "comparison_sentences",
+    "contrasts",
     "data_run",
     "execute_chapter",
     "experiments",

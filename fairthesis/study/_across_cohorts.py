@@ -327,7 +327,9 @@ def best_probes(found: Mapping[str, Results], scope: str = "given the target") -
         Indexed by ``cohort`` and ``variant``: ``best probe`` (several where seeds differ), its
         ``auroc`` with the interval ``lo``, ``hi`` over seeds, ``shuffled`` (the 95 % point of
         the same probe with the attribute shuffled over patients; NaN of fewer than 20 refits) and
-        ``target alone`` (what the target recovers by itself). Empty where nothing was probed.
+        ``target alone`` (what the target recovers by itself); ``logit`` and ``features``, the best
+        probe's AUROC from the logit alone and from what the encoder gives its heads (NaN in older
+        archives). Empty where nothing was probed.
 
     >>> table = best_probes({"cxr": load_archived("synthetic-cxr")}).loc["cxr"]
     >>> bool(table.loc["adversarial", "auroc"] < table.loc["erm", "auroc"])
@@ -346,9 +348,16 @@ def best_probes(found: Mapping[str, Results], scope: str = "given the target") -
             alone = part[part["source"] == "target alone"]["auroc"].mean()
             names = ", ".join(dict.fromkeys(read["probe"]))
             shuffled = read["shuffled_q95"].mean() if _refits(results) >= 20 else math.nan
-            rows.append([cohort, variant, names, mean, lo, hi, shuffled, alone])
+            more = [_best_of(part, source) for source in ("logit", "features")]
+            rows.append([cohort, variant, names, mean, lo, hi, shuffled, alone, *more])
     columns = ["cohort", "variant", "best probe", "auroc", "lo", "hi", "shuffled", "target alone"]
+    columns += ["logit", "features"]
     return pd.DataFrame(rows, columns=columns).set_index(["cohort", "variant"])
+
+
+def _best_of(part: pd.DataFrame, source: str) -> float:
+    read = part[part["source"] == source]
+    return float(read.groupby("seed")["auroc"].max().mean()) if len(read) else math.nan
 
 
 def _refits(results: Results) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from fairthesis import datasets
 from fairthesis.errors import InputError
 from fairthesis.inputs import attribute_columns
 from fairthesis.provenance import AUDITING, PROBING, code_fingerprint, json_text, used_test_labels
@@ -79,7 +82,7 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
         )
         texts[f"{target}/audit.json"] = json_text(report.to_dict())
     if plan.probes:
-        leaks = probed(folder, seed, **plan.probes)
+        leaks = probed(folder, seed, **plan.probes, beside=_beside(plan, variant, seed, folder))
         texts["leakage.csv"] = leaks.to_csv(index=False, lineterminator="\n")
     if twins:
         moved = run_twins(plan, variant, seed, folder)
@@ -163,7 +166,8 @@ def probe_run(
         kept = folder / f"leakage-{key[:16]}.csv"
         mark = kept.with_suffix(".txt").name  # vouches for the table
         if damage_in_words(folder, marker=mark):
-            text = probed(folder, seed, n_boot, n_shuffles).to_csv(index=False, lineterminator="\n")
+            leaks = probed(folder, seed, n_boot, n_shuffles)
+            text = leaks.to_csv(index=False, lineterminator="\n")
             seal = marker_text(key, {kept.name: content_digest(kept.name, text.encode())}, mark)
             files = {kept.name: text_writer(text), mark: text_writer(seal)}
             write_together(folder, files, last=mark)
@@ -171,8 +175,43 @@ def probe_run(
     return pd.concat(parts, ignore_index=True)
 
 
-def probed(folder: Path, seed: int, n_boot: int = 200, n_shuffles: int = 3) -> pd.DataFrame:
-    """The table of ``probe_run`` for one run, without its ``variant``."""
+def _beside(plan: Plan, variant: str, seed: int, folder: Path) -> dict[str, pd.DataFrame]:
+    """What is probed beside a run's embedding: its logit, and the features before its head.
+
+    The features of a run that has weights of its own, on images; a method clears the embedding, and
+    not these.
+    """
+    frame = pd.read_parquet(folder / "predictions.parquet")
+    frame = frame[frame["target"] == frame["target"].iloc[0]]
+    score = frame["y_score"].to_numpy(np.float64).clip(1e-7, 1 - 1e-7)
+    found = {"logit": frame[["image_id"]].assign(disease_000=np.log(score / (1 - score)))}
+    config = plan.config(variant, seed)
+    if plan.parent(variant) is None and config.backbone != "none":
+        from fairthesis.training import load_run
+
+        cohort = datasets.load(
+            config.dataset, config.data_root, seed=seed, **config.dataset_options
+        )
+        known = cohort.frame["image_id"].isin(frame["image_id"])  # the others could not be read
+        rows = np.flatnonzero(known & (cohort.frame["split"] != "train"))
+        values = load_run(folder).features(cohort.take(rows))
+        names = [f"disease_{i:03d}" for i in range(values.shape[1])]
+        table = pd.DataFrame(values, columns=names)
+        found["features"] = table.assign(image_id=cohort.frame["image_id"].to_numpy()[rows])
+    return found
+
+
+def probed(
+    folder: Path,
+    seed: int,
+    n_boot: int = 200,
+    n_shuffles: int = 3,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+) -> pd.DataFrame:
+    """The table of ``probe_run`` for one run, without its ``variant``.
+
+    ``beside`` as for ``embeddings.probe``.
+    """
     from fairthesis.embeddings import probe
 
     predictions = pd.read_parquet(folder / "predictions.parquet")
@@ -184,6 +223,7 @@ def probed(folder: Path, seed: int, n_boot: int = 200, n_shuffles: int = 3) -> p
         target=str(predictions["target"].iloc[0]),
         n_boot=n_boot,
         n_shuffles=n_shuffles,
+        beside=beside,
         seed=seed,
     )
     return found.table().assign(attribute=attribute)

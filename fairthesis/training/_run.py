@@ -20,7 +20,7 @@ from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import probability_column, rows_of_part, rows_of_target
 from fairthesis.models import FairEncoder
 from fairthesis.training._batches import images_tensor
-from fairthesis.training._inference import Outputs, infer, joined
+from fairthesis.training._inference import Outputs, filled_up, infer, joined
 from fairthesis.training._setup import inputs_of
 
 SHARED = "fairthesis.model/1"  # the schema of the config.json of a shared model
@@ -111,6 +111,25 @@ class Run:
             InputError: as ``outputs``.
         """
         return self.outputs(x).disease
+
+    @torch.no_grad()
+    def features(self, x: Inputs) -> Float[np.ndarray, "n f"]:
+        """What both heads are given, shape (n, features); ``x`` as for ``outputs``.
+
+        The embedding that a method clears of an attribute is made from these, and they are not
+        cleared: a fresh probe recovers more from them.
+
+        Raises:
+            InputError: as ``outputs``.
+        """
+        read, n = self._reader(x)
+        self.model.eval()
+        size = self.batch_size
+        parts = [
+            self.model.features(filled_up(read(part), size))[: len(part)].cpu().numpy()
+            for part in np.split(np.arange(n), range(size, n, size))
+        ]
+        return np.concatenate(parts)
 
     def operating_point(self, rule: str = "youden", target: str | None = None) -> float:
         """The threshold that a rule chooses on the run's own validation part.

@@ -87,6 +87,19 @@ def test_three_groups_and_the_floor_of_a_random_encoder():
     assert first == second
 
 
+def test_other_tables_of_the_same_images_are_probed_beside():
+    embedded, labels = tables(planted)
+    weak = embedded.assign(**{c: 0.0 for c in embedded.columns if c.startswith("disease_")})
+    both = {"logit": weak[["image_id", "disease_000"]], "features": embedded.sample(frac=1)}
+    found = readings(leakage.probe(embedded, labels, attribute="sex", beside=both, **QUICK))
+    area = found["auroc"]
+    assert area[("features", "logistic", "marginal")] == area[("encoder", "logistic", "marginal")]
+    assert area[("logit", "logistic", "marginal")] == 0.5
+    assert np.isnan(found.loc[("features", "logistic", "marginal"), "shuffled_mean"])
+    with pytest.raises(InputError, match="the logit's table to hold columns"):
+        leakage.probe(embedded, labels, attribute="sex", beside={"logit": weak[:5]}, **QUICK)
+
+
 def test_a_group_that_one_part_lacks_is_left_out_and_reported():
     embedded, labels = tables(planted, groups=("a", "b", "c"))
     rare = (labels["sex"] == "c") & (labels["split"] == "test")

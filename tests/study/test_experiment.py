@@ -424,7 +424,8 @@ def test_the_archive_is_whole(folder):
         assert set(zip(table["variant"], table["seed"], strict=True)) == runs
         assert table["value"].dtype == float
     assert {f"{asked['dataset']}-{asked['profile']}"} == {folder.name}
-    assert set(described["tolerance"]) == {"metrics", "disparities"}
+    twins = {"twins"} if (folder / "twins.csv").exists() else set()
+    assert set(described["tolerance"]) == {"metrics", "disparities"} | twins
 
 
 def test_archived_predictions_are_whole():
@@ -489,6 +490,8 @@ def test_what_probes_read_is_gathered_where_a_plan_asks_for_it(plan, out, tmp_pa
     gathered = experiment.collect(asked, tmp_path, out).leakage
     read = gathered[gathered["source"] == "encoder"]
     assert set(zip(read["variant"], read["seed"], strict=True)) == set(asked.runs)
+    for source in ("logit", "features"):
+        assert set(gathered[gathered["source"] == source]["variant"]) == set(plan.variants)
     alone = experiment.probed(out / "runs" / "erm-0", 0, 20, 1)
     for row in alone.itertuples():
         same = gathered.query(

@@ -68,6 +68,16 @@ def test_an_images_score_does_not_depend_on_the_images_beside_it(made):
         assert np.array_equal(run.predict(images[rows]), every[rows])
 
 
+def test_the_features_are_what_the_heads_are_given(made):
+    folder, cohort = made
+    run = load_run(folder)
+    features = run.features(cohort)
+    with torch.no_grad():
+        z = run.model.embed_disease(torch.from_numpy(features)).numpy()
+    assert np.allclose(z, run.embed(cohort), atol=1e-5)
+    assert np.array_equal(run.features(cohort.take(np.array([7]))), features[[7]])
+
+
 def test_files_and_arrays_give_what_the_cohort_gives(made, tmp_path):
     folder, cohort = made
     run = load_run(folder)
