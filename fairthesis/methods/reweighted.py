@@ -102,7 +102,8 @@ class Reweighted(ERM):
         return torch.where(codes >= 0, weights[codes.clamp_min(0)], 1.0)
 
     def update(self, batch: Batch) -> dict[str, float]:
-        return super().update(batch) | {"least_cell": self.least_cell}
+        values = super().update(batch)
+        return values | {"least_cell": self.least_cell} if self.options.power else values
 
     def disease_loss(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
         weights = self.row_weights(batch)[:, None].expand_as(batch.targets)

@@ -63,9 +63,9 @@ def significance_tests(found: Mapping[str, Results], base: str = "erm") -> pd.Da
     >>> table = significance_tests({"cxr": load_archived("synthetic-cxr")})
     >>> table[["variant", "number", "outcome"]].values.tolist()[0]
     ['adversarial', 'AUROC gap', 'beats']
-    >>> two_seeds = load_archived("synthetic-cxr", "quick")
-    >>> significance_tests({"cxr": two_seeds})["outcome"].unique().tolist()
-    ['not told apart']
+    >>> short = load_archived("synthetic-cxr", "quick")  # loses more than 0.02 of AUROC
+    >>> significance_tests({"cxr": short})["outcome"].unique().tolist()
+    ['paid for']
     """
     parts = []
     for cohort, results in found.items():
@@ -104,8 +104,8 @@ def tests_for_reading(table: pd.DataFrame) -> pd.DataFrame:
     >>> from fairthesis.study import load_archived
     >>> table = significance_tests({"cxr": load_archived("synthetic-cxr", "quick")})
     >>> shown = tests_for_reading(table)
-    >>> list(shown.columns), shown["outcome"].tolist()
-    (['outcome', 'change', 'AUROC', 'p'], ['·', '·'])
+    >>> list(shown.columns), [text.split() for text in shown["outcome"]]
+    (['outcome', 'change', 'AUROC', 'p'], [['paid', 'for'], ['paid', 'for']])
     """
     base = table.columns[3]
     gap = [f"{name} ({mean:.3f})" for name, mean in zip(table["number"], table[base], strict=True)]
@@ -192,7 +192,7 @@ def outcome_sentence(results: Results) -> str:
 
     >>> from fairthesis.study import load_archived
     >>> print(outcome_sentence(load_archived("synthetic-cxr", "quick")))
-    1 method against plain training, 2 comparisons of a gap: *not told apart* 2.
+    1 method against plain training, 2 comparisons of a gap: *paid for* 2.
     """
     table = significance_tests({"": results})
     of_each = table["outcome"].value_counts()
@@ -216,7 +216,7 @@ def significance_table(found: Mapping[str, Results], gap: str = GAPS[0]) -> pd.D
     >>> from fairthesis.study import load_archived
     >>> found = {name: load_archived("synthetic-cxr", name) for name in ("quick", "full")}
     >>> significance_table(found).to_dict("records")
-    [{'quick': '·', 'full': 'beats'}]
+    [{'quick': 'paid for', 'full': 'beats'}]
     """
     table = significance_tests(found)
     order = list(dict.fromkeys(table["variant"]))

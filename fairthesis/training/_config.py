@@ -80,7 +80,7 @@ class TrainConfig:
 
     >>> config = TrainConfig(method="dann", method_options={"weight": 0.5}, epochs=30)
     >>> config.options()
-    OpposedOptions(weight=0.5, warmup_epochs=3, ramp_epochs=5, adversary_rate=0.001)
+    OpposedOptions(weight=0.5, ..., adversary_rate=0.001)
     >>> TrainConfig(method="dan")
     Traceback (most recent call last):
     fairthesis.errors.InputError: Unknown method 'dan': ... Did you mean 'dann'?
