@@ -166,7 +166,9 @@ def test_unknown_machines_and_settings_are_refused() -> None:
 
 
 def test_the_readmes_picture_is_drawn_from_the_archive(tmp_path: Path) -> None:
+    import matplotlib as mpl
     import readme_picture
 
-    readme_picture.main(tmp_path / "picture.png")
+    with mpl.rc_context():  # its style is for a process of its own
+        readme_picture.main(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 5000
