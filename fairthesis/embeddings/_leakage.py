@@ -42,8 +42,8 @@ class ProbeResult:
     """How well one probe recovers the attribute from one source.
 
     ``source`` is ``encoder``, ``random encoder``, ``target alone``, or the name of a table that was
-    given beside; ``shuffled_mean`` and ``shuffled_q95`` are the mean and 95 % point over refits with
-    the attribute shuffled; of fewer than 20 refits there is no 95 % point (NaN).
+    given beside; ``shuffled_mean`` and ``shuffled_q95`` are the mean and 95 % point over refits
+    with the attribute shuffled; of fewer than 20 refits there is no 95 % point (NaN).
     """
 
     source: str
