@@ -134,7 +134,7 @@ class _Entry:
     twins: Annotated[int, Range(least=0)] = 500
     only: list[str] | None = None
     grid: dict[str, Any] | None = None
-    settings: list[str] | None = None
+    settings: list[str] | dict[str, dict[str, Any]] | None = None
 
 
 def experiments() -> dict[str, dict[str, Any]]:
@@ -181,7 +181,7 @@ def grid(
 
 def crossed(
     variants: Mapping[str, Mapping[str, Any]],
-    settings: list[str],
+    settings: list[str] | Mapping[str, Mapping[str, Any]],
     options: Mapping[str, Any],
 ) -> dict[str, dict[str, Any]]:
     """Every variant in every setting of a data set, as ``erm`` and ``erm_one_group``.
@@ -191,7 +191,7 @@ def crossed(
     Args:
         variants: what each changes in the base; one of its ``dataset_options`` are added to
             those of the base and of the setting.
-        settings: settings of the data set.
+        settings: settings of the data set, or a name for each with its ``dataset_options``.
         options: the base's ``dataset_options``.
 
     >>> found = crossed({"erm": {"method": "erm"}}, ["reversed", "one-group"], {"of": "ham10000"})
@@ -199,13 +199,15 @@ def crossed(
     (['erm', 'erm_one_group'], {'of': 'ham10000', 'setting': 'one-group'})
     """
     found: dict[str, dict[str, Any]] = {}
-    for setting in settings:
-        behind = "" if setting == settings[0] else "_" + setting.replace("-", "_")
+    if not isinstance(settings, Mapping):
+        settings = {setting: {"setting": setting} for setting in settings}
+    for number, (setting, changed) in enumerate(settings.items()):
+        behind = "_" + setting.replace("-", "_") if number else ""
         for name, changes in variants.items():
             if "posthoc" in changes:
                 found[name + behind] = {**changes, "of": f"{changes['of']}{behind}"}
                 continue
-            own = {**options, "setting": setting, **changes.get("dataset_options", {})}
+            own = {**options, **changed, **changes.get("dataset_options", {})}
             found[name + behind] = {**changes, "dataset_options": own}
     return found
 

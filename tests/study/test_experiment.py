@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 
 from fairthesis import provenance
+from fairthesis.datasets import DATASETS
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
 from fairthesis.methods import METHODS
@@ -66,15 +67,13 @@ def out(plan, tmp_path_factory):
 def test_every_listed_experiment_can_be_planned():
     for dataset, profiles in experiment.experiments().items():
         assert {"quick", "full"} <= set(profiles) <= {*PROFILES}
-        # no comparison of methods
-        inner = any(f"-{what}" in dataset for what in ("ablation", "attribution", "epochs"))
-        # `full` of the one has every method, the other asks about one of them
-        small = dataset.endswith(("-methods", "-wide", "-planted", "-planted-frozen"))
-        assert ("grid" in profiles) != (inner or small)
+        # every method is compared on the cohorts; other experiments ask about some of them
+        compared = dataset.removesuffix("-age").removesuffix("-sex") in DATASETS
+        assert ("grid" in profiles) == compared
         for profile in profiles:
             plan = experiment.plan(dataset, profile)
             assert "erm" in plan.variants
-            least = 2 if inner else 5
+            least = 2 if dataset.endswith(("-ablation", "-epochs")) else 5
             assert len(plan.seeds) >= (least if profile in ("full", "grid") else 1)
             for variant, seed in plan.runs:
                 assert plan.config(variant, seed).seed == seed
@@ -95,6 +94,10 @@ def test_settings_are_crossed_with_every_variant():
     variants = {"erm": {"method": "erm"}, "leace": {"posthoc": "leace", "of": "erm"}}
     found = _plans.crossed(variants, ["none", "one-group"], {})
     assert found["leace_one_group"] == {"posthoc": "leace", "of": "erm_one_group"}
+    own = {"n_test": 5, "anatomy": 0.1}
+    named = _plans.crossed({"erm": {}}, {"none": {}, "seen-more": {"anatomy": 0.6}}, own)
+    assert named["erm"]["dataset_options"] == own
+    assert named["erm_seen_more"]["dataset_options"] == {"n_test": 5, "anatomy": 0.6}
 
 
 GRIDS = [name for name, profiles in experiment.experiments().items() if "grid" in profiles]

@@ -41,6 +41,9 @@ SETTINGS: dict[str, dict[str, float]] = {
     "prevalence": {"prevalence_difference": -0.25},
     "contrast": {"underrepresentation": 0.6, "contrast_loss": 0.5},
     "shortcut": {"shortcut": 0.65},
+    # The reference's device in the larger group, by chance in the smaller one; and in both alike.
+    "one-group": {"underrepresentation": 0.5, "shortcut": 0.73, "shortcut_minority": 0.0},
+    "same": {"underrepresentation": 0.5, "shortcut": 0.73, "shortcut_minority": 0.73},
     "label-noise": {"underrepresentation": 0.6, "label_noise": 0.3},
 }
 
