@@ -13,7 +13,8 @@ from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
 from fairthesis.methods._batch import Batch
 from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
-from fairthesis.methods._dependence import conditional_hsic, cross_covariance
+from fairthesis.methods._dependence import cross_covariance
+from fairthesis.methods._memory import EmbeddingMemory, mean_hsic
 from fairthesis.methods._opposed import adversary_auroc
 from fairthesis.methods._subgroups import MAX_WEIGHT, CellWeights, SharesGiven
 from fairthesis.methods.erm import ERM
@@ -33,6 +34,8 @@ class AdversarialOptions(MethodOptions):
         confusion_weight: of the confusion loss, relative to λ, as the next two; 0 trains without
             critics.
         hsic_weight: of the kernel dependence given the target.
+        hsic_memory: earlier images against whose embeddings it is measured as well; 0 measures
+            within the batch.
         covariance_weight: of the squared correlations with the sensitive embedding.
         reweighting: exponent of the disease loss's weights; 0 weighs all images alike.
         critic_steps: the critics' steps for each of the encoder's, 1 or more.
@@ -54,6 +57,7 @@ class AdversarialOptions(MethodOptions):
     adversary_weight: float = 0.3
     confusion_weight: float = 1.0
     hsic_weight: float = 5.0
+    hsic_memory: int = 0
     covariance_weight: float = 0.0
     reweighting: float = 0.75
     critic_steps: int = 5
@@ -66,7 +70,7 @@ class AdversarialOptions(MethodOptions):
         check_range(
             self,
             *("adversary_weight", "confusion_weight", "hsic_weight", "covariance_weight"),
-            *("reweighting", "warmup_epochs", "ramp_epochs"),
+            *("hsic_memory", "reweighting", "warmup_epochs", "ramp_epochs"),
         )
         check_range(self, "critic_steps", "reset_every", least=1)
         check_range(self, "critic_rate", least=1e-8)
@@ -129,6 +133,10 @@ class Adversarial(ERM):
         groups = [subgroup.shape[-1] for subgroup in setting.subgroups]
         self.cells = CellWeights.of(labels, codes, groups)
         self.least_cell = self.cells.least_share(self.options.reweighting)
+        heads = model.disease_classifier
+        self.memory = EmbeddingMemory(
+            self.options.hsic_memory, heads.in_features, heads.out_features, len(groups)
+        ).to(heads.weight.device)
         if not self.opposed:
             return  # nobody would listen to a critic
         self.given = [
@@ -247,13 +255,8 @@ class Adversarial(ERM):
             batch.targets,
             self.cells.rows(batch.targets, batch.attributes) ** options.reweighting,
         )
-        hsic = torch.stack(
-            [
-                conditional_hsic(z, codes, subgroup.shape[-1], target)
-                for subgroup, codes in zip(self.setting.subgroups, batch.attributes.T, strict=True)
-                for target in batch.targets.T
-            ]
-        ).mean()
+        hsic = mean_hsic(z, batch, self.setting.subgroups, self.memory)
+        self.memory.keep(z, batch)
         sensitive, s = self.sensitive_loss(features.detach(), batch)
         covariance = cross_covariance(z, s.detach())
         against = (

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+
 from jaxtyping import Float
 from torch import Tensor
 
+from fairthesis.methods._base import MethodOptions, Setting, check_range
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._dependence import conditional_hsic
-from fairthesis.methods._penalised import Penalised
+from fairthesis.methods._memory import EmbeddingMemory, mean_hsic
+from fairthesis.methods._penalised import Penalised, PenaltyOptions
+from fairthesis.models import FairEncoder
+
+
+@dataclass(frozen=True)
+class HSICOptions(PenaltyOptions):
+    """``PenaltyOptions``, and how many earlier images the dependence is measured against.
+
+    Args:
+        memory: earlier images whose embeddings count as further rows, without a gradient; 0
+            measures within the batch.
+
+    >>> HSICOptions(memory=1024)
+    HSICOptions(weight=1.0, ..., memory=1024)
+    >>> HSICOptions(memory=-1)
+    Traceback (most recent call last):
+    fairthesis.errors.InputError: Expected memory to be 0 or larger, but got -1
+    """
+
+    memory: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "memory")
 
 
 class HSIC(Penalised):
@@ -32,14 +57,20 @@ class HSIC(Penalised):
     ['disease_loss', 'penalty', 'sensitive_loss', 'weight']
     """
 
+    Options = HSICOptions
+    options: HSICOptions
     summary = "class-conditional kernel dependence (HSIC) as a penalty"
+
+    def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
+        super().__init__(model, options, setting)
+        heads = model.disease_classifier
+        self.kept = EmbeddingMemory(
+            self.options.memory, heads.in_features, heads.out_features, len(setting.subgroups)
+        ).to(heads.weight.device)
 
     def penalty(
         self, z: Float[Tensor, "n d"], s: Float[Tensor, "n s"], batch: Batch
     ) -> Float[Tensor, ""]:
-        values = [
-            conditional_hsic(z, codes, subgroup.shape[-1], target)
-            for subgroup, codes in zip(self.setting.subgroups, batch.attributes.T, strict=True)
-            for target in batch.targets.T
-        ]
-        return torch.stack(values).mean()
+        hsic = mean_hsic(z, batch, self.setting.subgroups, self.kept)
+        self.kept.keep(z, batch)
+        return hsic

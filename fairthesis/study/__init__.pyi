@@ -15,6 +15,7 @@ from ._archive import archive_results as archive_results
 from ._archive import compare_results as compare_results
 from ._archive import load_results as load_results
 from ._chapter import execute_chapter as execute_chapter
+from ._contrasts import NARROW as NARROW
 from ._contrasts import contrasts as contrasts
 from ._experiment import OF_RUN as OF_RUN
 from ._experiment import collect as collect
@@ -30,6 +31,9 @@ from ._plans import experiments as experiments
 from ._plans import plan as plan
 from ._run_audit import audit_run as audit_run
 from ._run_audit import probe_run as probe_run
+from ._settings import settings_changes as settings_changes
+from ._settings import settings_map as settings_map
+from ._settings import settings_numbers as settings_numbers
 from ._significance import comparison_sentences as comparison_sentences
 from ._significance import outcome_sentence as outcome_sentence
 from ._significance import rank_methods as rank_methods
@@ -59,6 +63,7 @@ __all__ = [
     "COHORTS",
     "HEADLINE",
     "INFERENCE",
+    "NARROW",
     "OF_RUN",
     "THESIS",
     "Plan",
@@ -101,6 +106,9 @@ __all__ = [
     "results",
     "run_experiment",
     "runs_on_vectors",
+    "settings_changes",
+    "settings_map",
+    "settings_numbers",
     "share_of_oracle_distance",
     "significance_table",
     "significance_tests",

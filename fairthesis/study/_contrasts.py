@@ -11,6 +11,8 @@ from fairthesis.study._across_cohorts import seed_interval, test_train_ratio
 from fairthesis.study._archive import Results
 from fairthesis.study._summaries import ablation_table
 
+#: A difference whose 95 % interval holds 0 and is narrower than this, end to end, is *nothing*.
+NARROW = 0.04
 NUMBERS = ("AUROC", "AUROC gap", "equalized odds difference", "best probe given the target")
 
 
@@ -18,6 +20,7 @@ def contrasts(
     found: Mapping[str, Results | None],
     pairs: Sequence[tuple[str, str]],
     numbers: Sequence[str] = NUMBERS,
+    narrow: float = NARROW,
 ) -> pd.DataFrame:
     """The mean difference of each pair of variants, its interval, and what it says.
 
@@ -30,10 +33,13 @@ def contrasts(
         pairs: ``(a, b)`` for the numbers of a less those of b. A pair of which a cohort lacks a
             variant is left out there.
         numbers: columns of ``ablation_table``.
+        narrow: the width, above 0, that an interval around 0 must stay under to say *nothing*; it
+            is to be written down before the runs as well.
 
     Returns:
         The columns ``cohort, number, contrast, difference, lo, hi, seeds, verdict``. The verdict is
-        ``lower`` or ``higher`` where the interval lies on one side of 0, else ``cannot be told``.
+        ``lower`` or ``higher`` where the interval lies on one side of 0; where it holds 0,
+        ``nothing`` if it is narrower than ``narrow``, else ``cannot be told``.
 
     Raises:
         InputError: for another number.
@@ -62,8 +68,23 @@ def contrasts(
                 if change.empty:
                     continue
                 mean, lo, hi = seed_interval(change.tolist(), shared=test_train_ratio(results))
-                verdict = "lower" if hi < 0 else "higher" if lo > 0 else "cannot be told"
                 name = f"{a} − {b}"
-                rows.append([cohort, number, name, mean, lo, hi, len(change), verdict])
+                said = verdict(lo, hi, narrow)
+                rows.append([cohort, number, name, mean, lo, hi, len(change), said])
     columns = ["cohort", "number", "contrast", "difference", "lo", "hi", "seeds", "verdict"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def verdict(lo: float, hi: float, narrow: float = NARROW) -> str:
+    """What the interval of a difference says, as of ``contrasts``; of a single seed, nothing.
+
+    >>> verdict(-0.03, -0.01), verdict(-0.01, 0.02), verdict(-0.05, 0.02)
+    ('lower', 'nothing', 'cannot be told')
+    >>> verdict(float("nan"), float("nan"))
+    'cannot be told'
+    """
+    if hi < 0:
+        return "lower"
+    if lo > 0:
+        return "higher"
+    return "nothing" if hi - lo < narrow else "cannot be told"

@@ -45,14 +45,17 @@ def test_the_interval_is_students_of_paired_differences(archived):
     assert turned["verdict"] == "higher" and turned["lo"] == pytest.approx(-row["hi"])
 
 
-def test_what_holds_zero_cannot_be_told(archived):
+def test_what_holds_zero_is_nothing_only_if_it_is_narrow(archived):
     results, _ = archived
     results = dataclasses.replace(results, metrics=results.metrics.copy())
     rows = results.metrics["group"].isna() & (results.metrics["metric"] == "auroc")
     rows &= results.metrics["variant"] == "adversarial"
     results.metrics.loc[rows, "value"] = [0.8 + d for d in (0.01, -0.01, 0.02, -0.02, 0.001)]
     table = contrasts({"a": results}, [("adversarial", "erm")], ["AUROC"])
-    assert table["verdict"].tolist() == ["cannot be told"]
+    assert table["verdict"].tolist() == ["nothing"]
+    wide = table["hi"] - table["lo"]
+    again = contrasts({"a": results}, [("adversarial", "erm")], ["AUROC"], narrow=wide[0])
+    assert again["verdict"].tolist() == ["cannot be told"]
 
 
 def test_pairs_and_cohorts_that_are_not_there_are_left_out(archived):

@@ -1,0 +1,88 @@
+"""Embeddings of earlier batches, against which a dependence is measured with less noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fairthesis.methods._batch import Batch
+from fairthesis.methods._dependence import conditional_hsic
+
+
+class EmbeddingMemory(nn.Module):
+    """The last ``rows`` embeddings, with their targets and groups; a part of a training state.
+
+    They are of a slightly older encoder, and carry no gradient.
+
+    Args:
+        rows: how many, 0 or more; with 0 nothing is kept.
+        width: numbers of an embedding.
+        targets, attributes: how many there are.
+
+    Reference: Wang et al., CVPR 2020 (cross-batch memory).
+
+    >>> memory = EmbeddingMemory(3, width=2, targets=1, attributes=1)
+    >>> y, a = torch.zeros(2, 1), torch.tensor([[0], [1]])
+    >>> for value in (1.0, 2.0):
+    ...     memory.keep(torch.full((2, 2), value), Batch(torch.zeros(2, 1, 1, 1), y, a))
+    >>> memory.embeddings[:, 0].tolist(), memory.codes[:, 0].tolist()  # in a ring
+    ([2.0, 1.0, 2.0], [1, 1, 0])
+    """
+
+    embeddings: Tensor
+    targets: Tensor
+    codes: Tensor
+    place: Tensor  # of the next row
+
+    def __init__(self, rows: int, width: int, targets: int, attributes: int) -> None:
+        super().__init__()
+        self.register_buffer("embeddings", torch.zeros(rows, width))
+        self.register_buffer("targets", torch.full((rows, targets), float("nan")))
+        # a group that is not known counts nowhere: so a row that is not filled yet
+        self.register_buffer("codes", torch.full((rows, attributes), -1, dtype=torch.long))
+        self.register_buffer("place", torch.zeros((), dtype=torch.long))
+
+    def of(self, attribute: int, target: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Embeddings, groups and targets, as ``conditional_hsic`` takes them; None without rows."""
+        if not len(self.embeddings):
+            return None
+        return self.embeddings, self.codes[:, attribute], self.targets[:, target]
+
+    @torch.no_grad()
+    def keep(self, z: Float[Tensor, "n d"], batch: Batch) -> None:
+        """Take a batch's embeddings in the place of the oldest ones."""
+        rows = len(self.embeddings)
+        if not rows:
+            return
+        last = slice(max(0, len(z) - rows), None)
+        kept = z.detach()[last].to(self.embeddings)
+        places = (int(self.place) + torch.arange(len(kept), device=kept.device)) % rows
+        self.embeddings[places] = kept
+        self.targets[places] = batch.targets[last].to(self.targets)
+        self.codes[places] = batch.attributes[last].to(self.codes)
+        self.place.copy_((self.place + len(kept)) % rows)
+
+
+def mean_hsic(
+    z: Float[Tensor, "n d"],
+    batch: Batch,
+    subgroups: Sequence[Float[Tensor, "t 2 g"]],
+    memory: EmbeddingMemory,
+) -> Float[Tensor, ""]:
+    """``conditional_hsic`` of a batch, mean over the attributes and targets.
+
+    >>> y, a = torch.arange(32)[:, None] % 2 * 1.0, torch.arange(32)[:, None] // 16
+    >>> batch = Batch(torch.zeros(32, 1, 1, 1), y, a)
+    >>> shares = (torch.full((1, 2, 2), 0.5),)
+    >>> round(float(mean_hsic(a.float(), batch, shares, EmbeddingMemory(0, 1, 1, 1))), 2)
+    1.0
+    """
+    values = [
+        conditional_hsic(z, codes, subgroup.shape[-1], target, past=memory.of(a, t))
+        for a, (subgroup, codes) in enumerate(zip(subgroups, batch.attributes.T, strict=True))
+        for t, target in enumerate(batch.targets.T)
+    ]
+    return torch.stack(values).mean()

@@ -1,0 +1,120 @@
+"""Earlier embeddings beside a batch's: the same dependence, with less noise in its gradient."""
+
+import pytest
+import torch
+
+from fairthesis.methods import METHODS, Batch, Setting, subgroup_probabilities
+from fairthesis.methods._dependence import conditional_hsic, unbiased_hsic
+from fairthesis.methods._memory import EmbeddingMemory
+from fairthesis.models import FairEncoder
+
+
+def test_value_and_gradient_are_those_of_all_rows():
+    rng = torch.Generator().manual_seed(0)
+    # Of zeros and ones: every distance between unlike rows is 1, and so is any median of them.
+    z = torch.randint(0, 2, (60, 1), generator=rng, dtype=torch.float64)
+    a = torch.randint(0, 2, (60,), generator=rng)
+    every = z.clone().requires_grad_()
+    whole = unbiased_hsic(every, a, 2)
+    whole.backward()
+    fresh, old = z[:20].clone().requires_grad_(), z[20:].clone().requires_grad_()
+    value = unbiased_hsic(fresh, a[:20], 2, past=(old, a[20:]))
+    value.backward()
+    torch.testing.assert_close(value, whole)
+    torch.testing.assert_close(fresh.grad, every.grad[:20] * 60 / 20)
+    assert old.grad is None
+
+
+def test_without_earlier_rows_nothing_changes():
+    rng = torch.Generator().manual_seed(1)
+    z, a = torch.randn(40, 3, generator=rng), torch.arange(40) % 2
+    y = (torch.arange(40) // 20).float()
+    none = torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), torch.zeros(0)
+    assert unbiased_hsic(z, a, 2, past=none[:2]) == unbiased_hsic(z, a, 2)
+    assert conditional_hsic(z, a, 2, y, past=none) == conditional_hsic(z, a, 2, y)
+    unknown = z, torch.full((40,), -1), y  # rows of a memory that is not filled yet
+    assert conditional_hsic(z, a, 2, y, past=unknown) == conditional_hsic(z, a, 2, y)
+
+
+def test_a_class_of_earlier_rows_alone_has_no_gradient():
+    z, a = torch.randn(12, 2, requires_grad=True), torch.arange(12) % 2
+    past = torch.randn(30, 2), torch.arange(30) % 2, torch.ones(30)
+    value = conditional_hsic(z, a, 2, torch.zeros(12), past=past)
+    alone = conditional_hsic(z, a, 2, torch.zeros(12))
+    value.backward()
+    torch.testing.assert_close(value, alone / 2)  # the other class counts 0
+    assert z.grad.abs().sum() > 0
+
+
+def test_under_independence_the_gradient_has_less_variance():
+    """Of nine times the rows about a ninth, but for what the batch's own rows share."""
+    rng = torch.Generator().manual_seed(2)
+    sizes = []
+    for earlier in (0, 256):
+        squares = []
+        for _ in range(60):
+            z = torch.randn(32, 2, generator=rng).requires_grad_()
+            a = (torch.rand(32, generator=rng) < 0.25).long()
+            old = torch.randn(earlier, 2, generator=rng)
+            codes = (torch.rand(earlier, generator=rng) < 0.25).long()
+            value = unbiased_hsic(z, a, 2, past=(old, codes), least=2)
+            value.backward()
+            squares.append(z.grad.square().sum())
+        sizes.append(torch.stack(squares).mean())
+    assert sizes[1] < sizes[0] / 3
+
+
+def test_where_there_is_dependence_the_gradient_still_lowers_it():
+    torch.manual_seed(3)
+    a = torch.arange(48) % 2
+    old = torch.randn(200, 2) + torch.arange(200)[:, None] % 2 * 1.5
+    z = (torch.randn(48, 2) + a[:, None] * 1.5).requires_grad_()
+    past = old, torch.arange(200) % 2
+    before = unbiased_hsic(z, a, 2, past=past)
+    before.backward()
+    moved = (z - 0.5 * z.grad / z.grad.norm()).detach()
+    assert unbiased_hsic(moved, a, 2, past=past) < before
+
+
+def test_a_large_batch_leaves_its_last_rows():
+    memory = EmbeddingMemory(4, width=1, targets=1, attributes=1)
+    batch = Batch(torch.zeros(6, 1, 1, 1), torch.ones(6, 1), torch.zeros(6, 1, dtype=torch.long))
+    memory.keep(torch.arange(6.0)[:, None], batch)
+    assert sorted(memory.embeddings[:, 0].tolist()) == [2.0, 3.0, 4.0, 5.0]
+    assert EmbeddingMemory(0, 1, 1, 1).of(0, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("adversarial", {"hsic_memory": 48, "confusion_weight": 0.0}),
+        ("hsic", {"memory": 48}),
+    ],
+)
+def test_a_method_goes_on_from_its_state_with_its_memory(name, options):
+    y, a = torch.arange(32.0)[:, None] % 2, torch.arange(32)[:, None] // 16
+    setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    kind = METHODS[name]
+    images = torch.rand(3, 32, 1, 16, 16, generator=torch.Generator().manual_seed(4))
+
+    def begun():
+        torch.manual_seed(0)
+        method = kind(FairEncoder("small", channels=1), kind.Options(**options), setting)
+        method.at(9, 1.0)
+        return method
+
+    first = begun()
+    for part in images[:2]:
+        first.update(Batch(part, y, a))
+    state = {key: value.clone() for key, value in first.state_dict().items()}
+    assert any(key.endswith("embeddings") and value.any() for key, value in state.items())
+    second, forgetful = begun(), begun()
+    for method in (second, forgetful):  # the optimisers' states are not what is asked here
+        method.load_state_dict(state)
+    memory = forgetful.memory if name == "adversarial" else forgetful.kept
+    memory.codes.fill_(-1)
+    found = [
+        method.update(Batch(images[2], y, a))["hsic" if name == "adversarial" else "penalty"]
+        for method in (first, second, forgetful)
+    ]
+    assert found[0] == found[1] != found[2]
