@@ -18,6 +18,7 @@ from ._figures import use_style as use_style
 from ._gallery import count_table as count_table
 from ._gallery import group_counts as group_counts
 from ._gallery import image_sheet as image_sheet
+from ._settings import outcome_map as outcome_map
 from ._twins import twins as twins
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "headline_dots",
     "image_grid",
     "image_sheet",
+    "outcome_map",
     "over_epochs",
     "pareto",
     "probe_aurocs",

@@ -34,6 +34,7 @@ from ._run_audit import probe_run as probe_run
 from ._settings import settings_changes as settings_changes
 from ._settings import settings_map as settings_map
 from ._settings import settings_numbers as settings_numbers
+from ._settings import split_settings as split_settings
 from ._significance import comparison_sentences as comparison_sentences
 from ._significance import outcome_sentence as outcome_sentence
 from ._significance import rank_methods as rank_methods
@@ -112,6 +113,7 @@ __all__ = [
     "share_of_oracle_distance",
     "significance_table",
     "significance_tests",
+    "split_settings",
     "summary_table",
     "tests_for_reading",
     "thesis_table",

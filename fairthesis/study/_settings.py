@@ -177,23 +177,55 @@ def settings_map(
         variant, than, narrow: as of ``settings_changes``.
 
     Returns:
-        Indexed by ``setting``: ``outcome``, then the mean changes of the gap, of every group's
-        AUROC, of the probe and of the decisions flipped, as far as there are any.
+        Indexed by ``setting``: ``outcome``, ``gap before`` and ``gap after`` (means over seeds of
+        the AUROC gap, absolute), then the mean changes of every group's AUROC, of the probe and of
+        the decisions flipped, as far as there are any.
 
     >>> from fairthesis.study import load_archived
-    >>> settings_map(load_archived("synthetic-cxr", "quick")).columns.tolist()[:2]
-    ['outcome', 'AUROC gap']
+    >>> settings_map(load_archived("synthetic-cxr", "quick")).columns.tolist()[:3]
+    ['outcome', 'gap before', 'gap after']
     """
     table = settings_changes(results, variant, than, narrow=narrow)
     rows = {}
     for setting, part in table.groupby("setting", sort=False):
-        said = part.set_index("number")["verdict"]
+        numbers = part.set_index("number")
+        said, change = numbers["verdict"], numbers["difference"]
         groups = [name for name in said.index if str(name).startswith(f"{AUROC}, ")]
-        own = {"outcome": outcome(str(said[GAP]), [str(said[name]) for name in groups])}
-        change = part.set_index("number")["difference"]
-        listed = [GAP, *groups, PROBE, FLIPS]
-        rows[setting] = {**own, **{name: change[name] for name in listed if name in change}}
+        rows[setting] = {
+            "outcome": outcome(str(said[GAP]), [str(said[name]) for name in groups]),
+            "gap before": numbers.loc[GAP, "before"],
+            "gap after": numbers.loc[GAP, "after"],
+            **{name: change[name] for name in (*groups, PROBE, FLIPS) if name in change},
+        }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("setting")
+
+
+def split_settings(table: pd.DataFrame, endings: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """A map's rows by how their settings end, for a figure with a column for each ending.
+
+    Args:
+        table: as ``settings_map`` gives it.
+        endings: ending -> the column's title; ``""`` is for settings that end like no other.
+
+    Returns:
+        Title -> the rows, indexed by what stands before the ending.
+
+    >>> rows = pd.DataFrame({"outcome": ["helps", "harms"]}, index=["same", "same-visible"])
+    >>> parts = split_settings(rows, {"": "hardly visible", "-visible": "plainly visible"})
+    >>> {title: part["outcome"].to_dict() for title, part in parts.items()}
+    {'hardly visible': {'same': 'helps'}, 'plainly visible': {'same': 'harms'}}
+    """
+    known = [ending for ending in endings if ending]
+    found = {}
+    for ending, title in endings.items():
+        rows = [
+            name
+            for name in table.index
+            if (name.endswith(ending) if ending else not name.endswith(tuple(known)))
+        ]
+        part = table.loc[rows]
+        found[title] = part.set_axis([name.removesuffix(ending) for name in rows])
+    return found
 
 
 def outcome(gap: str, groups: Sequence[str]) -> str:

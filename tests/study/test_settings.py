@@ -118,6 +118,7 @@ def test_the_map_says_where_a_method_helps_and_where_it_harms(results):
         "same": "harms",
     }
     assert found.loc["one-group", "AUROC, M"] == pytest.approx(-0.04 + NOISE.mean())
+    assert found.loc["reversed", "gap before"] == pytest.approx(0.2)
     assert found.loc["reversed", FLIPS] == pytest.approx(-0.1 + NOISE.mean())
     narrower = settings_map(results, narrow=0.001)  # than any interval
     assert narrower.loc["none", "outcome"] == "cannot be told"
