@@ -5,6 +5,7 @@ Each function gives a decorator; its argument is what a command says differently
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,6 +197,18 @@ def writable_file(ctx: click.Context, parameter: click.Parameter, value: Value) 
     if value is not None:
         check_writable(value, a_file=True)
     return value
+
+
+def shard(text: str) -> Option:
+    """``--shard i/n``, as a pair."""
+    return click.option("--shard", default="1/1", callback=_shard, metavar="i/n", help=text)
+
+
+def _shard(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", value)
+    if match is None:
+        raise InputError(f"Expected --shard to be i/n, such as 2/8, but got {value!r}.")
+    return int(match[1]), int(match[2])
 
 
 def quiet(text: str = "Print the paths written only.") -> Option:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,6 @@ from fairthesis.inputs import option_pairs
 
 if TYPE_CHECKING:
     from fairthesis.data import Cohort
-
-
-def _shard(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([0-9]+)/([0-9]+)", value)
-    if match is None:
-        raise InputError(f"Expected --shard to be i/n, such as 2/8, but got {value!r}.")
-    return int(match[1]), int(match[2])
 
 
 def _cohort(
@@ -78,10 +70,7 @@ def _cohort(
     "--attribute", "attributes", multiple=True, help="Column of groups there; both repeatable."
 )
 @_options.folder("Folder for the table of vectors.")
-@click.option(
-    "--shard", default="1/1", callback=_shard, metavar="i/n",
-    help="The i-th of n parts, as for n jobs of a cluster with the same --out.",
-)  # fmt: skip
+@_options.shard("The i-th of n parts, as for n jobs of a cluster with the same --out.")
 @click.option("--size", type=int, help="Edge of the images, whole.  [default: the encoder's card]")
 @click.option("--batch-size", type=int, default=32, show_default=True)
 @click.option("--precision", default="float32", show_default=True, help="float32, bfloat16.")

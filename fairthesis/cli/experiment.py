@@ -20,6 +20,7 @@ def command() -> None:
       fairthesis experiment list
       fairthesis experiment run synthetic-cxr --profile quick --out build/quick
       fairthesis experiment run nih-cxr14 --profile full --data-root data/nih --out results/nih
+      fairthesis experiment run synthetic-cxr-forms --profile full --shard 1/2 --out build/forms
     """
 
 
@@ -51,6 +52,7 @@ _overwrite = _options.overwrite("Replace runs of another configuration, data or 
 @command.command()
 @_chosen
 @_overwrite
+@_options.shard("The i-th of n parts of the runs, as for n jobs with the same --out.")
 @_options.quiet("No progress.")
 def run(
     dataset: str,
@@ -59,18 +61,29 @@ def run(
     seed: int | None,
     out: str,
     overwrite: bool,
+    shard: tuple[int, int],
     quiet: bool,
 ) -> None:
     """Train and audit what is not finished, then gather the tables.
 
     A run of another configuration, data or code in the folder is kept, and the command ends,
-    unless --overwrite is given.
+    unless --overwrite is given. With --shard the tables are gathered by the part that ends last.
     """
-    from fairthesis.study import plan, run_experiment
+    from fairthesis.study import plan, run_experiment, run_shard
 
     chosen = plan(dataset, profile, data_root, seed)
     say = None if quiet else click.echo
-    run_experiment(chosen, out, progress=not quiet, say=say, overwrite=overwrite)
+    if shard == (1, 1):
+        run_experiment(chosen, out, progress=not quiet, say=say, overwrite=overwrite)
+    else:
+        missing = run_shard(chosen, out, shard, progress=not quiet, say=say, overwrite=overwrite)
+        if missing:
+            click.echo(
+                f"{out}: shard {shard[0]} of {shard[1]} is finished; {missing} of "
+                f"{len(chosen.runs)} runs are still to come from others."
+            )
+            return
+        run_experiment(chosen, out, progress=False)
     click.echo(f"{out}: {TABLES}")
 
 

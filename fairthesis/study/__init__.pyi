@@ -23,6 +23,7 @@ from ._experiment import data_run as data_run
 from ._experiment import reaudit as reaudit
 from ._experiment import results as results
 from ._experiment import run_experiment as run_experiment
+from ._experiment import run_shard as run_shard
 from ._experiment import train_run as train_run
 from ._kept import INFERENCE as INFERENCE
 from ._notebooks import notebook_parameters as notebook_parameters
@@ -106,6 +107,7 @@ __all__ = [
     "reaudit",
     "results",
     "run_experiment",
+    "run_shard",
     "runs_on_vectors",
     "settings_changes",
     "settings_map",

@@ -39,6 +39,7 @@ __all__ = [
     "probed",
     "results",
     "run_experiment",
+    "run_shard",
     "train_run",
 ]
 
@@ -326,16 +327,62 @@ def run_experiment(
         ...
     fairthesis.errors.InputError: Unknown parameter of the variant mine 'metod': ... 'method'?
     """
+    run_shard(plan, out, (1, 1), progress=progress, say=say, overwrite=overwrite)
+    return collect(plan, Path(out))
+
+
+def run_shard(
+    plan: Plan,
+    out: str | Path,
+    shard: tuple[int, int],
+    *,
+    progress: bool = True,
+    say: Callable[[str], None] | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Train and audit every n-th run of an experiment, beside other processes with the same folder.
+
+    A post-hoc variant is made by the part that trains what it starts from. Nothing is gathered:
+    ``run_experiment`` does, once no run is missing.
+
+    Args:
+        plan, out, progress, say, overwrite: as of ``run_experiment``.
+        shard: i and n, from 1 to n.
+
+    Returns:
+        How many of all runs are not finished.
+
+    Raises:
+        InputError: as of ``run_experiment``, and for a shard that is not one.
+
+    >>> run_shard(plan("synthetic-cxr"), "out", (3, 2))
+    Traceback (most recent call last):
+        ...
+    fairthesis.errors.InputError: Expected the shard's number to be from 1 to n, but got 3/2.
+    """
+    number, of = shard
+    if not 1 <= number <= of:
+        raise InputError(f"Expected the shard's number to be from 1 to n, but got {number}/{of}.")
     out = Path(out)
     plan.check()
-    for number, (variant, seed) in enumerate(plan.runs, 1):
+    trained = [run for run in plan.runs if plan.parent(run[0]) is None]
+    mine = set(trained[number - 1 :: of])
+    runs = [(v, seed) for v, seed in plan.runs if (plan.parent(v) or v, seed) in mine]
+    for place, (variant, seed) in enumerate(runs, 1):
         if say:
-            say(
-                f"[{number}/{len(plan.runs)}] {plan.dataset} {plan.profile}: {variant}, seed {seed}"
-            )
+            say(f"[{place}/{len(runs)}] {plan.dataset} {plan.profile}: {variant}, seed {seed}")
         train_run(plan, variant, seed, out, progress, overwrite)
         audit_run(plan, variant, seed, out)
-    return collect(plan, out)
+    return sum(not _is_finished(plan.folder(out, *run)) for run in plan.runs)
+
+
+def _is_finished(folder: Path) -> bool:
+    try:
+        check_finished(folder, ("predictions.parquet", "provenance.json", "log.jsonl"))
+        check_audited(folder)
+    except InputError:
+        return False
+    return True
 
 
 def results(

@@ -12,10 +12,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from support.cohorts import planted_cohort
 from support.killing import content
 
 from fairthesis import datasets, study
+from fairthesis.cli import cli as main
 from fairthesis.errors import InputError
 from fairthesis.storage import hold_folder
 from fairthesis.study import Plan
@@ -335,6 +337,29 @@ def test_an_experiment_removes_no_finished_run_unless_asked(folder, tmp_path):
     study.run_experiment(other, out, progress=False, overwrite=True)
     described = json.loads((out / "runs/leace-0/config.json").read_text())
     assert described["parent"]["config"]["learning_rate"] == 0.002
+
+
+def test_shards_are_one_experiment(folder, tmp_path, monkeypatch):
+    out = shutil.copytree(folder, tmp_path / "e")
+    plan, said = replace(PLAN, seeds=(0, 1)), []
+    assert study.run_shard(plan, out, (1, 2), progress=False, say=said.append) == 2
+    assert [line.split(": ")[1] for line in said] == ["erm, seed 0", "leace, seed 0"]
+    assert content(out) == content(folder)  # which were finished
+    monkeypatch.setattr(study, "plan", lambda *asked: plan)
+    command = ["experiment", "run", "synthetic-cxr", "--out", str(out), "--quiet", "--shard"]
+    early = CliRunner().invoke(main, [*command, "1/2"])
+    assert (
+        early.output == f"{out}: shard 1 of 2 is finished; 2 of 4 runs are still to come "
+        "from others.\n"
+    )
+    before = (out / "metrics.csv").read_bytes()
+    last = CliRunner().invoke(main, [*command, "2/2"])
+    assert last.exit_code == 0 and "metrics.csv" in last.output
+    assert study.load_results(out).metrics["seed"].unique().tolist() == [0, 1]
+    assert before != (out / "metrics.csv").read_bytes()
+    for wrong in ("0/2", "3/2"):
+        found = CliRunner().invoke(main, [*command, wrong])
+        assert found.exit_code == 2 and f"from 1 to n, but got {wrong}" in found.output
 
 
 def test_tables_are_gathered_from_whole_audits_of_these_predictions_only(folder, tmp_path):
