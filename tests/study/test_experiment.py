@@ -69,7 +69,7 @@ def test_every_listed_experiment_can_be_planned():
         # no comparison of methods
         inner = any(f"-{what}" in dataset for what in ("ablation", "attribution", "epochs"))
         # `full` of the one has every method, the other asks about one of them
-        small = dataset.endswith(("-methods", "-wide", "-planted", "-planted-frozen"))
+        small = dataset.endswith(("-methods", "-wide", "-planted", "-folds", "-frozen"))
         assert ("grid" in profiles) != (inner or small)
         for profile in profiles:
             plan = experiment.plan(dataset, profile)
