@@ -15,7 +15,7 @@ from fairthesis.data import Cohort, cache_folder, folds_by_patient, prepared_ima
 from fairthesis.datasets import fold_of
 from fairthesis.errors import InputError
 
-WHERE = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 K = 5
 
 
@@ -111,12 +111,8 @@ def test_csv_cohorts_have_folds_and_an_official_test_part_is_never_broken_up_sil
     inner = own_table(tmp_path, split=True)
     with pytest.raises(InputError, match=r"brings a test part of its own.*official=leave-out"):
         datasets.load("folds", tmp_path, of="csv", inner=inner, k=4)
-    out = [
-        datasets.load(
-            "folds", tmp_path, of="csv", inner=inner, k=3, seed=seed, official="leave-out"
-        )
-        for seed in range(3)
-    ]
+    options = {"of": "csv", "inner": inner, "k": 3, "official": "leave-out"}
+    out = [datasets.load("folds", tmp_path, seed=seed, **options) for seed in range(3)]
     assert (in_test(out).sum(axis=1) == 1).all() and len(out[0]) == 60
     assert out[0].left_out["image of the official test part"] == 20
     dealt = datasets.load("folds", tmp_path, of="csv", inner=inner, k=4, official="deal")
@@ -157,13 +153,14 @@ def test_folds_of_equal_size_even_where_patients_have_many_images() -> None:
     assert np.bincount(fold).min() > 500
 
 
+@pytest.mark.data
 @pytest.mark.parametrize(
     ("of", "folder"),
     [("ham10000", "ham10000-one-per-lesion-224"), ("pad-ufes-20", "pad-ufes-20-subset-224"),
      ("nih-cxr14", "nih-cxr14-pneumonia-1000")],
 )  # fmt: skip
 def test_real_cohorts_are_tested_once(of: str, folder: str) -> None:
-    if not (WHERE / folder).is_dir():
-        pytest.skip(f"the images of {folder} are not at hand")
-    found = [datasets.load("folds", WHERE / folder, of=of, k=3, seed=seed) for seed in range(3)]
+    if not (DATA / folder).is_dir():
+        pytest.skip(f"{folder} is not in ../shared/data")
+    found = [datasets.load("folds", DATA / folder, of=of, k=3, seed=seed) for seed in range(3)]
     assert (in_test(found).sum(axis=1) == 1).all()
