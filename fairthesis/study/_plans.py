@@ -298,7 +298,7 @@ def plan(
             raise unknown(f"variant in `only` of {dataset} {profile}", name, variants)
         variants = {name: variants[name] for name in entry["only"]}
     first = entry.get("first_seed", 0) if seed is None else seed
-    runs = entry[counted] * (_folds(base, first) if counted == "repeats" else 1)
+    runs = entry[counted] * (_folds(base, entry.get("first_seed", 0)) if counted == "repeats" else 1)
     seeds = tuple(range(first, first + runs))
     kept = ("probes", "twins", "groups", "primary", "margin")
     more = {key: entry[key] for key in kept if key in entry}
