@@ -298,8 +298,8 @@ def plan(
             raise unknown(f"variant in `only` of {dataset} {profile}", name, variants)
         variants = {name: variants[name] for name in entry["only"]}
     first = entry.get("first_seed", 0) if seed is None else seed
-    runs = entry[counted] * (_folds(base, entry.get("first_seed", 0)) if counted == "repeats" else 1)
-    seeds = tuple(range(first, first + runs))
+    k = _folds(base, entry.get("first_seed", 0)) if counted == "repeats" else 1
+    seeds = tuple(range(first, first + entry[counted] * k))
     kept = ("probes", "twins", "groups", "primary", "margin")
     more = {key: entry[key] for key in kept if key in entry}
     return Plan(dataset, profile, base, variants, seeds, **more)
