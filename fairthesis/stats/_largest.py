@@ -114,7 +114,7 @@ class LargestChange:
             return 1.0
         if not self._holds(low):
             return low
-        for _ in range(60):
+        for _ in range(40):
             middle = float(np.sqrt(low * high))
             low, high = (middle, high) if self._holds(middle) else (low, middle)
         return high
