@@ -47,6 +47,7 @@ DESIGNS = {
     "5 groups, the same gap": (FIVE, 1500, 1, 0.1, 0.1),
     "5 groups, the same gap, 4 images a patient": (FIVE, 400, 4, 0.1, 0.1),
     "5 groups, a gap closed": (FIVE, 1500, 1, 0.12, 0.0),
+    "2 groups, a large gap made smaller": (TWO, 1200, 1, 0.2, 0.125),
 }  # fmt: skip
 
 
