@@ -142,14 +142,14 @@ class _Entry:
     seeds: _Count = 1
     repeats: _Count | None = None
     first_seed: Seed = 0
+    groups: dict[str, list[str]] | None = None
+    primary: tuple[tuple[str, str, str, str], ...] = ()
+    margin: float | None = None
     probes: dict[str, _Count] | None = None
     twins: Annotated[int, Range(least=0)] = 500
     only: list[str] | None = None
     grid: dict[str, Any] | None = None
     settings: list[str] | None = None
-    groups: dict[str, list[str]] | None = None
-    primary: tuple[tuple[str, str, str, str], ...] = ()
-    margin: float | None = None
 
 
 def experiments() -> dict[str, dict[str, Any]]:
