@@ -73,7 +73,7 @@ def row(name: str, files: str, cohort: Cohort) -> list[str]:
 def synthetic(name: str, folder: Path) -> Cohort:
     """The loader on synthetic files; the synthetic cohorts are drawn."""
     few = {"setting": "clean", "n_train": 600, "n_val": 200, "n_test": 200}
-    if name == "planted":
+    if name in ("planted", "folds"):
         return datasets.load(name, of="synthetic-derm", inner=few)
     if name == "select":
         options = {"covariate": "device", "value": "1", "shortcut": 0.5}

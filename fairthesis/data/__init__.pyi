@@ -20,6 +20,7 @@ from ._overlay import Overlay as Overlay
 from ._overlay import overlay_of as overlay_of
 from ._read_vectors import read_vectors as read_vectors
 from ._splits import FRACTIONS as FRACTIONS
+from ._splits import folds_by_patient as folds_by_patient
 from ._splits import split_by_patient as split_by_patient
 from ._vectors import Vectors as Vectors
 from ._vectors import VectorTable as VectorTable
@@ -43,6 +44,7 @@ __all__ = [
     "cohort_of_files",
     "cohort_of_vectors",
     "dicom_elements",
+    "folds_by_patient",
     "images_fingerprint",
     "near_duplicates",
     "overlay_of",

@@ -75,7 +75,9 @@ class Cohort:
         window: what is black and white in images in files with more than 8 bits of grey, and in
             DICOM: ``own`` (what a DICOM file says itself; else from each image's own least to its
             largest value), ``full`` (all that the bits allow) or ``LOW,HIGH``, two numbers, of
-            DICOM in the units of its rescaled values. Text or a pair of numbers; kept as text.
+            DICOM in the units of its rescaled values. Or, in any file, ``equalised``: as ``own``,
+            then the grey levels of each image spread evenly, of colour those of its luma. Text or a
+            pair of numbers; kept as text.
 
     Raises:
         InputError: for a window that is none of these, a missing column, no rows, an ``image_id``

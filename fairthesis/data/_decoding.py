@@ -19,7 +19,7 @@ from fairthesis.data._dicom import DicomFile
 from fairthesis.data._dicom_header import Refused, is_dicom, named_dicom
 from fairthesis.data._image_opening import open_file, words
 from fairthesis.data._other_files import HEAD, what_it_is
-from fairthesis.data._windows import OWN, window_ends
+from fairthesis.data._windows import EQUALISED, OWN, equalised, window_ends
 from fairthesis.errors import InputError
 
 Pixels = NDArray[np.uint8]
@@ -65,6 +65,9 @@ def decode_open(
     Raises:
         InputError: where a package that reads such files is not installed.
     """
+    if window == EQUALISED:  # of what is shown of the file: at its size, after its own window
+        pixels = decode_open(handle, size, channels, OWN, name)
+        return pixels if isinstance(pixels, str) else _equalised(pixels)
     try:
         if is_dicom(handle):
             fitted = _of_dicom(DicomFile(handle), size, window)
@@ -80,6 +83,15 @@ def decode_open(
         said = str(error).replace(str(Path(getattr(handle, "name", "")).parent), "")
         return " ".join(f"{type(error).__name__}: {said}".split())
     return _laid_out(fitted, size, channels)
+
+
+def _equalised(pixels: Pixels) -> Pixels:
+    """Grey spread evenly; of colour the luma, hue and saturation as they were (YCbCr)."""
+    if pixels.shape[-1] == 1:
+        return equalised(pixels)
+    luma, *colour = Image.fromarray(pixels).convert("YCbCr").split()
+    even = Image.fromarray(equalised(np.asarray(luma)))
+    return np.asarray(Image.merge("YCbCr", (even, *colour)).convert("RGB"), dtype=np.uint8)
 
 
 def _unidentified(

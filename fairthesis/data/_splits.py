@@ -83,6 +83,60 @@ def split_by_patient(
             "Expected fractions for train, val and test that are 0 or larger and sum to 1, "
             f"but got {fractions!r}."
         )
+    return np.array(SPLITS)[_dealt(frame, keys, strata, seed, fractions)]
+
+
+def folds_by_patient(
+    frame: pd.DataFrame,
+    keys: Sequence[str] = ("patient_id",),
+    strata: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    k: int = 5,
+) -> NDArray[np.int64]:
+    """The fold of each row, 0 to k - 1, of k nearly equal ones that are disjoint in every key.
+
+    Dealt as by ``split_by_patient``, with k shares of 1 / k: stratified k-fold cross-validation
+    with groups of rows that stay together. Another seed deals the same rows anew.
+
+    Args:
+        frame: one row per image.
+        keys: columns whose values no two folds may share; a null shares nothing.
+        strata: columns whose combinations of values are spread evenly over the folds.
+        seed: of the order in which patients are dealt.
+        k: number of folds, 2 or more.
+
+    Returns:
+        Integers of shape (n,).
+
+    Raises:
+        InputError: for fewer than two folds, more folds than patients, and a missing column.
+
+    >>> table = pd.DataFrame({"patient_id": list("aabbccdd"), "y": [1, 1, 0, 0, 1, 1, 0, 0]})
+    >>> fold = folds_by_patient(table, strata=["y"], k=2)
+    >>> table["y"].groupby(fold).sum().tolist()
+    [2, 2]
+    """
+    if k < 2:
+        raise InputError(f"Expected 2 folds or more, but got k = {k}.")
+    require_columns(frame, keys, "the table to split")
+    patients = int(connected(frame, keys).max(initial=-1)) + 1
+    if patients < k:
+        raise InputError(
+            f"{patients} patients (or groups of patients that share a lesion) cannot be dealt into "
+            f"{k} folds: expected at least one for each. Use fewer folds."
+        )
+    return _dealt(frame, keys, strata, seed, (1 / k,) * k)
+
+
+def _dealt(
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    strata: Sequence[str],
+    seed: int,
+    fractions: Sequence[float],
+) -> NDArray[np.int64]:
+    """The part of each row: an index into ``fractions``, the parts' shares of the images."""
     component = connected(frame, keys)
     total = int(component.max(initial=-1)) + 1
     name = np.full(total, "", dtype=object)
@@ -100,13 +154,13 @@ def split_by_patient(
     shuffled = by_name[np.random.Generator(np.random.PCG64(seed)).permutation(total)]
     dealt = shuffled[np.argsort(of[shuffled], kind="stable")]
     part = np.zeros(total, dtype=np.int64)
-    given, seen = [0, 0, 0], 0
+    given, seen = [0] * len(fractions), 0
     for unit in dealt.tolist():
         seen += int(size[unit])
         behind = [share * seen - have for share, have in zip(fractions, given, strict=True)]
         part[unit] = behind.index(max(behind))
         given[part[unit]] += int(size[unit])
-    return np.array(SPLITS)[part[component]]
+    return part[component]
 
 
 def _strata(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Windows: which values of deep grey are black and which are white, in closed form."""
+"""Windows: which values of grey are black and which are white, in closed form."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from fairthesis.errors import InputError
 
-OWN, FULL = "own", "full"
+OWN, FULL, EQUALISED = "own", "full", "equalised"
+_NAMED = (OWN, FULL, EQUALISED)
 Values = NDArray[np.float64]
-#: The type of a window: ``own``, ``full``, ``LOW,HIGH`` or a pair of numbers, as of ``Cohort``.
+#: The type of a window: ``own``, ``full``, ``equalised``, ``LOW,HIGH`` or a pair of numbers, as of
+#: ``Cohort``.
 Window = str | tuple[float, float]
 
 
 def window_text(window: str | Sequence[float]) -> str:
-    """A window in its one spelling: ``own``, ``full`` or ``LOW,HIGH``.
+    """A window in its one spelling: ``own``, ``full``, ``equalised`` or ``LOW,HIGH``.
 
     >>> window_text("Own"), window_text((-1000, 400.0)), window_text(" -1e3, 400 ")
     ('own', '-1000,400', '-1000,400')
     """
     parts = window.split(",") if isinstance(window, str) else list(window)
-    if isinstance(window, str) and window.strip().lower() in (OWN, FULL):
+    if isinstance(window, str) and window.strip().lower() in _NAMED:
         return window.strip().lower()
     try:
         low, high = (float(part) for part in parts)
@@ -32,14 +34,14 @@ def window_text(window: str | Sequence[float]) -> str:
     except (TypeError, ValueError):
         pass
     raise InputError(
-        f"Expected window to be own, full or LOW,HIGH (the values that are black and white, the "
-        f"lower first, as -1000,400), but got {window!r}."
+        f"Expected window to be own, full, equalised or LOW,HIGH (the values that are black and "
+        f"white, the lower first, as -1000,400), but got {window!r}."
     )
 
 
 def window_ends(window: str) -> tuple[float, float] | None:
-    """The two numbers of a window, in its one spelling; None for ``own`` and ``full``."""
-    if window in (OWN, FULL):
+    """The two numbers of a window, in its one spelling; None for those with a name."""
+    if window in _NAMED:
         return None
     low, high = window.split(",")
     return float(low), float(high)
@@ -90,3 +92,25 @@ def looked_up(x: Values, first: int, entries: NDArray[np.integer]) -> Values:
     """
     place = np.clip(np.round(x) - first, 0, len(entries) - 1)
     return entries[place.astype(np.intp)].astype(np.float64)
+
+
+def equalised(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey levels spread evenly over 0 to 255: histogram equalisation of one image.
+
+    A level v becomes ``255 (F(v) - F(least)) / (n - F(least))``, rounded, for F(v) the number of
+    pixels of at most v and n that of all (Gonzalez and Woods 2018, 3.3). The order of the levels
+    stays; an image of one level stays as it is.
+
+    Args:
+        grey: uint8, any shape.
+
+    >>> equalised(np.array([[10, 10], [20, 90]], np.uint8)).tolist()
+    [[0, 0], [128, 255]]
+    """
+    counts = np.bincount(grey.ravel(), minlength=256)
+    below = counts.cumsum()
+    least = int(counts[grey.min()])
+    if least == grey.size:
+        return grey
+    levels = np.round(255 * np.maximum(below - least, 0) / (grey.size - least))
+    return levels.astype(np.uint8)[grey]

@@ -23,6 +23,7 @@ from .synthetic._drawing import Drawing as Drawing
 from .synthetic._planting import Mechanisms as Mechanisms
 from .synthetic.cxr import SETTINGS as SETTINGS
 from .wrappers._cells import association as association
+from .wrappers._folding import fold_of as fold_of
 from .wrappers._markers import MARKERS as MARKERS
 from .wrappers._markers import Marker as Marker
 from .wrappers._mechanisms import PLANS as PLANS
@@ -54,6 +55,7 @@ __all__ = [
     "dicom_table",
     "download_steps",
     "fetch",
+    "fold_of",
     "has_twins",
     "load",
     "marked_shares",

@@ -44,6 +44,7 @@ FILES = {
     "embeddings": "loaders.embeddings",
     "planted": "wrappers.planted",
     "select": "wrappers.select",
+    "folds": "wrappers.folds",
 }
 
 
@@ -170,14 +171,14 @@ def needs_root(name: str, options: Mapping[str, Any] | None = None) -> bool:
 
     Args:
         name: one of ``DATASETS``.
-        options: those of its ``load``. ``planted`` and ``select`` need what the data set ``of``
-            needs; without one they are of a synthetic cohort.
+        options: those of its ``load``. ``planted``, ``select`` and ``folds`` need what
+            the data set ``of`` needs; without one they are of a synthetic cohort.
 
     Raises:
         InputError: for an unknown name.
 
     >>> [name for name in DATASETS if not needs_root(name)]
-    ['synthetic-cxr', 'synthetic-derm', 'planted', 'select']
+    ['synthetic-cxr', 'synthetic-derm', 'planted', 'select', 'folds']
     >>> needs_root("planted", {"of": "select", "inner": {"of": "ham10000"}})
     True
     """

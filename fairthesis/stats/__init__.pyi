@@ -30,6 +30,7 @@ from ._inversion import calibration_intervals as calibration_intervals
 from ._inversion import smooth_interval as smooth_interval
 from ._label_shift import LabelShift as LabelShift
 from ._label_shift import label_shift_prevalence as label_shift_prevalence
+from ._largest import LargestChange as LargestChange
 from ._max_t import step_down_max_t as step_down_max_t
 from ._medians import MedianOfCases as MedianOfCases
 from ._p_values import benjamini_hochberg as benjamini_hochberg
@@ -79,6 +80,7 @@ from ._two_samples import classifier_two_sample as classifier_two_sample
 from ._two_samples import mmd as mmd
 from ._two_samples import one_row_per_patient as one_row_per_patient
 from ._two_samples import ridge_scores as ridge_scores
+from ._within_strata import StratifiedPairs as StratifiedPairs
 
 __all__ = [
     "BETS",
@@ -96,6 +98,7 @@ __all__ = [
     "GroupTest",
     "Interval",
     "LabelShift",
+    "LargestChange",
     "MedianOfCases",
     "Normal",
     "RankedCases",
@@ -105,6 +108,7 @@ __all__ = [
     "ScoreMany",
     "Size",
     "SquaredCalibrationError",
+    "StratifiedPairs",
     "TwoSample",
     "Values",
     "auroc_variance",

@@ -27,9 +27,14 @@ from ._experiment import run_shard as run_shard
 from ._experiment import train_run as train_run
 from ._kept import INFERENCE as INFERENCE
 from ._notebooks import notebook_parameters as notebook_parameters
+from ._out_of_fold import OUT_OF_FOLD as OUT_OF_FOLD
+from ._out_of_fold import design_of as design_of
+from ._out_of_fold import out_of_fold as out_of_fold
 from ._plans import Plan as Plan
 from ._plans import experiments as experiments
 from ._plans import plan as plan
+from ._pooled import contrasts_out_of_fold as contrasts_out_of_fold
+from ._pooled import pooled_contrasts as pooled_contrasts
 from ._run_audit import audit_run as audit_run
 from ._run_audit import probe_run as probe_run
 from ._settings import settings_changes as settings_changes
@@ -67,6 +72,7 @@ __all__ = [
     "INFERENCE",
     "NARROW",
     "OF_RUN",
+    "OUT_OF_FOLD",
     "THESIS",
     "Plan",
     "Results",
@@ -82,7 +88,9 @@ __all__ = [
     "compare_results",
     "comparison_sentences",
     "contrasts",
+    "contrasts_out_of_fold",
     "data_run",
+    "design_of",
     "execute_chapter",
     "experiments",
     "gap_conclusions",
@@ -99,8 +107,10 @@ __all__ = [
     "load_profile",
     "load_results",
     "notebook_parameters",
+    "out_of_fold",
     "outcome_sentence",
     "plan",
+    "pooled_contrasts",
     "probe_run",
     "provenance_note",
     "rank_methods",

@@ -215,6 +215,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             **plan.audit_settings,
             "probes": dict(plan.probes) if plan.probes else None,
             "twins": plan.twins,
+            **_design(plan),
         },
         tolerance=compared,
         inference=INFERENCE,
@@ -258,6 +259,14 @@ def reaudit(folder: str | Path) -> Results:
     files["provenance.json"] = text_writer(json_text(described))
     write_together(folder, files, last="provenance.json")
     return load_results(folder)
+
+
+def _design(plan: Plan) -> dict[str, Any]:
+    """What was fixed before the runs of folds, for ``pooled_contrasts``."""
+    if not plan.groups:
+        return {}
+    groups = {attribute: list(names) for attribute, names in plan.groups.items()}
+    return {"groups": groups, "primary": [*map(list, plan.primary)], "margin": plan.margin}
 
 
 #: Names of what ``collect`` copies from the provenance of every run.

@@ -33,6 +33,11 @@ class Plan:
             None leaves it out.
         twins: test images of each group whose twins are drawn, where the cohort has some: the first
             ones; 0 leaves it out.
+        groups: of runs that are folds: attribute -> the groups that are compared, whatever their
+            size; ``pooled_contrasts`` reads this and the next two in the archive.
+        primary: the hypotheses: variant, the variant it is compared with, attribute (``all`` for a
+            number of all images) and number.
+        margin: what a difference has to exceed to matter.
 
     Raises:
         InputError: for a value of another type, and an unknown key of ``probes`` or of a post-hoc
@@ -56,6 +61,9 @@ class Plan:
     n_permutations: Annotated[int, Range(least=0)] = 2000
     probes: Mapping[str, _Count] | None = None
     twins: Annotated[int, Range(least=0)] = 500
+    groups: Mapping[str, list[str]] | None = None
+    primary: tuple[tuple[str, str, str, str], ...] = ()
+    margin: Annotated[float | None, Range(above=0, below=1)] = None
 
     def __post_init__(self) -> None:
         own = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -70,6 +78,9 @@ class Plan:
             if "posthoc" in changes:
                 for key in (key for key in changes if key not in ("posthoc", "of")):
                     raise unknown(f"key of the post-hoc variant {name}", key, ("posthoc", "of"))
+        for one, other, *_ in self.primary:
+            for name in (name for name in (one, other) if name not in self.variants):
+                raise unknown("variant of a primary hypothesis", name, self.variants)
 
     def check(self) -> None:
         """Check the configuration of every run, before the first one starts."""
@@ -126,10 +137,14 @@ class Plan:
 class _Entry:
     """What a profile of ``experiments.yml`` may say; the comments there tell of each."""
 
-    seeds: _Count
     base: dict[str, Any]
     variants: dict[str, dict[str, Any]]
+    seeds: _Count = 1
+    repeats: _Count | None = None
     first_seed: Seed = 0
+    groups: dict[str, list[str]] | None = None
+    primary: tuple[tuple[str, str, str, str], ...] = ()
+    margin: float | None = None
     probes: dict[str, _Count] | None = None
     twins: Annotated[int, Range(least=0)] = 500
     only: list[str] | None = None
@@ -222,6 +237,23 @@ def _grid(entry: Mapping[str, Any] | None, dataset: str) -> dict[str, dict[str, 
     return grid(**given)
 
 
+def _folds(base: Mapping[str, Any], first: int) -> int:
+    """How many seeds a repeat of a plan of folds has; the first one has to begin a repeat."""
+    options = base.get("dataset_options", {})
+    if base["dataset"] != "folds" or "k" not in options or "fold" in options:
+        raise InputError(
+            "repeats is for runs that are folds: expected the data set folds with the option k and "
+            "without fold."
+        )
+    k = int(options["k"])
+    if first % k:
+        raise InputError(
+            f"The first seed is {first}: expected a multiple of k = {k}, with which a repeat of "
+            f"the folds begins, {first - first % k} for instance."
+        )
+    return k
+
+
 def plan(
     dataset: str,
     profile: str = "quick",
@@ -253,7 +285,8 @@ def plan(
     entry = typed_option(
         parameter_kinds(_Entry), listed[dataset][profile], f"key of {dataset} {profile}", text=False
     )
-    for key in ("seeds", "base", "variants"):
+    counted = "repeats" if "repeats" in entry else "seeds"
+    for key in (counted, "base", "variants"):
         if key not in entry:
             raise InputError(f"Expected {key} in {dataset} {profile} of experiments.yml.")
     base = {"dataset": dataset, "data_root": str(data_root) if data_root else None} | entry["base"]
@@ -267,6 +300,8 @@ def plan(
             raise unknown(f"variant in `only` of {dataset} {profile}", name, variants)
         variants = {name: variants[name] for name in entry["only"]}
     first = entry.get("first_seed", 0) if seed is None else seed
-    seeds = tuple(range(first, first + entry["seeds"]))
-    more = {key: entry[key] for key in ("probes", "twins") if key in entry}
+    k = _folds(base, entry.get("first_seed", 0)) if counted == "repeats" else 1
+    seeds = tuple(range(first, first + entry[counted] * k))
+    kept = ("probes", "twins", "groups", "primary", "margin")
+    more = {key: entry[key] for key in kept if key in entry}
     return Plan(dataset, profile, base, variants, seeds, **more)

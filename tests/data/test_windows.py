@@ -18,7 +18,7 @@ from support.images import files
 
 from fairthesis import data
 from fairthesis.data._decoding import decode
-from fairthesis.data._windows import window_text
+from fairthesis.data._windows import equalised, window_text
 from fairthesis.errors import InputError
 
 DEEP = (np.arange(64 * 64).reshape(64, 64) % 3000 + 500).astype(np.uint16)
@@ -82,11 +82,49 @@ def test_eight_bits_and_colour_stay_as_they_are(tmp_path: Path, window: str) -> 
     assert not isinstance(found, str) and (found == colour).all()
 
 
+def test_equalised_grey_is_spread_evenly_at_the_size_that_is_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = np.round(90 + 20 * rng.normal(size=(64, 64))).clip(0, 255).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "1.png")
+    found = grey(tmp_path / "1.png", "equalised")
+    order = np.argsort(values, axis=None, kind="stable")
+    assert (np.diff(found.ravel()[order].astype(int)) >= 0).all()  # no two levels change places
+    assert found.min() == 0 and found.max() == 255
+    share = [(found <= level).mean() for level in range(0, 256, 16)]
+    assert np.abs(np.array(share) - np.arange(0, 256, 16) / 255).max() < 0.05
+    # Any rule that keeps the order of the levels makes the same picture.
+    Image.fromarray((values // 2 + 100).astype(np.uint8)).save(tmp_path / "2.png")
+    Image.fromarray(values // 2 * 2).save(tmp_path / "3.png")
+    one, other = (grey(tmp_path / f"{k}.png", "equalised") for k in (2, 3))
+    assert (one == other).all()
+    flat = np.full((64, 64), 7, np.uint8)
+    Image.fromarray(flat).save(tmp_path / "4.png")
+    assert (grey(tmp_path / "4.png", "equalised") == flat).all()
+    Image.fromarray(values).resize((128, 128)).save(tmp_path / "5.png")
+    own, even = (decode(tmp_path / "5.png", 32, 1, w) for w in ("own", "equalised"))
+    assert not isinstance(own, str) and not isinstance(even, str)
+    assert (even == equalised(own)).all() and (even != own).any()
+
+
+def test_of_colour_the_luma_is_equalised(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    colour = rng.integers(100, 140, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(colour).save(tmp_path / "1.png")
+    found = decode(tmp_path / "1.png", 64, 3, "equalised")
+    assert not isinstance(found, str)
+    luma = np.asarray(Image.fromarray(found).convert("L"), int)
+    assert luma.std() > 60 > 30 > np.asarray(Image.fromarray(colour).convert("L"), int).std()
+    red, green = (one[..., 0].astype(int) - one[..., 1] for one in (colour, found))
+    inner = (luma > 40) & (luma < 215)  # what is not cut at black or white keeps its hue
+    assert np.abs(red - green)[inner].max() <= 4
+
+
 def test_a_window_has_one_spelling() -> None:
+    assert window_text("Equalised") == "equalised"
     assert window_text("FULL ") == "full"
     assert window_text((0, 4095)) == window_text("0,4095") == window_text("0.0, 4.095e3")
     for wrong in ("", "auto", "5", "5,5", "9,1", "1,2,3", "a,b", "nan,1", (1,), (1, None), "0,inf"):
-        with pytest.raises(InputError, match="Expected window to be own, full or LOW,HIGH"):
+        with pytest.raises(InputError, match="Expected window to be own, full, equalised or"):
             window_text(wrong)  # type: ignore[arg-type]
 
 

@@ -70,8 +70,9 @@ def load(
     ``split`` names a column with train, val, test; without it patients (and lesions) are dealt
     out in ``fractions``. ``patient`` may be the column of ``image`` where every image is another
     patient. ``window`` says which values of 16-bit grey and of DICOM are black and white: ``own``
-    (the DICOM file's; else each image's least and largest), ``full`` (all that the bits allow) or
-    ``LOW,HIGH``. ``config`` is a YAML file in ``root`` with these options by name.
+    (the DICOM file's; else each image's least and largest), ``full`` (all that the bits allow),
+    ``LOW,HIGH``, or ``equalised`` (the grey levels of each image spread evenly). ``config`` is a
+    YAML file in ``root`` with these options by name.
     """
     release = Release("csv", root, holds="your table (.csv)")
     given: dict[str, Any] = {"table": table, "image": image, "patient": patient, "lesion": lesion}
