@@ -194,7 +194,8 @@ def _cases(
         raise InputError(
             f"The attribute is unknown in {int(pd.isna(a).sum())} of {len(a)} rows: leave them out."
         )
-    names, codes = np.unique(a.astype(str), return_inverse=True)
+    found, codes = np.unique(a.astype(str), return_inverse=True)
+    names = [str(name) for name in found]
     who = stats.patient_index(np.arange(len(a)) if patients is None else patients)
     check_same_length(y, who, "patients")
     if len(names) < 2:
@@ -208,7 +209,7 @@ def _cases(
                     "more, one for each fold. Leave the group out, merge it with another, or take "
                     "fewer folds."
                 )
-    return Cases(x, y, codes, who), [str(name) for name in names]
+    return Cases(x, y, codes, who), names
 
 
 def _large(cases: Cases, groups: Sequence[str]) -> tuple[Codes, list[str]]:

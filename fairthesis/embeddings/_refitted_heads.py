@@ -62,7 +62,7 @@ class Scored:
         self.score[held] = head.predict_proba(change(cases.x[held]))[:, 1]
         self.positive[held] = self.score[held] >= threshold
 
-    def statistic(self, cases: Cases, weight: Array, groups: Codes) -> Array:
+    def statistic(self, cases: Cases, weight: NDArray[Any], groups: Codes) -> Array:
         """AUROC of all cases and of each of ``groups``, then their TPR, then their FPR.
 
         AUROCs are within folds: heads of two folds have scales of their own. Shape

@@ -211,6 +211,7 @@ class FairEncoder(nn.Module):
                 self.sensitive_encoder, own = BACKBONES["small"](colours)
                 self.sensitive_head = _mlp(own, hidden_dim, sensitive_dim)
             self.sensitive_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.sensitive_dim = sensitive_dim
         self.disease_norm = _norm(disease_norm, disease_dim)
         self.sensitive_norm = _norm(
             "batch" if self.sensitive_encoder is None else disease_norm, sensitive_dim

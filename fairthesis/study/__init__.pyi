@@ -50,6 +50,10 @@ from ._summaries import provenance_note as provenance_note
 from ._summaries import summary_table as summary_table
 from ._twins import twin_numbers as twin_numbers
 from ._twins import twin_table as twin_table
+from ._use import disentangled_counts as disentangled_counts
+from ._use import disentanglement_sentences as disentanglement_sentences
+from ._use import disentanglement_table as disentanglement_table
+from ._use import use_table as use_table
 from ._vectors import changes_on_vectors as changes_on_vectors
 from ._vectors import groups_on_vectors as groups_on_vectors
 from ._vectors import runs_on_vectors as runs_on_vectors
@@ -76,6 +80,9 @@ __all__ = [
     "comparison_sentences",
     "contrasts",
     "data_run",
+    "disentangled_counts",
+    "disentanglement_sentences",
+    "disentanglement_table",
     "execute_chapter",
     "experiments",
     "gap_conclusions",
@@ -111,5 +118,6 @@ __all__ = [
     "tuned_settings",
     "twin_numbers",
     "twin_table",
+    "use_table",
     "vectors_summary",
 ]

@@ -32,8 +32,9 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
     """``KEPT`` of all runs in one table each, validation and test images only.
 
     Predictions hold the columns of a run's table, embeddings image keys and the disease embedding
-    in half precision; ``variant`` and ``seed`` say whose. Text is stored once per value. Embeddings
-    of more than ``MOST_NUMBERS`` are left out: an archive is text and tables of moderate size.
+    in half precision, and the sensitive one where the plan asks for both; ``variant`` and ``seed``
+    say whose. Text is stored once per value. Embeddings of more than ``MOST_NUMBERS`` are left out:
+    an archive is text and tables of moderate size.
     """
     predictions, embeddings = [], []
     for (variant, seed), folder in folders.items():
@@ -43,6 +44,7 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
         vectors = pd.read_parquet(folder / "embeddings.parquet")
         vectors = pd.concat([rows_of_part(vectors, part) for part in PARTS])
         columns = numbered_columns(vectors, "disease_")
+        columns += numbered_columns(vectors, "sensitive_") if plan.disentanglement else []
         vectors[columns] = vectors[columns].astype(np.float16)
         kept = ["image_id", "patient_id", "split", *columns]
         embeddings.append(vectors[kept].assign(variant=variant, seed=seed)[[*KEYS, *kept]])

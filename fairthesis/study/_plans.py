@@ -33,6 +33,8 @@ class Plan:
             None leaves it out.
         twins: test images of each group whose twins are drawn, where the cohort has some: the first
             ones; 0 leaves it out.
+        disentanglement: with how many refits for the floors disease and attribute are recovered
+            from both embeddings of every probed run; 0 leaves it out.
 
     Raises:
         InputError: for a value of another type, and an unknown key of ``probes`` or of a post-hoc
@@ -56,6 +58,7 @@ class Plan:
     n_permutations: Annotated[int, Range(least=0)] = 2000
     probes: Mapping[str, _Count] | None = None
     twins: Annotated[int, Range(least=0)] = 500
+    disentanglement: Annotated[int, Range(least=0)] = 0
 
     def __post_init__(self) -> None:
         own = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -132,6 +135,7 @@ class _Entry:
     first_seed: Seed = 0
     probes: dict[str, _Count] | None = None
     twins: Annotated[int, Range(least=0)] = 500
+    disentanglement: Annotated[int, Range(least=0)] = 0
     only: list[str] | None = None
     grid: dict[str, Any] | None = None
     settings: list[str] | None = None
@@ -266,5 +270,5 @@ def plan(
         variants = {name: variants[name] for name in entry["only"]}
     first = entry.get("first_seed", 0) if seed is None else seed
     seeds = tuple(range(first, first + entry["seeds"]))
-    more = {key: entry[key] for key in ("probes", "twins") if key in entry}
+    more = {key: entry[key] for key in ("probes", "twins", "disentanglement") if key in entry}
     return Plan(dataset, profile, base, variants, seeds, **more)
