@@ -24,6 +24,7 @@ from ._experiment import results as results
 from ._experiment import run_experiment as run_experiment
 from ._experiment import train_run as train_run
 from ._kept import INFERENCE as INFERENCE
+from ._kept import archived_embeddings as archived_embeddings
 from ._notebooks import notebook_parameters as notebook_parameters
 from ._plans import Plan as Plan
 from ._plans import experiments as experiments
@@ -71,6 +72,7 @@ __all__ = [
     "adversaries_and_probes",
     "archive_inventory",
     "archive_results",
+    "archived_embeddings",
     "audit_run",
     "best_probes",
     "changed_settings",

@@ -12,6 +12,7 @@ import pandas as pd
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import attribute_columns
 from fairthesis.study._archive import BOTH_FILE, USE_COLUMNS, USE_FILE, Results
+from fairthesis.study._kept import KEPT, without_category
 from fairthesis.study._twins import ranged
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def tables_of_run(plan: Plan, folder: Path, seed: int) -> dict[str, pd.DataFrame
 
 def used_anew(folder: Path) -> pd.DataFrame | None:
     """``use.csv`` of an archive from the predictions and embeddings it keeps; None without them."""
-    files = [folder / name for name in ("predictions.parquet", "embeddings.parquet")]
+    files = [folder / name for name in KEPT]
     if not all(file.is_file() for file in files):
         return None
     predictions, vectors = (pd.read_parquet(file) for file in files)
@@ -85,23 +86,11 @@ def used_anew(folder: Path) -> pd.DataFrame | None:
     runs = vectors[["variant", "seed"]].astype({"variant": str}).drop_duplicates()
     for variant, seed in zip(runs["variant"].tolist(), runs["seed"].tolist(), strict=True):
         own, labels = (
-            _as_text(table[(table["variant"] == variant) & (table["seed"] == seed)])
+            without_category(table[(table["variant"] == variant) & (table["seed"] == seed)])
             for table in (vectors, predictions)
         )
         parts.append(use_of_run(own, labels, seed).assign(variant=variant, seed=seed))
     return pd.concat(parts, ignore_index=True)[list(USE_COLUMNS)]
-
-
-def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """A run's rows with categories as text and half precision as double, without whose they are."""
-    table = table.drop(columns=["variant", "seed"])
-    kinds: dict[str, Any] = {}
-    for name, column in table.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            kinds[str(name)] = "string"
-        elif column.dtype == np.float16:
-            kinds[str(name)] = np.float64
-    return table.astype(kinds)
 
 
 def use_table(results: Results | None, scope: str = "given the target") -> pd.DataFrame:
