@@ -500,8 +500,8 @@ def test_what_probes_read_is_gathered_where_a_plan_asks_for_it(plan, out, tmp_pa
     assert both.filter(like="sensitive_").shape == (len(both), 64)
     anew = used_anew(tmp_path).set_index(["variant", "scope", "metric"])
     old = results.use.set_index(["variant", "scope", "metric"]).loc[anew.index]
-    # half precision, and what a threshold among few scores makes of it
-    assert (anew["kept"] - old["kept"]).abs().max() < 0.02
+    auroc = anew.index.get_level_values("metric") == "auroc"  # no threshold among few scores
+    assert (anew["kept"] - old["kept"])[auroc].abs().max() < 0.005  # half precision
     gathered = results.leakage
     read = gathered[gathered["source"] == "encoder"]
     assert set(zip(read["variant"], read["seed"], strict=True)) == set(asked.runs)
