@@ -59,12 +59,21 @@ AUDITING = (
 PROBING = (
     *(
         "embeddings/_floors.py",
+        "embeddings/_judging.py",
         "embeddings/_leakage.py",
         "embeddings/_probes.py",
         "embeddings/_tables.py",
     ),
     *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_rows.py"),
     *("metrics/_rates.py", "metrics/_scores.py", "stats/_resampling.py"),
+)
+# What is erased and refitted beside the probes, and what both embeddings are asked for.
+USING = (
+    *("embeddings/_attribute_use.py", "embeddings/_disentanglement.py"),
+    *("embeddings/_eraser.py", "embeddings/_erasers.py", "embeddings/_moments.py"),
+    *("embeddings/_projections.py", "embeddings/_refitted_heads.py"),
+    *("embeddings/_unseen_patients.py", "metrics/_thresholds.py", "stats/_intervals.py"),
+    *PROBING,
 )
 # What twins are drawn and measured with, beside the cohorts and models themselves.
 TWINS = (

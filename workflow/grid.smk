@@ -10,7 +10,7 @@ from fairthesis.study import experiments, plan
 
 EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
-TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "twins.csv", "curves.csv", "provenance.json"]
+TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "use.csv", "disentanglement.csv", "twins.csv", "curves.csv", "provenance.json"]
 ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
 EXPERIMENT = ONE_THREAD + " fairthesis experiment "
 DATA_ROOT = str(config.get("data_root") or "data")
@@ -126,12 +126,15 @@ rule audit:
         sources("fairthesis.audit"),
         sources("fairthesis.probe"),
         sources("fairthesis.auditing.twin_effects"),
+        sources("fairthesis.embeddings.use_of_attribute"),
+        sources("fairthesis.embeddings.disentanglement"),
     output:
         directory(EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/audit"),
     params:
         rule=lambda w: planned(w.name, w.profile).audit_settings,
         probes=lambda w: planned(w.name, w.profile).probes,
         twins=lambda w: planned(w.name, w.profile).twins,
+        both=lambda w: planned(w.name, w.profile).disentanglement,
         asked=asked,
     message:
         "audit: {wildcards.name} {wildcards.profile}, {wildcards.variant}, seed {wildcards.seed}"

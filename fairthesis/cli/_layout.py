@@ -27,6 +27,11 @@ def number(value: float) -> str:
     return "-" if value != value else f"{value:.3f}"
 
 
+def change(value: float) -> str:
+    """Three decimals with a sign; a dash where it is not known."""
+    return "-" if value != value else f"{value:+.3f}"
+
+
 def interval(low: float, high: float) -> str:
     """``low to high``; a dash where it is not known."""
     return "-" if low != low else f"{low:.3f} to {high:.3f}"

@@ -8,7 +8,9 @@ import click
 
 from fairthesis.cli import _options
 
-TABLES = "metrics.csv, disparities.csv, leakage.csv, twins.csv, curves.csv, provenance.json"
+TABLES = (
+    "metrics.csv, disparities.csv, leakage.csv, use.csv, twins.csv, curves.csv, provenance.json"
+)
 
 
 @click.group()

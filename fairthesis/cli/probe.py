@@ -11,7 +11,7 @@ import click
 from fairthesis.cli import _layout, _options
 
 if TYPE_CHECKING:
-    from fairthesis.embeddings import Leakage
+    from fairthesis.embeddings import AttributeUse, Leakage
 
 NAMES = ("logistic", "mlp", "knn", "boosting")
 
@@ -40,6 +40,12 @@ NAMES = ("logistic", "mlp", "knn", "boosting")
 )
 @_options.n_boot()
 @click.option("--n-shuffles", default=20, show_default=True, help="Refits, attribute shuffled.")
+@click.option(
+    "--use-folds",
+    default=5,
+    show_default=True,
+    help="Folds of a head refitted before and after erasure; 0: none.",
+)
 @_options.seed()
 @_options.quiet()
 def command(
@@ -53,14 +59,17 @@ def command(
     names: tuple[str, ...],
     n_boot: int,
     n_shuffles: int,
+    use_folds: int,
     seed: int,
     quiet: bool,
 ) -> None:
     """Measure how well fresh probes recover an attribute from the table EMBEDDINGS.
 
     Probes are fitted on the val part and judged on the test part: on patients that the encoder
-    was not trained on. Writes leakage.json and leakage.csv into --out. Beside each AUROC stand
-    its floors: the target alone, a randomly initialised encoder, the attribute shuffled.
+    was not trained on. Beside each AUROC stand its floors: the target alone, a randomly
+    initialised encoder, the attribute shuffled. What can be recovered need not be used: a head is
+    refitted with the attribute erased (LEACE) and without, and what that changes is shown beside.
+    Writes leakage.json, leakage.csv and use.csv into --out.
 
     \b
     Examples:
@@ -86,6 +95,7 @@ def command(
         names=names or NAMES,
         n_boot=n_boot,
         n_shuffles=n_shuffles,
+        use_folds=use_folds,
         seed=seed,
     )
     _options.tell(lambda: summary(found), found.write(out), quiet)
@@ -115,6 +125,33 @@ def summary(found: Leakage) -> str:
         f"Online code of the attribute: {found.code.bits:.0f} bits with the embedding, "
         f"{found.code.without:.0f} without it (of {found.code.uniform:.0f} for equal groups).",
     ]
+    if found.use is not None:
+        lines += ["", *used(found.use), ""]
     lines += [f"Left out, {reason}: {n}." for reason, n in found.left_out.items() if n]
     lines += [f"Warning: {warning}" for warning in found.warnings]
     return "\n".join(lines)
+
+
+def used(found: AttributeUse) -> list[str]:
+    """What erasing the attribute does to a refitted head, as lines of plain text."""
+    rows = [
+        [
+            reading.metric,
+            reading.scope,
+            _layout.number(reading.kept),
+            _layout.number(reading.erased),
+            _layout.change(reading.change),
+            _layout.interval(reading.ci_low, reading.ci_high),
+            _layout.change(reading.random_change),
+        ]
+        for reading in found.readings
+    ]
+    head = ["metric", "erased", "as it is", "after", "change", "95 % interval", "at random"]
+    return [
+        f"Use: a disease head refitted before and after erasure ({found.settings['eraser']}), in "
+        f"{found.settings['folds']} folds of {found.n_patients} patients",
+        "",
+        *_layout.table(head, rows, left=2),
+        "",
+        "at random: the mean change when as many directions are taken out at random.",
+    ]

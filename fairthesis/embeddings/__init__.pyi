@@ -1,6 +1,12 @@
+from ._attribute_use import USE_METRICS as USE_METRICS
+from ._attribute_use import AttributeUse as AttributeUse
+from ._attribute_use import UseReading as UseReading
+from ._attribute_use import use_of_attribute as use_of_attribute
 from ._directions import Directions as Directions
 from ._directions import DirectionsTried as DirectionsTried
 from ._directions import choose_directions as choose_directions
+from ._disentanglement import Disentanglement as Disentanglement
+from ._disentanglement import disentanglement as disentanglement
 from ._eraser import WholeSpaceWarning as WholeSpaceWarning
 from ._erasers import Leace as Leace
 from ._erasers import MeanDifferences as MeanDifferences
@@ -26,8 +32,11 @@ from ._unseen_patients import ErasureReading as ErasureReading
 __all__ = [
     "ERASERS",
     "PROBES",
+    "USE_METRICS",
+    "AttributeUse",
     "Directions",
     "DirectionsTried",
+    "Disentanglement",
     "ErasureReading",
     "ErasureReport",
     "KernelEraser",
@@ -37,8 +46,10 @@ __all__ = [
     "MeanDifferences",
     "Splince",
     "TooFewPatientsError",
+    "UseReading",
     "WholeSpaceWarning",
     "choose_directions",
+    "disentanglement",
     "expected_auroc",
     "fit_leace",
     "fit_probe",
@@ -48,4 +59,5 @@ __all__ = [
     "measure_erasure",
     "probabilities",
     "probe",
+    "use_of_attribute",
 ]

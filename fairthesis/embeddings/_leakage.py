@@ -14,46 +14,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from fairthesis import stats
 from fairthesis.embeddings import _tables as tables
-from fairthesis.embeddings._floors import floor_of
-from fairthesis.embeddings._probes import (
-    PROBES,
-    Array,
-    Code,
-    Codes,
-    fit_probe,
-    macro_auroc,
-    online_code,
-    probabilities,
-)
+from fairthesis.embeddings._attribute_use import AttributeUse, use_of_attribute
+from fairthesis.embeddings._judging import FLOOR, Judge, ProbeResult, read, usable_strata
+from fairthesis.embeddings._measured_erasure import TooFewPatientsError
+from fairthesis.embeddings._probes import PROBES, Code, online_code
 from fairthesis.embeddings._tables import ProbePart
 from fairthesis.errors import InputError, unknown
 from fairthesis.storage import table_writer, text_writer, without_formulas, write_together
-
-SCOPES = ("marginal", "given the target")
-FLOOR = 10  # of each group in a target class of the fitting part, for a probe given the target
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """How well one probe recovers the attribute from one source.
-
-    ``source`` is ``encoder``, ``random encoder``, ``target alone``, or the name of a table that was
-    given beside; ``shuffled_mean`` and ``shuffled_q95`` are the mean and 95 % point over refits
-    with the attribute shuffled; of fewer than 20 refits there is no 95 % point (NaN).
-    """
-
-    source: str
-    probe: str
-    scope: str
-    auroc: float
-    ci_low: float = float("nan")
-    ci_high: float = float("nan")
-    shuffled_mean: float = float("nan")
-    shuffled_q95: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -73,6 +42,8 @@ class Leakage:
         code: the online code of the attribute given the embedding, in bits.
         warnings: what a reader must know, in words: a group or a class that is left out.
         settings: ``prefix``, ``n_boot``, ``n_shuffles`` and ``seed`` of the call.
+        use: what erasing the attribute does to a refitted head; None where it was not asked for,
+            or patients are too few.
 
     >>> from fairthesis.embeddings import probe
     >>> table = pd.DataFrame({"image_id": range(80), "patient_id": range(80)})
@@ -99,6 +70,7 @@ class Leakage:
     code: Code
     warnings: tuple[str, ...]
     settings: dict[str, Any]
+    use: AttributeUse | None = None
 
     def table(self) -> pd.DataFrame:
         """``readings`` as a tidy table, one row each."""
@@ -111,16 +83,19 @@ class Leakage:
             {k: None if v != v else v for k, v in row.items()} for row in found["readings"]
         ]
         found["code"] |= {"compression": self.code.compression, "gain": self.code.gain}
+        found["use"] = None if self.use is None else self.use.to_dict()
         return found
 
     def write(self, out: str | Path) -> list[Path]:
-        """Write ``leakage.json`` and ``leakage.csv`` into ``out``, and return their paths."""
+        """Write ``leakage.json``, ``leakage.csv`` and, where there is one, ``use.csv``."""
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
         files = {
             "leakage.json": text_writer(text),
             "leakage.csv": table_writer(without_formulas(self.table()), "leakage.csv"),
         }
-        write_together(Path(out), files, last="leakage.json")
+        if self.use is not None:
+            files["use.csv"] = table_writer(without_formulas(self.use.table()), "use.csv")
+        write_together(Path(out), files, last="leakage.json", stale=("use.csv",))
         return [Path(out) / name for name in files]
 
 
@@ -136,6 +111,7 @@ def probe(
     names: Sequence[str] = tuple(PROBES),
     n_boot: int = 2000,
     n_shuffles: int = 20,
+    use_folds: int = 0,
     seed: int = 0,
 ) -> Leakage:
     """Measure how well fresh probes recover ``attribute`` from ``embeddings``.
@@ -152,6 +128,8 @@ def probe(
         names: keys of ``PROBES``.
         n_boot: resamples of test patients for the intervals; 0 for none.
         n_shuffles: refits with the attribute shuffled over patients; 0 for none.
+        use_folds: folds of the patients of ``val`` and ``test`` over which a head is refitted
+            before and after the attribute is erased (``use_of_attribute``); 0 leaves it out.
         seed: the same seed gives the same result.
 
     Probes are fitted on ``val`` and judged on ``test``. Given the target, that is done within each
@@ -176,6 +154,8 @@ def probe(
     for key, number in (("n_boot", n_boot), ("n_shuffles", n_shuffles), ("seed", seed)):
         if number < 0:
             raise InputError(f"{key} is {number}: expected 0 or more.")
+    if use_folds != 0 and use_folds < 2:
+        raise InputError(f"use_folds is {use_folds}: expected 2 or more, or 0 to leave it out.")
     if not names:
         raise InputError(f"No probe is given: expected at least one of {', '.join(PROBES)}.")
     for name in names:
@@ -188,17 +168,18 @@ def probe(
     rows, groups = _in_both(rows, groups, attribute, left_out, warnings)
     fit, test = (tables.part(rows, columns, groups, split, attribute) for split in ("val", "test"))
     classes = _classes(fit, test, len(groups), warnings)
-    boot = _Judge(test, len(groups), classes, n_boot, seed)
+    boot = Judge(test, len(groups), classes, n_boot, seed)
     readings = []
     for name in names:
-        readings += _read("encoder", name, fit, test, boot, n_shuffles, seed)
+        readings += read("encoder", name, fit, test, boot, n_shuffles, seed)
     others = dict(beside or {}) | ({} if random is None else {"random encoder": random})
     for source, table in others.items():
         more, own = tables.of_another(rows, table, prefix, f"the {source}'s table")
         pair = [tables.part(more, own, groups, split, attribute) for split in ("val", "test")]
         for name in names:
-            readings += _read(source, name, pair[0], pair[1], boot, 0, seed)
-    readings += _read("target alone", "logistic", _one_hot(fit), _one_hot(test), boot, 0, seed)
+            readings += read(source, name, pair[0], pair[1], boot, 0, seed)
+    use = _used(rows, columns, attribute, use_folds, n_boot, seed, warnings)
+    readings += read("target alone", "logistic", _one_hot(fit), _one_hot(test), boot, 0, seed)
     return Leakage(
         attribute=attribute,
         target=chosen,
@@ -211,7 +192,35 @@ def probe(
         code=online_code(fit.x, fit.group, fit.patient, seed),
         warnings=tuple(warnings),
         settings={"prefix": prefix, "n_boot": n_boot, "n_shuffles": n_shuffles, "seed": seed},
+        use=use,
     )
+
+
+def _used(
+    rows: pd.DataFrame,
+    columns: Sequence[str],
+    attribute: str,
+    folds: int,
+    n_boot: int,
+    seed: int,
+    warnings: list[str],
+) -> AttributeUse | None:
+    """Encoding and use, on the rows that are probed; too few patients are warned of."""
+    if not folds:
+        return None
+    try:
+        use = use_of_attribute(
+            rows[list(columns)].to_numpy(float),
+            rows["y_true"].to_numpy(float) > 0,
+            rows[attribute].to_numpy(),
+            rows["patient_id"].to_numpy(),
+            **{"folds": folds, "n_boot": n_boot, "seed": seed},
+        )
+    except TooFewPatientsError as error:
+        warnings.append(f"No head was refitted after erasure. {error}")
+        return None
+    warnings += use.warnings
+    return use
 
 
 def _in_both(
@@ -244,90 +253,12 @@ def _one_hot(part: ProbePart) -> ProbePart:
 def _classes(fit: ProbePart, test: ProbePart, n_groups: int, warnings: list[str]) -> list[int]:
     """Target classes in which a probe can be fitted and judged."""
     kept = []
-    for c in (0, 1):
-        sizes = np.bincount(fit.group[fit.target == c], minlength=n_groups)
-        there = np.bincount(test.group[test.target == c], minlength=n_groups)
-        if sizes.min() >= FLOOR and there.min() >= 1:
+    for c, (own, there) in usable_strata(fit, test, n_groups).items():
+        if own >= FLOOR and there >= 1:
             kept.append(c)
         else:
             warnings.append(
-                f"Target class {c} has {sizes.min()} fitting and {there.min()} test cases in its "
-                f"smallest group, and is left out given the target (expected {FLOOR} and 1)."
+                f"Target class {c} has {own} fitting and {there} test cases in its smallest group, "
+                f"and is left out given the target (expected {FLOOR} and 1)."
             )
     return kept
-
-
-class _Judge:
-    """AUROCs on the test part with intervals; the same draws of patients for all readings."""
-
-    def __init__(self, test: ProbePart, n_groups: int, classes: list[int], n_boot: int, seed: int):
-        self.test, self.n_groups, self.classes = test, n_groups, classes
-        self.n_boot, self.seed = n_boot, seed
-
-    def rows(self, scope: str) -> NDArray[np.bool_]:
-        if scope == SCOPES[0]:
-            return np.ones(len(self.test.group), bool)
-        return np.isin(self.test.target, self.classes)
-
-    def value(self, scope: str, scores: Array, group: Codes) -> float:
-        rows = self.rows(scope)
-        strata = None if scope == SCOPES[0] else self.test.target[rows]
-        return float(macro_auroc(group[rows], scores[rows], strata))
-
-    def interval(self, scope: str, scores: Array) -> tuple[float, float]:
-        rows = self.rows(scope)
-        group, who = self.test.group[rows], self.test.patient[rows]
-        strata = None if scope == SCOPES[0] else self.test.target[rows]
-
-        def statistic(counts: stats.Counts) -> Array:
-            return macro_auroc(group, scores[rows], strata, counts[:, who])
-
-        n_patients = int(self.test.patient.max()) + 1
-        drawn = stats.bootstrap(statistic, n_patients, self.n_boot, self.seed)
-        return stats.percentile_interval(drawn) or (float("nan"), float("nan"))
-
-
-def _scores(
-    name: str, scope: str, fit: ProbePart, test: ProbePart, judge: _Judge, seed: int
-) -> Array:
-    """The probe's P(group) for each test case, shape (n, groups)."""
-    if scope == SCOPES[0]:
-        probe = fit_probe(name, fit.x, fit.group, seed)
-        return probabilities(probe, test.x, judge.n_groups)
-    scores = np.zeros((len(test.group), judge.n_groups))
-    for c in judge.classes:
-        inside, rows = fit.target == c, test.target == c
-        if len(np.unique(fit.group[inside])) < 2:  # possible after shuffling: nothing to recover
-            continue
-        probe = fit_probe(name, fit.x[inside], fit.group[inside], seed)
-        scores[rows] = probabilities(probe, test.x[rows], judge.n_groups)
-    return scores
-
-
-def _read(
-    source: str,
-    name: str,
-    fit: ProbePart,
-    test: ProbePart,
-    judge: _Judge,
-    n_shuffles: int,
-    seed: int,
-) -> list[ProbeResult]:
-    found = []
-    for scope in SCOPES if judge.classes else SCOPES[:1]:
-        scores = _scores(name, scope, fit, test, judge, seed)
-        value = judge.value(scope, scores, test.group)
-        ci = judge.interval(scope, scores) if judge.n_boot else (np.nan, np.nan)
-        null = [_shuffled(name, scope, fit, test, judge, k, seed) for k in range(n_shuffles)]
-        found.append(ProbeResult(source, name, scope, value, ci[0], ci[1], *floor_of(null)))
-    return found
-
-
-def _shuffled(
-    name: str, scope: str, fit: ProbePart, test: ProbePart, judge: _Judge, k: int, seed: int
-) -> float:
-    """The AUROC after a refit with the attribute shuffled over patients in both parts."""
-    rng = stats.generator(seed, "shuffled attribute", k)
-    moved = [stats.label_permuter(part.group, part.patient)(rng) for part in (fit, test)]
-    shuffled = ProbePart(fit.x, moved[0], fit.target, fit.patient)
-    return judge.value(scope, _scores(name, scope, shuffled, test, judge, seed), moved[1])

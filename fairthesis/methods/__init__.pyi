@@ -11,6 +11,7 @@ from ._critics import critic_loss as critic_loss
 from ._dependence import conditional_hsic as conditional_hsic
 from ._dependence import cross_covariance as cross_covariance
 from ._dependence import normalised_hsic as normalised_hsic
+from ._dependence import target_hsic as target_hsic
 from ._dependence import unbiased_hsic as unbiased_hsic
 from ._discrepancy import conditional_mmd as conditional_mmd
 from ._discrepancy import squared_mmd as squared_mmd
@@ -107,5 +108,6 @@ __all__ = [
     "squared_mmd",
     "subgroup_codes",
     "subgroup_probabilities",
+    "target_hsic",
     "unbiased_hsic",
 ]

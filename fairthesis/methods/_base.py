@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from fairthesis.errors import InputError
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._dependence import target_hsic
 from fairthesis.models import FairEncoder
 
 
@@ -64,6 +65,8 @@ class Setting:
             every image is one patient's.
         classifier_rate: factor of the learning rate for the disease classifier; where it is not
             1, the classifier's bias starts at the log odds of each target.
+        sensitive_hsic: weight, in the sensitive branch's loss, of its embedding's dependence on
+            the targets given the attribute (``target_hsic``).
 
     >>> y, a = torch.tensor([[0.0], [0.0], [1.0], [1.0]]), torch.tensor([[0], [1], [1], [1]])
     >>> subgroups = (subgroup_probabilities(y, a[:, 0], groups=2),)
@@ -81,6 +84,7 @@ class Setting:
     attributes: Int[Tensor, "n a"] | None = None
     patients: Int[Tensor, " n"] | None = None
     classifier_rate: float = 1.0
+    sensitive_hsic: float = 0.0
 
     def training_part(self) -> tuple[Float[Tensor, "n t"], Int[Tensor, "n a"]]:
         """Targets and attributes of the training images, for methods that need them."""
@@ -201,6 +205,8 @@ class Method(nn.Module):
         # The sensitive branch has its own optimiser and its own clipping: with one norm for all,
         # the attribute's gradient would scale the step of the encoder.
         branch = [*model.sensitive_head.parameters(), *model.sensitive_classifiers.parameters()]
+        if model.sensitive_encoder is not None:
+            branch += model.sensitive_encoder.parameters()
         own = {id(parameter) for parameter in branch}
         rest = [p for p in model.parameters() if id(p) not in own and p.requires_grad]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -297,15 +303,29 @@ class Method(nn.Module):
     def sensitive_loss(
         self, features: Float[Tensor, "n f"], batch: Batch
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "n s"]]:
-        """Cross-entropy of every attribute from the sensitive branch, and its embedding."""
-        sensitive_emb = self.model.embed_sensitive(features)
+        """Loss of the sensitive branch, and its embedding.
+
+        The cross-entropy of every attribute, averaged, and ``sensitive_hsic`` times the
+        dependence on the targets given an attribute. ``features`` are detached; a branch of its
+        own reads the batch's images.
+        """
+        own = self.model.sensitive_features(batch.images, features)
+        sensitive_emb = self.model.embed_sensitive(own)
         losses = [
             masked_cross_entropy(logits, codes)
             for logits, codes in zip(
                 self.model.sensitive_logits(sensitive_emb), batch.attributes.T, strict=True
             )
         ]
-        return torch.stack(losses).mean(), sensitive_emb
+        loss = torch.stack(losses).mean()
+        if self.setting.sensitive_hsic:
+            kernels = [
+                target_hsic(sensitive_emb, target, codes)
+                for codes in batch.attributes.T
+                for target in batch.targets.T
+            ]
+            loss = loss + self.setting.sensitive_hsic * torch.stack(kernels).mean()
+        return loss, sensitive_emb
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Take one optimisation step on a batch; the named losses before it, for the log."""

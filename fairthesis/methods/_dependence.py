@@ -179,6 +179,39 @@ def conditional_hsic(
     return torch.stack(values).mean() if values else z.sum() * 0.0
 
 
+def target_hsic(
+    s: Float[Tensor, "n d"],
+    target: Float[Tensor, " n"],
+    codes: Int[Tensor, " n"],
+    least: int = 8,
+) -> Float[Tensor, ""]:
+    """The mean over the groups of ``unbiased_hsic`` of an embedding and a target in the group.
+
+    ``conditional_hsic`` the other way round: what the attribute explains of the target does not
+    count. Rows without a label or a group are left out, and so is a group in which fewer than
+    ``least`` rows or one class alone are present; 0 where no group is left.
+
+    Args:
+        s: the embedding.
+        target: 0, 1 or NaN (not stated).
+        codes: group numbers, -1 unknown.
+        least: rows that a group needs.
+
+    >>> a, y = torch.arange(200) // 100, (torch.arange(200) % 2).float()
+    >>> held = float(target_hsic(y[:, None] + a[:, None] * 5, y, a))
+    >>> free = float(target_hsic(a[:, None] + torch.arange(200)[:, None] // 2 % 5 / 9, y, a))
+    >>> held > 0.9, abs(free) < 0.05
+    (True, True)
+    """
+    values = []
+    for g in codes[codes >= 0].unique():
+        rows = (codes == g) & ~torch.isnan(target)
+        classes = target[rows].long()
+        if int(rows.sum()) >= least and len(classes.unique()) > 1:
+            values.append(unbiased_hsic(s[rows], classes, 2))
+    return torch.stack(values).mean() if values else s.sum() * 0.0
+
+
 def cross_covariance(a: Float[Tensor, "n d"], b: Float[Tensor, "n s"]) -> Float[Tensor, ""]:
     """Mean squared correlation between the columns of two embeddings, 0 to 1.
 

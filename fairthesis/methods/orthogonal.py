@@ -121,7 +121,7 @@ class Orthogonal(Penalised):
 
     def __init__(self, model: FairEncoder, options: MethodOptions, setting: Setting) -> None:
         super().__init__(model, options, setting)
-        size = model.sensitive_norm.num_features
+        size = model.sensitive_dim
         width = model.disease_classifier.in_features
         most = min(size, self.options.rank)
         if self.options.weight and (size > width or most >= width):

@@ -32,6 +32,8 @@ from ._normalising import Standardise as Standardise
 from ._normalising import Whitening as Whitening
 from ._pooling import Pooled as Pooled
 from ._preprocessing import Preprocessing as Preprocessing
+from ._sensitive_branch import SENSITIVE_BRANCHES as SENSITIVE_BRANCHES
+from ._sensitive_branch import check_sensitive_branch as check_sensitive_branch
 from ._weights import RANDOM as RANDOM
 from ._weights import check_weights as check_weights
 from ._weights import described_weights as described_weights
@@ -50,6 +52,7 @@ __all__ = [
     "PRECISIONS",
     "PRETRAINED",
     "RANDOM",
+    "SENSITIVE_BRANCHES",
     "SWAD",
     "TOLERATED",
     "TRAIN_BACKBONE",
@@ -63,6 +66,7 @@ __all__ = [
     "Standardise",
     "Whitening",
     "check_backbone",
+    "check_sensitive_branch",
     "check_weights",
     "described_weights",
     "estimate_statistics",

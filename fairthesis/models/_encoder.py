@@ -16,6 +16,7 @@ from fairthesis.models._load_encoder import Encoder, load_encoder
 from fairthesis.models._normalising import NORMS, Standardise, Whitening
 from fairthesis.models._pooling import Pooled, feature_width
 from fairthesis.models._preprocessing import IMAGENET, with_channels
+from fairthesis.models._sensitive_branch import check_sensitive_branch
 from fairthesis.models._weights import RANDOM, load_weights
 
 #: How images are scaled before the encoder: by fixed statistics, or with each image's own mean in
@@ -29,6 +30,12 @@ def _mlp(inputs: int, hidden_dim: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, outputs)
     )
+
+
+def _norm(name: str, dim: int) -> nn.Module:
+    # With torch's default eps (1e-5) an embedding of small variance passes unscaled.
+    batch = name == "batch"
+    return nn.BatchNorm1d(dim, eps=1e-10, affine=False) if batch else Whitening(dim)
 
 
 def check_backbone(backbone: object) -> None:
@@ -105,6 +112,9 @@ class FairEncoder(nn.Module):
             last stage (``last_stage``); or ``none``, and then features that were computed before,
             shape (n, features), are taken in the place of images. What is frozen stays in
             evaluation mode: its batch normalisations keep their statistics.
+        sensitive_branch: ``detached``: MLP_s reads the shared encoder's features; ``own``: those
+            of a small encoder of the images that no other part reads, and ``sensitive_emb`` is
+            normalised as ``disease_emb`` is. The rest of the model starts with the same weights.
 
     Images are floats of shape (n, channels, height, width), range 0 to 1; vectors of shape
     (n, width), any finite numbers.
@@ -146,8 +156,10 @@ class FairEncoder(nn.Module):
         precision: str = "float32",
         size: int | None = None,
         train_backbone: str = "all",
+        sensitive_branch: str = "detached",
     ) -> None:
         super().__init__()
+        check_sensitive_branch(sensitive_branch, backbone != NONE and train_backbone != "none")
         if train_backbone not in TRAIN_BACKBONE:
             raise unknown("train_backbone", train_backbone, TRAIN_BACKBONE)
         if precision not in PRECISIONS:
@@ -192,13 +204,18 @@ class FairEncoder(nn.Module):
         self.shared_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.disease_head = _mlp(width, hidden_dim, disease_dim)
         self.sensitive_head = _mlp(width, hidden_dim, sensitive_dim)
-        # With torch's default eps (1e-5) an embedding of small variance passes unscaled.
-        self.disease_norm: nn.Module = (
-            nn.BatchNorm1d(disease_dim, eps=1e-10, affine=False)
-            if disease_norm == "batch"
-            else Whitening(disease_dim)
+        self.sensitive_encoder: nn.Module | None = None
+        if sensitive_branch == "own":
+            colours = channels if encoder is None else encoder.preprocessing.channels
+            with torch.random.fork_rng(devices=[]):  # the rest starts as without a branch
+                self.sensitive_encoder, own = BACKBONES["small"](colours)
+                self.sensitive_head = _mlp(own, hidden_dim, sensitive_dim)
+            self.sensitive_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.sensitive_dim = sensitive_dim
+        self.disease_norm = _norm(disease_norm, disease_dim)
+        self.sensitive_norm = _norm(
+            "batch" if self.sensitive_encoder is None else disease_norm, sensitive_dim
         )
-        self.sensitive_norm = nn.BatchNorm1d(sensitive_dim, eps=1e-10, affine=False)
         self.disease_classifier = nn.Linear(disease_dim, targets)
         self.sensitive_classifiers = nn.ModuleList(nn.Linear(sensitive_dim, n) for n in groups)
         self.input_norm = input_norm
@@ -236,7 +253,9 @@ class FairEncoder(nn.Module):
     def backbone_features(self, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """The backbone's output for images, shape (n, features); not standardised if frozen."""
         net = self.shared_encoder
-        net = net.net if isinstance(net, Frozen) else net
+        return self._encoded(net.net if isinstance(net, Frozen) else net, images)
+
+    def _encoded(self, net: nn.Module, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         if self.encoder is not None:
             images = with_channels(images, self.encoder.preprocessing.channels)
         mean = images.mean((2, 3), keepdim=True) if self.input_norm == "centred" else self.mean
@@ -253,14 +272,23 @@ class FairEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n s"]]:
         """Disease embedding (n, disease_dim) and sensitive embedding (n, sensitive_dim)."""
         features = self.features(images)
-        return self.embed_disease(features), self.embed_sensitive(features)
+        own = self.sensitive_features(images, features)
+        return self.embed_disease(features), self.embed_sensitive(own)
+
+    def sensitive_features(
+        self, images: Float[Tensor, "n ..."], features: Float[Tensor, "n f"]
+    ) -> Float[Tensor, "n g"]:
+        """What the sensitive head reads: ``features``, or those of its own branch of the images."""
+        if self.sensitive_encoder is None:
+            return features
+        return self._encoded(self.sensitive_encoder, images)
 
     def embed_disease(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n d"]:
         """Features to the disease embedding, shape (n, disease_dim)."""
         return self.disease_norm(self.disease_head(features))
 
-    def embed_sensitive(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n s"]:
-        """Features to the sensitive embedding, shape (n, sensitive_dim)."""
+    def embed_sensitive(self, features: Float[Tensor, "n g"]) -> Float[Tensor, "n s"]:
+        """``sensitive_features`` to the sensitive embedding, shape (n, sensitive_dim)."""
         return self.sensitive_norm(self.sensitive_head(features))
 
     def disease_logits(self, disease_emb: Float[Tensor, "n d"]) -> Float[Tensor, "n t"]:

@@ -1,6 +1,7 @@
 from ._archive import adversary_and_probe as adversary_and_probe
 from ._archive import all_variants as all_variants
 from ._archive import pareto as pareto
+from ._embeddings import two_embeddings as two_embeddings
 from ._experiment import cohort_examples as cohort_examples
 from ._experiment import group_change as group_change
 from ._experiment import headline_dots as headline_dots
@@ -43,5 +44,6 @@ __all__ = [
     "roc_by_group",
     "trade_off",
     "twins",
+    "two_embeddings",
     "use_style",
 ]

@@ -26,6 +26,7 @@ from ._experiment import run_experiment as run_experiment
 from ._experiment import run_shard as run_shard
 from ._experiment import train_run as train_run
 from ._kept import INFERENCE as INFERENCE
+from ._kept import archived_embeddings as archived_embeddings
 from ._notebooks import notebook_parameters as notebook_parameters
 from ._out_of_fold import OUT_OF_FOLD as OUT_OF_FOLD
 from ._out_of_fold import design_of as design_of
@@ -61,6 +62,10 @@ from ._summaries import provenance_note as provenance_note
 from ._summaries import summary_table as summary_table
 from ._twins import twin_numbers as twin_numbers
 from ._twins import twin_table as twin_table
+from ._use import disentangled_counts as disentangled_counts
+from ._use import disentanglement_sentences as disentanglement_sentences
+from ._use import disentanglement_table as disentanglement_table
+from ._use import use_table as use_table
 from ._vectors import changes_on_vectors as changes_on_vectors
 from ._vectors import groups_on_vectors as groups_on_vectors
 from ._vectors import runs_on_vectors as runs_on_vectors
@@ -80,6 +85,7 @@ __all__ = [
     "adversaries_and_probes",
     "archive_inventory",
     "archive_results",
+    "archived_embeddings",
     "audit_run",
     "best_probes",
     "changed_settings",
@@ -91,6 +97,9 @@ __all__ = [
     "contrasts_out_of_fold",
     "data_run",
     "design_of",
+    "disentangled_counts",
+    "disentanglement_sentences",
+    "disentanglement_table",
     "execute_chapter",
     "experiments",
     "gap_conclusions",
@@ -133,5 +142,6 @@ __all__ = [
     "tuned_settings",
     "twin_numbers",
     "twin_table",
+    "use_table",
     "vectors_summary",
 ]

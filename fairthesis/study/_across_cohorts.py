@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
 from fairthesis.errors import InputError
-from fairthesis.study._archive import Results, archive_results, load_results
+from fairthesis.study._archive import LATER, TABLES, Results, archive_results, load_results
 from fairthesis.study._summaries import FLOOR, group_metrics, headline_numbers, provenance_note
 
 PROFILES = ("full", "quick")
@@ -57,13 +58,13 @@ def load_all(
 def _of_seed(results: Results, seed: int) -> Results:
     if seed < 0:
         return results
-    names = ("metrics", "disparities", "curves", "leakage")
+    names = (*TABLES, "leakage", *LATER)
     tables = {name: getattr(results, name) for name in names}
     kept = {name: table[table["seed"] == seed] for name, table in tables.items()}
     if kept["metrics"].empty:
         seeds = sorted(tables["metrics"]["seed"].unique())
         raise InputError(f"No run of seed {seed} is archived: expected one of {seeds}, or -1.")
-    return Results(**kept, provenance=results.provenance, source=results.source)
+    return replace(results, **kept)
 
 
 def load_archived(

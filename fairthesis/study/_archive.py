@@ -19,6 +19,22 @@ LEAKAGE = (
     *("variant", "seed", "attribute", "source", "probe", "scope", "auroc", "ci_low", "ci_high"),
     *("shuffled_mean", "shuffled_q95"),
 )
+USE_FILE = "use.csv"
+USE_COLUMNS = (
+    *("variant", "seed", "attribute", "scope", "metric", "kept", "erased", "change"),
+    *("ci_low", "ci_high", "random_change", "random_low", "random_high"),
+)
+BOTH_FILE = "disentanglement.csv"
+BOTH_COLUMNS = (
+    *("variant", "seed", "attribute", "embedding", "recovered", "probe", "auroc"),
+    *("ci_low", "ci_high", "shuffled_mean", "shuffled_q95"),
+)
+# Tables that older archives lack: name in ``Results`` -> its file and its columns.
+LATER = {
+    "twins": (FILE, COLUMNS),
+    "use": (USE_FILE, USE_COLUMNS),
+    "disentanglement": (BOTH_FILE, BOTH_COLUMNS),
+}
 KEYS = {
     "metrics": ["variant", "seed", "target", "attribute", "group", "metric"],
     "disparities": ["variant", "seed", "target", "attribute", "name"],
@@ -44,6 +60,11 @@ class Results:
             probed.
         twins: variant, seed, and the columns of ``auditing.TWIN_COLUMNS``: what becomes of scores
             when one thing alone is changed; empty where the cohort has no twins.
+        use: variant, seed, attribute, and the columns of ``embeddings.AttributeUse.table``: what
+            erasing the attribute does to a refitted head; empty where nothing was probed.
+        disentanglement: variant, seed, attribute, and the columns of
+            ``embeddings.Disentanglement.table``: what both embeddings hold of disease and
+            attribute; empty where a plan does not ask for it.
         provenance: commit, packages, machine, what was asked for and what each run used.
         source: where the tables are from, in words.
 
@@ -61,6 +82,10 @@ class Results:
     provenance: Mapping[str, Any]
     source: str
     twins: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
+    use: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=USE_COLUMNS))
+    disentanglement: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=BOTH_COLUMNS)
+    )
 
     @property
     def old_inference(self) -> bool:
@@ -77,7 +102,7 @@ class Results:
         Raises:
             InputError: for a variant that is not among them.
         """
-        names = ("metrics", "disparities", "curves", "leakage", "twins")
+        names = (*TABLES, "leakage", *LATER)
         for variant in variants:
             if variant not in set(self.metrics["variant"]):
                 raise unknown("variant", variant, self.metrics["variant"].unique())
@@ -91,7 +116,8 @@ def load_results(folder: str | Path, source: str | None = None) -> Results:
 
     Args:
         folder: of ``metrics.csv``, ``disparities.csv``, ``curves.csv`` and ``provenance.json``, of
-            ``leakage.csv`` where runs were probed, and of ``twins.csv`` where there are twins.
+            ``leakage.csv`` and ``use.csv`` where runs were probed, of ``disentanglement.csv`` where
+            both embeddings were, and of ``twins.csv`` where there are twins.
         source: where they are from, in words; by default names the folder.
 
     Raises:
@@ -114,8 +140,9 @@ def load_results(folder: str | Path, source: str | None = None) -> Results:
     tables = {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
     probed = folder / "leakage.csv"
     tables["leakage"] = pd.read_csv(probed) if probed.is_file() else pd.DataFrame(columns=LEAKAGE)
-    twins = folder / FILE  # older archives have none
-    tables["twins"] = pd.read_csv(twins) if twins.is_file() else pd.DataFrame(columns=COLUMNS)
+    for name, (file, columns) in LATER.items():
+        there = (folder / file).is_file()
+        tables[name] = pd.read_csv(folder / file) if there else pd.DataFrame(columns=columns)
     described = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     return Results(**tables, provenance=described, source=source or f"archived in {folder}")
 

@@ -17,6 +17,7 @@ from fairthesis.errors import InputError
 from fairthesis.provenance import git_commit, json_text, provenance, write_json
 from fairthesis.storage import check_finished, table_writer, text_writer, write_together
 from fairthesis.study._archive import (
+    LATER,
     LEAKAGE,
     TABLES,
     TOLERANCE,
@@ -27,7 +28,7 @@ from fairthesis.study._archive import (
 from fairthesis.study._kept import INFERENCE, audited_anew, kept_tables
 from fairthesis.study._plans import Plan, experiments, plan
 from fairthesis.study._run_audit import audit_run, check_audited, probed
-from fairthesis.study._twins import COLUMNS, FILE, has_run_twins
+from fairthesis.study._use import used_anew
 
 __all__ = [
     "Plan",
@@ -150,9 +151,10 @@ def train_run(
 def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     """Gather the audits, probes and logs of all runs in tables.
 
-    Writes ``metrics.csv``, ``disparities.csv``, ``leakage.csv``, ``twins.csv``, ``curves.csv``, the
-    runs' predictions and embeddings of validation and test images (``predictions.parquet``,
-    ``embeddings.parquet``) and ``provenance.json`` into ``out``, together or not at all.
+    Writes ``metrics.csv``, ``disparities.csv``, ``leakage.csv``, ``use.csv``,
+    ``disentanglement.csv``, ``twins.csv``, ``curves.csv``, the runs' predictions and embeddings of
+    validation and test images (``predictions.parquet``, ``embeddings.parquet``) and
+    ``provenance.json`` into ``out``, together or not at all.
 
     Args:
         plan: the experiment.
@@ -169,7 +171,8 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
     fairthesis.errors.InputError: No finished run in 'no/such/folder/runs/erm-0': expected a run ...
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-    runs, leaks, twins = [], [pd.DataFrame(columns=LEAKAGE)], [pd.DataFrame(columns=COLUMNS)]
+    runs, leaks = [], [pd.DataFrame(columns=LEAKAGE)]
+    later = {name: [pd.DataFrame(columns=columns)] for name, (_, columns) in LATER.items()}
     folders: dict[tuple[str, int], Path] = {}
     for variant, seed in plan.runs:
         folder = plan.folder(runs_of or out, variant, seed)
@@ -190,9 +193,10 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         if plan.probes:
             leak = pd.read_csv(folder / "audit" / "leakage.csv")
             leaks.append(leak.assign(variant=variant, seed=seed))
-        if has_run_twins(plan, variant, seed):
-            twin = pd.read_csv(folder / "audit" / FILE)
-            twins.append(twin.assign(variant=variant, seed=seed))
+        for name, (part, _) in LATER.items():
+            if (folder / "audit" / part).is_file():
+                found = pd.read_csv(folder / "audit" / part)
+                later[name].append(found.assign(variant=variant, seed=seed))
         for text in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
             rows["curves"] += [
@@ -202,7 +206,9 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             ]
     tables = {name: pd.DataFrame(rows[name]) for name in TABLES}
     tables["leakage"] = pd.concat([part for part in leaks if len(part)] or leaks)[list(LEAKAGE)]
-    tables["twins"] = pd.concat([part for part in twins if len(part)] or twins)[list(COLUMNS)]
+    for name, (_, columns) in LATER.items():
+        parts = [part for part in later[name] if len(part)] or later[name]
+        tables[name] = pd.concat(parts)[list(columns)]
     # An archive without twins has nothing there that could come out otherwise.
     compared = {k: v for k, v in TOLERANCE.items() if k != "twins" or len(tables["twins"])}
     described = provenance(
@@ -216,6 +222,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             "probes": dict(plan.probes) if plan.probes else None,
             "twins": plan.twins,
             **_design(plan),
+            **({"disentanglement": plan.disentanglement} if plan.disentanglement else {}),
         },
         tolerance=compared,
         inference=INFERENCE,
@@ -231,8 +238,8 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
 def reaudit(folder: str | Path) -> Results:
     """Compute an archive's intervals and p values anew, from the predictions that it keeps.
 
-    ``metrics.csv`` and ``disparities.csv`` are replaced, and ``provenance.json`` names the
-    inference; probes and training logs stay.
+    ``metrics.csv`` and ``disparities.csv`` are replaced, and so is ``use.csv`` where the archive
+    keeps embeddings; ``provenance.json`` names the inference; probes and training logs stay.
 
     Args:
         folder: of an experiment's tables.
@@ -256,6 +263,8 @@ def reaudit(folder: str | Path) -> Results:
     described["reaudited_at"] = git_commit()
     names = ("metrics", "disparities")
     files = {f"{k}.csv": table_writer(pd.DataFrame(rows[k]).round(6), f"{k}.csv") for k in names}
+    if (used := used_anew(folder)) is not None:
+        files[LATER["use"][0]] = table_writer(used.round(6), LATER["use"][0])
     files["provenance.json"] = text_writer(json_text(described))
     write_together(folder, files, last="provenance.json")
     return load_results(folder)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fairthesis.errors import InputError
-from fairthesis.inputs import numbered_columns, rows_of_part
+from fairthesis.inputs import attribute_columns, numbered_columns, rows_of_part
 
 if TYPE_CHECKING:
     from fairthesis.study._plans import Plan
@@ -32,8 +32,9 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
     """``KEPT`` of all runs in one table each, validation and test images only.
 
     Predictions hold the columns of a run's table, embeddings image keys and the disease embedding
-    in half precision; ``variant`` and ``seed`` say whose. Text is stored once per value. Embeddings
-    of more than ``MOST_NUMBERS`` are left out: an archive is text and tables of moderate size.
+    in half precision, and the sensitive one where the plan asks for both; ``variant`` and ``seed``
+    say whose. Text is stored once per value. Embeddings of more than ``MOST_NUMBERS`` are left out:
+    an archive is text and tables of moderate size.
     """
     predictions, embeddings = [], []
     for (variant, seed), folder in folders.items():
@@ -43,6 +44,7 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
         vectors = pd.read_parquet(folder / "embeddings.parquet")
         vectors = pd.concat([rows_of_part(vectors, part) for part in PARTS])
         columns = numbered_columns(vectors, "disease_")
+        columns += numbered_columns(vectors, "sensitive_") if plan.disentanglement else []
         vectors[columns] = vectors[columns].astype(np.float16)
         kept = ["image_id", "patient_id", "split", *columns]
         embeddings.append(vectors[kept].assign(variant=variant, seed=seed)[[*KEYS, *kept]])
@@ -55,6 +57,59 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
             if table[column].dtype == object or pd.api.types.is_string_dtype(table[column]):
                 table[column] = table[column].astype("category")
     return dict(zip(KEPT, tables, strict=False))
+
+
+def archived_embeddings(folder: str | Path, variant: str, seed: int) -> pd.DataFrame:
+    """The embeddings that an archive keeps of one run, with label and groups beside.
+
+    Args:
+        folder: of the archive, or the name of an archive in ``results/``.
+        variant: one of its variants.
+        seed: one of its seeds.
+
+    Returns:
+        A row per validation and test image: ``image_id, patient_id, split``, the numbers of the
+        embeddings, and ``y_true`` of the first target and the attributes.
+
+    Raises:
+        InputError: where the archive keeps no embeddings, or holds no such run.
+
+    >>> table = archived_embeddings("synthetic-cxr-quick", "erm", 0)
+    >>> table.columns.tolist()[-3:], sorted(table["split"].unique())
+    (['disease_003', 'y_true', 'sex'], ['test', 'val'])
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        from fairthesis.study._archive import archive_results
+
+        place = archive_results() / str(folder)
+    files = [place / name for name in KEPT]
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"{str(folder)!r} keeps no {file.name}: run the experiment again.")
+    predictions, vectors = (
+        without_category(table[(table["variant"] == variant) & (table["seed"] == seed)])
+        for table in map(pd.read_parquet, files)
+    )
+    if vectors.empty:
+        raise InputError(
+            f"{str(folder)!r} holds no run of {variant}, seed {seed}: see its provenance.json."
+        )
+    first = predictions[predictions["target"] == predictions["target"].iloc[0]]
+    labels = first[["image_id", "y_true", *attribute_columns(first)]]
+    return vectors.merge(labels, on="image_id", how="left")
+
+
+def without_category(table: pd.DataFrame) -> pd.DataFrame:
+    """A run's rows with categories as text and half precision as double, without whose they are."""
+    table = table.drop(columns=list(KEYS))
+    kinds: dict[str, Any] = {}
+    for name, column in table.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            kinds[str(name)] = "string"
+        elif column.dtype == np.float16:
+            kinds[str(name)] = np.float64
+    return table.astype(kinds)
 
 
 def audited_anew(folder: Path) -> dict[tuple[str, int], dict[str, dict[str, Any]]]:

@@ -38,6 +38,8 @@ class Plan:
         primary: the hypotheses: variant, the variant it is compared with, attribute (``all`` for a
             number of all images) and number.
         margin: what a difference has to exceed to matter.
+        disentanglement: with how many refits for the floors disease and attribute are recovered
+            from both embeddings of every probed run; 0 leaves it out.
 
     Raises:
         InputError: for a value of another type, and an unknown key of ``probes`` or of a post-hoc
@@ -64,6 +66,7 @@ class Plan:
     groups: Mapping[str, list[str]] | None = None
     primary: tuple[tuple[str, str, str, str], ...] = ()
     margin: Annotated[float | None, Range(above=0, below=1)] = None
+    disentanglement: Annotated[int, Range(least=0)] = 0
 
     def __post_init__(self) -> None:
         own = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -147,6 +150,7 @@ class _Entry:
     margin: float | None = None
     probes: dict[str, _Count] | None = None
     twins: Annotated[int, Range(least=0)] = 500
+    disentanglement: Annotated[int, Range(least=0)] = 0
     only: list[str] | None = None
     grid: dict[str, Any] | None = None
     settings: list[str] | dict[str, dict[str, Any]] | None = None
@@ -302,6 +306,6 @@ def plan(
     first = entry.get("first_seed", 0) if seed is None else seed
     k = _folds(base, entry.get("first_seed", 0)) if counted == "repeats" else 1
     seeds = tuple(range(first, first + entry[counted] * k))
-    kept = ("probes", "twins", "groups", "primary", "margin")
+    kept = ("probes", "twins", "groups", "primary", "margin", "disentanglement")
     more = {key: entry[key] for key in kept if key in entry}
     return Plan(dataset, profile, base, variants, seeds, **more)

@@ -14,7 +14,14 @@ import pandas as pd
 from fairthesis import datasets
 from fairthesis.errors import InputError
 from fairthesis.inputs import attribute_columns
-from fairthesis.provenance import AUDITING, PROBING, code_fingerprint, json_text, used_test_labels
+from fairthesis.provenance import (
+    AUDITING,
+    PROBING,
+    USING,
+    code_fingerprint,
+    json_text,
+    used_test_labels,
+)
 from fairthesis.storage import (
     check_finished,
     clear_partials,
@@ -24,7 +31,9 @@ from fairthesis.storage import (
     text_writer,
     write_together,
 )
+from fairthesis.study._archive import LATER
 from fairthesis.study._twins import FILE, WEIGHTS, has_run_twins, run_twins, twins_key
+from fairthesis.study._use import tables_of_run
 
 if TYPE_CHECKING:
     from fairthesis.study._plans import Plan
@@ -36,8 +45,9 @@ _TABLE = "../predictions.parquet"
 def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     """Audit one run on its test part, at a threshold chosen on its validation part.
 
-    Its embedding is probed too where the plan has ``probes``, and its twins are drawn where the
-    cohort has some. An audit of the same predictions, settings and code is used again.
+    Its embedding is probed too where the plan has ``probes``, and the attribute erased from it and
+    a head refitted; its twins are drawn where the cohort has some. An audit of the same
+    predictions, settings and code is used again.
 
     Args:
         plan: the experiment.
@@ -46,8 +56,9 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
         out: the experiment's folder.
 
     Returns:
-        The folder ``audit`` of the run: ``TARGET/audit.json``, ``leakage.csv`` where it is probed,
-        and ``twins.csv`` where there are twins.
+        The folder ``audit`` of the run: ``TARGET/audit.json``, ``leakage.csv`` and ``use.csv``
+        where it is probed, ``disentanglement.csv`` where the plan asks for it, and ``twins.csv``
+        where there are twins.
 
     Raises:
         InputError: where the run is not finished, or is damaged.
@@ -84,6 +95,8 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     if plan.probes:
         leaks = probed(folder, seed, **plan.probes, beside=_beside(plan, variant, seed, folder))
         texts["leakage.csv"] = leaks.to_csv(index=False, lineterminator="\n")
+    for name, table in tables_of_run(plan, folder, seed).items():
+        texts[name] = table.to_csv(index=False, lineterminator="\n")
     if twins:
         moved = run_twins(plan, variant, seed, folder)
         texts[FILE] = moved.to_csv(index=False, lineterminator="\n")
@@ -91,7 +104,8 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     checksums[_TABLE] = hashlib.sha256((folder / "predictions.parquet").read_bytes()).hexdigest()
     texts[AUDITED] = marker_text(key, checksums, AUDITED)
     files = {name: text_writer(text) for name, text in texts.items()}
-    write_together(folder / "audit", files, AUDITED, stale=("*/audit.json", "leakage.csv", FILE))
+    stale = ("*/audit.json", "leakage.csv", *(file for file, _ in LATER.values()))
+    write_together(folder / "audit", files, AUDITED, stale=stale)
     return folder / "audit"
 
 
@@ -118,6 +132,7 @@ def _audit_key(plan: Plan, folder: Path, seed: int, twins: bool) -> str:
     read: list[Any] = [plan.audit_settings, seed]
     if plan.probes:
         read.append([dict(plan.probes), code_fingerprint(PROBING)])
+        read.append([plan.disentanglement, code_fingerprint(USING)])
     if twins:
         read.append(twins_key(plan, folder))
     return _digest(folder / "predictions.parquet", read, AUDITING)

@@ -117,6 +117,11 @@ def twin_table(results: Results, measure: str = "flips") -> pd.DataFrame:
     )
 
 
+def ranged(values: pd.Series) -> str:
+    """Mean over seeds, and the range of several; ``0.132 (0.120 to 0.151)``."""
+    return _ranged(values.agg(["mean", "min", "max", "count"]))
+
+
 def _ranged(row: pd.Series) -> str:
     if row["count"] == 0:
         return "not known"

@@ -22,6 +22,7 @@ from fairthesis.models import (
     RANDOM,
     TRAIN_BACKBONE,
     check_backbone,
+    check_sensitive_branch,
     described_weights,
     is_weights_file,
     public_name,
@@ -29,6 +30,8 @@ from fairthesis.models import (
 from fairthesis.training._batches import AUGMENTATIONS
 from fairthesis.training._selection import RULES
 
+# What came later, and its value that changes nothing.
+_LATER = {"train_backbone": "all", "sensitive_branch": "detached", "sensitive_hsic": 0.0}
 _Count = Annotated[int, Range(least=1)]
 _Share = Annotated[float, Range(least=0, most=1)]
 
@@ -56,6 +59,10 @@ class TrainConfig:
         disease_dim: size of the disease embedding; 0 is 4 for each target: what more an embedding
             can hold it can also leak.
         sensitive_dim: size of the sensitive embedding.
+        sensitive_branch: ``detached``, or ``own``: the sensitive embedding comes from a small
+            encoder of its own, and not from features of which a method clears the attribute.
+        sensitive_hsic: weight of the sensitive embedding's dependence on the targets given the
+            attribute (``fairthesis.methods.target_hsic``); it trains the sensitive branch alone.
         disease_norm, input_norm, precision: as for ``fairthesis.models.FairEncoder``.
         size: edge of the square images in pixels, 16 or more.
         epochs: 1 or more; the method's schedule must fit in.
@@ -99,6 +106,8 @@ class TrainConfig:
     hidden_dim: _Count = 256
     disease_dim: Annotated[int, Range(least=0)] = 0
     sensitive_dim: _Count = 64
+    sensitive_branch: str = "detached"
+    sensitive_hsic: Annotated[float, Range(least=0)] = 0.0
     disease_norm: str = "whitening"
     input_norm: str = "fixed"
     precision: str = "float32"
@@ -133,6 +142,8 @@ class TrainConfig:
             if getattr(self, name) not in table:
                 raise unknown(name, getattr(self, name), table)
         self._check_frozen()
+        has_images = self.backbone != NONE and self.train_backbone != "none"
+        check_sensitive_branch(self.sensitive_branch, has_images)
         if self.backbone == NONE or self.train_backbone == "none":
             if self.augmentation not in ("light", "none"):
                 what = "Vectors" if self.backbone == NONE else "Features of a frozen backbone"
@@ -169,13 +180,11 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values.
 
-        A backbone that is trained whole is not mentioned: runs of versions that knew nothing else
-        are the same runs.
+        A backbone that is trained whole, and a sensitive branch as it was, are not mentioned: runs
+        of versions that knew nothing else are the same runs.
         """
         found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        if self.train_backbone == "all":
-            del found["train_backbone"]
-        return found
+        return {k: v for k, v in found.items() if k not in _LATER or v != _LATER[k]}
 
     def described(self) -> dict[str, Any]:
         """``to_dict`` as a run keeps it: what decides it, and nothing of where its files lie.

@@ -152,6 +152,7 @@ def _model(
         input_norm=config["input_norm"],
         precision=config["precision"],
         train_backbone=config.get("train_backbone", "all"),
+        sensitive_branch=config.get("sensitive_branch", "detached"),
     )
     try:
         model.load_state_dict(state)

@@ -57,14 +57,16 @@ def device_of(name: str) -> torch.device:
 
 def check_batches(config: TrainConfig, method: Method, targets: int) -> None:
     """Whitening takes more images than directions, in an epoch's last batch too."""
-    dim = config.disease_dim or 4 * targets
+    dim, name = config.disease_dim or 4 * targets, "disease_dim"
+    if config.sensitive_branch == "own" and config.sensitive_dim > dim:
+        dim, name = config.sensitive_dim, "sensitive_dim"
     sizes = [len(part) for part in in_batches(method.order(0), config.batch_size)]
     least = min(sizes, default=0)
     if config.disease_norm == "whitening" and least <= dim:
         raise InputError(
             f"The smallest batch of an epoch has {least} images, too few to whiten {dim} "
-            "directions: expected more images than disease_dim. Choose another batch_size, lower "
-            "disease_dim, or take disease_norm batch."
+            f"directions: expected more images than {name}. Choose another batch_size, lower "
+            f"{name}, or take disease_norm batch."
         )
 
 
@@ -86,6 +88,7 @@ def new_model(config: TrainConfig, table: Table, channels: int, targets: int) ->
         precision=config.precision,
         size=None if config.backbone in (*BACKBONES, NONE) else config.size,
         train_backbone=config.train_backbone,
+        sensitive_branch=config.sensitive_branch,
     )
     if isinstance(table.images, Vectors) and isinstance(model.shared_encoder, Standardise):
         model.shared_encoder.fit(*map(torch.from_numpy, table.images.moments(table.rows["train"])))
@@ -109,6 +112,7 @@ def new_method(config: TrainConfig, table: Table, model: FairEncoder) -> Method:
         table.attributes[rows],
         table.patients[rows],
         config.classifier_rate,
+        config.sensitive_hsic,
     )
     options = config.options()
     if options != METHODS[config.method].Options(**config.method_options):

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from support.embeddings import planted, tables
 
 from fairthesis import cli
+from fairthesis.embeddings import _judging as judging
 from fairthesis.embeddings import _leakage as leakage
 from fairthesis.embeddings._probes import PROBES, macro_auroc, online_code
 from fairthesis.errors import InputError
@@ -313,9 +314,9 @@ def test_shuffling_keeps_more_groups_than_a_byte_can_name(images, monkeypatch):
             return 0.5
 
     group = np.arange(600) % 300
-    part = leakage.ProbePart(np.zeros((600, 1)), group, group, np.arange(600) // images)
-    monkeypatch.setattr(leakage, "_scores", lambda name, scope, fit, *_: seen.append(fit.group))
-    leakage._shuffled("logistic", leakage.SCOPES[0], part, part, Judge(), 0, 0)
+    part = judging.ProbePart(np.zeros((600, 1)), group, group, np.arange(600) // images)
+    monkeypatch.setattr(judging, "_scores", lambda name, scope, fit, *_: seen.append(fit.group))
+    judging._shuffled("logistic", judging.SCOPES[0], part, part, Judge(), 0, 0)
     for shuffled in seen:
         assert shuffled.dtype == np.intp and (np.bincount(shuffled) == 2).all()
     assert len(seen) == 2

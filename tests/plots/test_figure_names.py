@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from fairthesis.data import Cohort
 from fairthesis.datasets import load
 from fairthesis.plots import _archive as archive
+from fairthesis.plots import _embeddings as embedding_figures
 from fairthesis.plots import _experiment as experiment
 from fairthesis.plots import _figures as figures
 from fairthesis.plots import _gallery as gallery
@@ -153,8 +154,18 @@ FIGURES: dict[str, Callable[[str, str], Axes | Figure]] = {
     ),  # has no name of users'
     "_gallery.bands": lambda a, b: gallery.bands([_renamed(a, b)]),
     "_twins.twins": lambda a, b: twin_figures.twins(twins_table(a, b)),
+    "_embeddings.two_embeddings": lambda a, b: embedding_figures.two_embeddings(
+        embeddings_table(a, b), b
+    ),
     "_gallery.group_counts": lambda a, b: gallery.group_counts(cohort(a, b)),
 }
+
+
+def embeddings_table(group: str, attribute: str) -> pd.DataFrame:
+    """Both embeddings of a few images of two groups, one named ``group``."""
+    names = [f"{kind}_{k}" for kind in ("disease", "sensitive") for k in (0, 1)]
+    found = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=names)
+    return found.assign(y_true=[0.0, 1.0] * 10, **{attribute: [group] * 10 + ["other"] * 10})
 
 
 def _renamed(a: str, b: str) -> Cohort:
@@ -182,7 +193,7 @@ def test_every_figure_is_among_them() -> None:
             and value.__annotations__.get("return") in ("Axes", "Figure")
         }
 
-    drawing = (figures, experiment, archive, gallery, twin_figures)
+    drawing = (figures, embedding_figures, experiment, archive, gallery, twin_figures)
     assert set(FIGURES) == set().union(*map(of, drawing))
 
 

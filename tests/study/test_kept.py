@@ -45,7 +45,9 @@ def test_an_audit_from_the_archive_is_that_of_the_runs(archive):
     assert any(name.startswith("disease_") for name in vectors.columns)
     for run in (out / "runs").glob("*/predictions.parquet"):
         run.unlink()  # the runs are gone: nothing but the archive is read
+    assert made.use.empty
     again = reaudit(out)
+    assert set(again.use["seed"]) == {0, 1} and set(again.use["variant"]) == {"erm"}
     pd.testing.assert_frame_equal(again.metrics, made.metrics)
     pd.testing.assert_frame_equal(again.disparities, made.disparities)
     assert not again.old_inference and "Old inference" not in provenance_note(again)
