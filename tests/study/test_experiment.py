@@ -17,7 +17,7 @@ from fairthesis.methods import METHODS
 from fairthesis.models import AVERAGING
 from fairthesis.postprocessing import POSTHOC
 from fairthesis.study import _experiment as experiment
-from fairthesis.study import _plans, _run_audit
+from fairthesis.study import _run_audit, _variants
 from fairthesis.study._archive import compare_results, load_results
 from fairthesis.study._kept import archived_embeddings
 from fairthesis.study._summaries import (
@@ -95,10 +95,10 @@ def test_settings_are_crossed_with_every_variant():
     mine, control = plan.config("adversarial_same", 300), plan.config("no_confusion_same", 300)
     assert mine.dataset_options == control.dataset_options == {**base, "setting": "same"}
     variants = {"erm": {"method": "erm"}, "leace": {"posthoc": "leace", "of": "erm"}}
-    found = _plans.crossed(variants, ["none", "one-group"], {})
+    found = _variants.crossed(variants, ["none", "one-group"], {})
     assert found["leace_one_group"] == {"posthoc": "leace", "of": "erm_one_group"}
     own = {"n_test": 5, "anatomy": 0.1}
-    named = _plans.crossed({"erm": {}}, {"none": {}, "seen-more": {"anatomy": 0.6}}, own)
+    named = _variants.crossed({"erm": {}}, {"none": {}, "seen-more": {"anatomy": 0.6}}, own)
     assert named["erm"]["dataset_options"] == own
     assert named["erm_seen_more"]["dataset_options"] == {"n_test": 5, "anatomy": 0.6}
 
