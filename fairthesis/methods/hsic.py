@@ -46,6 +46,7 @@ class HSIC(Penalised):
     Reference: Gretton et al., ALT 2005; as a fairness penalty Quadrianto, Sharmanska and Thomas,
     CVPR 2019.
 
+    >>> import torch
     >>> from fairthesis.methods import HSIC, Batch, Setting, subgroup_probabilities
     >>> from fairthesis.models import FairEncoder
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8

@@ -17,7 +17,7 @@ from fairthesis.methods import METHODS
 from fairthesis.models import AVERAGING
 from fairthesis.postprocessing import POSTHOC
 from fairthesis.study import _experiment as experiment
-from fairthesis.study import _run_audit, _variants
+from fairthesis.study import _plans, _run_audit, _variants
 from fairthesis.study._archive import compare_results, load_results
 from fairthesis.study._kept import archived_embeddings
 from fairthesis.study._summaries import (
