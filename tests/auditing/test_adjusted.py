@@ -126,6 +126,7 @@ def test_without_such_a_mix_both_agree():
             assert end == pytest.approx(other, abs=0.03)
 
 
+@pytest.mark.simulation
 def test_intervals_of_the_adjusted_hold_the_truth():
     """The standard is the mix of one large table, so the truth is known for all small ones."""
     truth = 0.8 * 0.5 + 0.6 * 0.5
@@ -145,7 +146,7 @@ def test_intervals_of_the_adjusted_hold_the_truth():
         )
         negatives = frame.iloc[:200].assign(y_true=0.0)
         _, found = adjusted(
-            pd.concat([frame, negatives], ignore_index=True), n_boot=300, n_permutations=0
+            pd.concat([frame, negatives], ignore_index=True), n_boot=200, n_permutations=0
         )
         low, high = found["groups"]["F"]["tpr"]["adjusted"]["ci"]
         held += low <= truth <= high

@@ -121,6 +121,7 @@ def test_what_one_means_decides_which_error_is_a_missed_diagnosis():
         run(frame, positive_means="sick")
 
 
+@pytest.mark.simulation
 def test_a_rule_s_promise_has_an_interval_of_its_own():
     """At the chosen threshold the rate is known better than what the rule promises."""
     held = conditional = 0

@@ -36,6 +36,7 @@ def alarms(frame, **options):
     return monitor(frame, **({"limits": LIMITS} | BASE | options)).alarms
 
 
+@pytest.mark.simulation
 def test_a_false_alarm_is_as_rare_as_stated():
     """At the very limits, over 12 months, 3 groups and 2 limits, with images that are alike."""
     hits = sum(len(alarms(made(300, seed=k, images=4))) > 0 for k in range(60))

@@ -392,6 +392,7 @@ def test_groups_that_share_patients():
         assert low < 0.5 * high, m
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("kind", ["mae", "rmse"])
 def test_gaps_keep_their_promise_where_only_shape_size_and_rows_differ(kind):
     """Size and coverage: 80 patients with 6 rows against 300 with 1, normal against Laplace."""

@@ -149,6 +149,7 @@ def false_findings(n_sets, **kind):
     )
 
 
+@pytest.mark.simulation
 def test_nothing_is_found_where_nothing_is():
     # 40 sets at 5 %: more than 7 in one of 400 tries; benchmarks/auditing/search.md has more.
     assert false_findings(40, n=250) <= 7

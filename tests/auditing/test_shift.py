@@ -33,6 +33,7 @@ def verdicts(prevalence, look, times=16, embeddings=True, n=350):
     return found
 
 
+@pytest.mark.simulation
 def test_the_four_shifts_are_named():
     assert verdicts(0.3, 0.0)[NO_SHIFT] >= 14
     assert verdicts(0.6, 0.0)[PREVALENCE] >= 13
@@ -40,6 +41,7 @@ def test_the_four_shifts_are_named():
     assert verdicts(0.6, 0.6)[APPEARANCE] >= 15
 
 
+@pytest.mark.simulation
 def test_a_prevalence_is_not_taken_for_an_appearance_more_often_than_stated():
     found = verdicts(0.6, 0.0, times=40)
     assert found[APPEARANCE] <= 6

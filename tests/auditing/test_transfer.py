@@ -67,6 +67,7 @@ def test_a_change_is_significant_where_its_interval_leaves_zero_out():
         assert (p <= 0.05) == (low > 0 or high < 0)
 
 
+@pytest.mark.simulation
 def test_intervals_of_changes_cover_and_of_no_change_are_rarely_without_zero():
     """40 pairs of cohorts: AUROC falls by a known amount; the gap stays 0."""
     truth = [auroc_of(seed, worse) for seed, worse in ((1, 0.0), (2, 0.4))]

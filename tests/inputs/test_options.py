@@ -179,11 +179,17 @@ def test_a_configuration_keeps_its_fields_and_its_json() -> None:
     )
     fields = [item.name for item in dataclasses.fields(TrainConfig)]
     assert (
-        list(dataclasses.replace(first, train_backbone="last", weights="random").to_dict())
+        list(
+            dataclasses.replace(
+                first, train_backbone="last", weights="random", sensitive_branch="own",
+                sensitive_hsic=1.0,
+            ).to_dict()
+        )
         == fields
-    )
+    )  # fmt: skip
     # Left out where it is what it always was, so that older runs are still the same run.
-    assert list(first.to_dict()) == [name for name in fields if name != "train_backbone"]
+    added = ("train_backbone", "sensitive_branch", "sensitive_hsic")
+    assert list(first.to_dict()) == [name for name in fields if name not in added]
     assert '"critic_steps": 3}' in text and '"learning_rate": 1,' in text
 
 

@@ -57,6 +57,7 @@ def test_the_interval_turns_round_with_the_models_and_holds_the_estimate() -> No
             assert (p < 0.05) == (low > 0 or high < 0)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("k", "first", "second"),
     [(2, 0.0, 0.0), (2, 0.03, 0.03), (2, 0.03, -0.03), (2, 0.03, 0.0), (5, 0.1, 0.0)],
@@ -76,6 +77,7 @@ def test_the_interval_holds_the_true_change(k: int, first: float, second: float)
     assert np.mean(held) > 0.92
 
 
+@pytest.mark.simulation
 def test_percentiles_of_the_gaps_own_change_would_miss() -> None:
     """Why the plain bootstrap is not used: both gaps are 0, and one of them is noisier."""
     rng = np.random.default_rng(2)

@@ -40,6 +40,7 @@ def test_the_bet_is_fair_at_the_limit(m):
     assert mean == pytest.approx(1.0)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("m", [0.1, 0.8])
 def test_it_passes_a_level_at_most_as_often_as_stated_over_all_periods(m):
     rng = np.random.default_rng(1)

@@ -205,6 +205,7 @@ def test_two_cohorts_of_one_size_are_not_resampled_alike():
     assert ends[0] == pytest.approx(ends[1], rel=0.2)
 
 
+@pytest.mark.simulation
 def test_intervals_of_the_prevalence_cover_and_its_test_keeps_its_level():
     """100 pairs of cohorts with several images per patient; 95 are wanted."""
     inside = false = 0
