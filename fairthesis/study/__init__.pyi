@@ -15,12 +15,12 @@ from ._archive import archive_results as archive_results
 from ._archive import compare_results as compare_results
 from ._archive import load_results as load_results
 from ._chapter import execute_chapter as execute_chapter
+from ._collect import OF_RUN as OF_RUN
+from ._collect import collect as collect
+from ._collect import reaudit as reaudit
 from ._contrasts import NARROW as NARROW
 from ._contrasts import contrasts as contrasts
-from ._experiment import OF_RUN as OF_RUN
-from ._experiment import collect as collect
 from ._experiment import data_run as data_run
-from ._experiment import reaudit as reaudit
 from ._experiment import results as results
 from ._experiment import run_experiment as run_experiment
 from ._experiment import run_shard as run_shard
