@@ -1,8 +1,5 @@
 from ._base import Method as Method
 from ._base import MethodOptions as MethodOptions
-from ._base import Setting as Setting
-from ._base import masked_bce as masked_bce
-from ._base import subgroup_probabilities as subgroup_probabilities
 from ._batch import Batch as Batch
 from ._critics import Critic as Critic
 from ._critics import confusion_loss as confusion_loss
@@ -15,11 +12,14 @@ from ._dependence import target_hsic as target_hsic
 from ._dependence import unbiased_hsic as unbiased_hsic
 from ._discrepancy import conditional_mmd as conditional_mmd
 from ._discrepancy import squared_mmd as squared_mmd
+from ._losses import masked_bce as masked_bce
 from ._opposed import OpposedOptions as OpposedOptions
 from ._opposed import SteppedOptions as SteppedOptions
 from ._penalised import Penalised as Penalised
 from ._penalised import PenaltyOptions as PenaltyOptions
 from ._registry import METHODS as METHODS
+from ._setting import Setting as Setting
+from ._setting import subgroup_probabilities as subgroup_probabilities
 from ._subgroups import subgroup_codes as subgroup_codes
 from .adversarial import Adversarial as Adversarial
 from .adversarial import AdversarialOptions as AdversarialOptions

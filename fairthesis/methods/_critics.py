@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fairthesis.methods._base import masked_cross_entropy
+from fairthesis.methods._losses import masked_cross_entropy
 
 # Width and depth of each critic: what one cannot recover another may.
 SHAPES: tuple[tuple[int, ...], ...] = ((64,), (128, 128), (256, 256, 256))

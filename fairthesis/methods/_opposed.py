@@ -10,10 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fairthesis import metrics
-from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_cross_entropy
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
 from fairthesis.methods._critics import Critic
+from fairthesis.methods._losses import masked_cross_entropy
 from fairthesis.methods._penalised import Penalised, PenaltyOptions
+from fairthesis.methods._setting import Setting
 from fairthesis.models import FairEncoder
 
 HIDDEN = (256,)  # the adversary's layers: as wide as the heads' hidden layers

@@ -10,12 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fairthesis.errors import InputError
-from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
 from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods._dependence import cross_covariance
+from fairthesis.methods._losses import masked_bce
 from fairthesis.methods._memory import EmbeddingMemory, mean_hsic
 from fairthesis.methods._opposed import adversary_auroc
+from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import MAX_WEIGHT, CellWeights, SharesGiven
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.methods._base import MethodOptions, Setting
+from fairthesis.methods._base import MethodOptions
 from fairthesis.methods._batch import Batch
 from fairthesis.methods._opposed import Opposed, SteppedOptions
+from fairthesis.methods._setting import Setting
 from fairthesis.models import FairEncoder
 
 

@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from fairthesis.methods._base import MethodOptions, Setting, masked_bce
+from fairthesis.methods._base import MethodOptions
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._losses import masked_bce
+from fairthesis.methods._setting import Setting
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.methods._base import Method, masked_bce
+from fairthesis.methods._base import Method
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._losses import masked_bce
 
 
 class ERM(Method):

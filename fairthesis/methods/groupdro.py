@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairthesis.methods._base import MethodOptions, Setting, check_range
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import number_of_subgroups, subgroup_codes, subgroup_counts
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.methods._base import MethodOptions, Setting, check_range
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
 from fairthesis.methods._memory import EmbeddingMemory, mean_hsic
 from fairthesis.methods._penalised import Penalised, PenaltyOptions
+from fairthesis.methods._setting import Setting
 from fairthesis.models import FairEncoder
 
 

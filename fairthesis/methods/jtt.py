@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fairthesis.errors import InputError
-from fairthesis.methods._base import MethodOptions, Setting, check_range
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._setting import Setting
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
 

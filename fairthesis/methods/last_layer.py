@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fairthesis.errors import InputError
-from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._losses import masked_bce
+from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import balanced_draws, subgroup_codes
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fairthesis.errors import InputError
-from fairthesis.methods._base import MethodOptions, Setting, check_range
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
 from fairthesis.methods._dependence import cross_covariance
 from fairthesis.methods._penalised import Penalised, PenaltyOptions
+from fairthesis.methods._setting import Setting
 from fairthesis.models import FairEncoder, Whitening
 
 

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fairthesis.methods._base import MethodOptions, Setting, check_range, masked_bce
+from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
+from fairthesis.methods._losses import masked_bce
+from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import (
     MAX_WEIGHT,
     number_of_subgroups,

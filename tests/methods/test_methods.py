@@ -13,12 +13,6 @@ from support.cohorts import planted_cohort
 
 from fairthesis.errors import InputError
 from fairthesis.methods import METHODS
-from fairthesis.methods._base import (
-    Setting,
-    masked_bce,
-    masked_cross_entropy,
-    subgroup_probabilities,
-)
 from fairthesis.methods._critics import confusion_loss, critic_input
 from fairthesis.methods._dependence import (
     conditional_hsic,
@@ -26,6 +20,8 @@ from fairthesis.methods._dependence import (
     normalised_hsic,
     unbiased_hsic,
 )
+from fairthesis.methods._losses import masked_bce, masked_cross_entropy
+from fairthesis.methods._setting import Setting, subgroup_probabilities
 from fairthesis.methods.adversarial import Adversarial, AdversarialOptions, subgroup_weight
 from fairthesis.models import FairEncoder
 from fairthesis.training import make_table

@@ -9,13 +9,13 @@ import torch
 from support.batches import changed, make_batch, make_method, snapshot
 from torch.nn import functional as F
 
-from fairthesis.methods._base import masked_bce
 from fairthesis.methods._discrepancy import (
     BANDWIDTHS,
     conditional_mmd,
     median_bandwidth,
     squared_mmd,
 )
+from fairthesis.methods._losses import masked_bce
 from fairthesis.methods._opposed import adversary_auroc, attribute_loss
 from fairthesis.methods._subgroups import subgroup_codes
 from fairthesis.methods.dann import reverse_gradient
