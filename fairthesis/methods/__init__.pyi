@@ -38,6 +38,7 @@ from .fairdisco import contrastive_loss as contrastive_loss
 from .groupdro import GroupDRO as GroupDRO
 from .groupdro import GroupDROOptions as GroupDROOptions
 from .hsic import HSIC as HSIC
+from .hsic import HSICOptions as HSICOptions
 from .jtt import JTT as JTT
 from .jtt import JTTOptions as JTTOptions
 from .laftr import LAFTR as LAFTR
@@ -76,6 +77,7 @@ __all__ = [
     "FairDisCoOptions",
     "GroupDRO",
     "GroupDROOptions",
+    "HSICOptions",
     "JTTOptions",
     "LastLayer",
     "LastLayerOptions",

@@ -61,7 +61,7 @@ class LargestChange:
 
     @property
     def value(self) -> float:
-        """The estimate: the largest of the second less the largest of the first."""
+        """The largest of the second less the largest of the first, as estimated."""
         return float((self.contrasts @ self.second).max() - (self.contrasts @ self.first).max())
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
