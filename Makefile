@@ -15,6 +15,8 @@ override ONLY := $(value ONLY)
 override ON := $(value ON)
 export CORES PROFILE DATA_ROOT ONLY ON
 BIN := .venv/bin
+# A file's tests on one worker, files in the order of tests/conftest.py.
+SPREAD = -n "$$CORES" --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help book reproduce test lowest check install install-test chromium pins clean
@@ -69,11 +71,11 @@ check: install-test
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 test: install-test chromium check book
-	@$(BIN)/pytest -n "$$CORES" --dist loadfile
-	@$(BIN)/python workflow/lowest.py -q -n "$$CORES" --dist loadfile
+	@$(BIN)/pytest $(SPREAD)
+	@$(BIN)/python workflow/lowest.py -q $(SPREAD)
 
 lowest: install-test
-	@$(BIN)/python workflow/lowest.py -q -n "$$CORES" --dist loadfile
+	@$(BIN)/python workflow/lowest.py -q $(SPREAD)
 
 # Pins of the newest versions that the extras of pyproject.toml allow, torch as it is.
 pins: install-test

@@ -60,6 +60,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("a promise over many data sets does not hang on versions")
 
 
+# Folders with the longest tests: begun first, so that no worker is left alone with one at the end.
+LONGEST = ("workflow", "study", "training", "methods", "embeddings", "book")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        return LONGEST.index(room) if room in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--table-half"):
         sys.meta_path.insert(0, _Skipping())

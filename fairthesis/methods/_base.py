@@ -69,6 +69,7 @@ class Method(nn.Module):
     Raises:
         InputError: where the run is too short for the method (``check_epochs``).
 
+    >>> from fairthesis.methods import subgroup_probabilities
     >>> class Brier(Method):
     ...     def update(self, batch):
     ...         logits = self.model.disease_logits(self.model(batch.images)[0])

@@ -17,12 +17,13 @@ def uninterrupted() -> Iterator[None]:
     raised in such a call is lost, or comes out as another error: that of a file which ends too
     early, say. Does nothing outside the main thread, which is the one that signals reach.
 
-    >>> with contextlib.suppress(KeyboardInterrupt):
-    ...     with uninterrupted():
-    ...         signal.raise_signal(signal.SIGINT)
-    ...         print("written whole")
-    ...     print("never reached")
+    >>> before = signal.signal(signal.SIGTERM, lambda *_: print("interrupted"))
+    >>> with uninterrupted():
+    ...     signal.raise_signal(signal.SIGTERM)
+    ...     print("written whole")
     written whole
+    interrupted
+    >>> _ = signal.signal(signal.SIGTERM, before)
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -43,6 +43,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         InputError: where a run or its audit is missing or damaged, and for a run that was selected
             on test labels.
 
+    >>> from fairthesis.study import plan
     >>> collect(plan("synthetic-cxr"), Path("no/such/folder"))
     Traceback (most recent call last):
         ...
