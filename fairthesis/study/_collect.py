@@ -126,6 +126,7 @@ def reaudit(folder: str | Path) -> Results:
     Raises:
         InputError: where the archive keeps no predictions, or a file is missing.
 
+    >>> from fairthesis.study import archive_results
     >>> reaudit(archive_results() / "ham10000-full")
     Traceback (most recent call last):
         ...
