@@ -15,7 +15,7 @@ MODULES = sorted(
 )
 # Their examples read or train a run, and load torch when they run.
 TRAINS = ("fairthesis.study._experiment", "fairthesis.study._plans", "fairthesis.study._vectors")
-TRAINS = (*TRAINS, "fairthesis.training._posthoc")
+TRAINS = (*TRAINS, "fairthesis.study._variants", "fairthesis.training._posthoc")
 DICOM = ("fairthesis.data._dicom_header", "fairthesis.datasets._dicom_table")
 NEEDS = dict.fromkeys(TRAINS, "torch") | dict.fromkeys(DICOM, "pydicom")
 CASES = [pytest.param(n, marks=pytest.mark.needs(NEEDS[n])) if n in NEEDS else n for n in MODULES]
