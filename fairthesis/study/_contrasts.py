@@ -64,15 +64,18 @@ def contrasts(
         for number in numbers:
             wide = table.pivot(index="seed", columns="variant", values=number)
             for a, b in (pair for pair in pairs if there.issuperset(pair)):
-                change = (wide[a] - wide[b]).dropna()
-                if change.empty:
-                    continue
-                mean, lo, hi = seed_interval(change.tolist(), shared=test_train_ratio(results))
-                name = f"{a} − {b}"
-                said = verdict(lo, hi, narrow)
-                rows.append([cohort, number, name, mean, lo, hi, len(change), said])
+                change = (wide[a] - wide[b]).dropna().tolist()
+                if change:
+                    told = told_of(change, results, narrow)
+                    rows.append([cohort, number, f"{a} − {b}", *told])
     columns = ["cohort", "number", "contrast", "difference", "lo", "hi", "seeds", "verdict"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def told_of(change: list[float], results: Results, narrow: float) -> list[object]:
+    """Of the seeds' paired differences: mean, lo, hi, how many, and the verdict."""
+    mean, lo, hi = seed_interval(change, shared=test_train_ratio(results))
+    return [mean, lo, hi, len(change), verdict(lo, hi, narrow)]
 
 
 def verdict(lo: float, hi: float, narrow: float = NARROW) -> str:

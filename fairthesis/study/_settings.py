@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.study._across_cohorts import seed_interval, test_train_ratio
 from fairthesis.study._archive import Results
-from fairthesis.study._contrasts import NARROW, verdict
+from fairthesis.study._contrasts import NARROW, told_of
 from fairthesis.study._summaries import ablation_table, group_metrics
 
 GAP, PROBE = "AUROC gap", "best probe given the target"
@@ -143,7 +142,6 @@ def settings_changes(
             raise unknown("variant", name, table["variant"].unique())
     if numbers is not None:
         table = table[table["number"].isin(list(numbers))]
-    shared = test_train_ratio(results)
     rows = []
     for (setting, number), part in table.groupby(["setting", "number"], sort=False):
         wide = part.pivot(index="seed", columns="variant", values="value")
@@ -153,10 +151,8 @@ def settings_changes(
         if both.empty:
             continue
         change = (both[variant] - both[than]).tolist()
-        mean, lo, hi = seed_interval(change, shared=shared)
         ends = [both[than].mean(), both[variant].mean()]
-        said = verdict(lo, hi, narrow)
-        rows.append([setting, number, *ends, mean, lo, hi, len(change), said])
+        rows.append([setting, number, *ends, *told_of(change, results, narrow)])
     columns = ["setting", "number", "before", "after", "difference", "lo", "hi", "seeds", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 

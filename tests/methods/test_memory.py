@@ -47,7 +47,7 @@ def test_a_class_of_earlier_rows_alone_has_no_gradient():
 
 
 def test_under_independence_the_gradient_has_less_variance():
-    """Of nine times the rows about a ninth, but for what the batch's own rows share."""
+    """Of nine times the rows about a ninth."""
     rng = torch.Generator().manual_seed(2)
     sizes = []
     for earlier in (0, 256):
@@ -61,7 +61,7 @@ def test_under_independence_the_gradient_has_less_variance():
             value.backward()
             squares.append(z.grad.square().sum())
         sizes.append(torch.stack(squares).mean())
-    assert sizes[1] < sizes[0] / 3
+    assert sizes[1] < sizes[0] / 5
 
 
 def test_where_there_is_dependence_the_gradient_still_lowers_it():
