@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib
 import json
@@ -138,6 +139,7 @@ def code_fingerprint(modules: tuple[str, ...] = TRAINING) -> str:
     return digest.hexdigest()[:16]
 
 
+@functools.cache
 def _statements(source: str) -> str:
     tree = ast.parse(source)
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -279,27 +280,19 @@ def check_writable(path: str | Path, *, a_file: bool = False) -> None:
     """
     path = Path(path)
     folder = path.parent if a_file else path
-    made: list[Path] = []
     with errors_in_words(path):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{str(folder)!r} is a file: expected a directory to write into.")
         if a_file and os.path.lexists(path) and path.exists() and not path.is_file():
             kind = "folder" if path.is_dir() else "device or the like"
             raise InputError(f"{str(path)!r} is a {kind}: expected the name of a file to write.")
-        try:
-            for part in reversed((folder, *folder.parents)):
-                if not part.exists():
-                    part.mkdir()
-                    made.append(part)
-            if a_file:
-                with contextlib.suppress(FileNotFoundError):
-                    path.stat()  # refuses a name that is too long
-            if not os.access(folder, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-        finally:
-            for part in reversed(made):
-                with contextlib.suppress(OSError):
-                    part.rmdir()
+        with contextlib.suppress(FileNotFoundError):
+            path.stat()  # refuses a name that is too long
+        there = next(part for part in (folder, *folder.parents) if part.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+        if there != folder:  # a name of its own: other processes may begin beside this one
+            Path(tempfile.mkdtemp(dir=there, prefix=".fairthesis-")).rmdir()
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ class Plan:
     threshold: str = "youden"
     n_boot: _Count = 2000
     n_permutations: Annotated[int, Range(least=0)] = 2000
-    probes: Mapping[str, _Count] | None = None
+    probes: Mapping[str, Annotated[int, Range(least=0)]] | None = None
     twins: Annotated[int, Range(least=0)] = 500
     groups: Mapping[str, list[str]] | None = None
     primary: tuple[tuple[str, str, str, str], ...] = ()
@@ -149,7 +149,7 @@ class _Entry:
     groups: dict[str, list[str]] | None = None
     primary: tuple[tuple[str, str, str, str], ...] = ()
     margin: float | None = None
-    probes: dict[str, _Count] | None = None
+    probes: dict[str, Annotated[int, Range(least=0)]] | None = None
     twins: Annotated[int, Range(least=0)] = 500
     disentanglement: Annotated[int, Range(least=0)] = 0
     only: list[str] | None = None

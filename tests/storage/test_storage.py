@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,12 @@ def test_a_provenance_that_cannot_be_read_says_nothing_of_test_labels(tmp_path):
     for words in (b"", b'{"uses_test_lab', b"\xff", b"[1]"):
         (tmp_path / "provenance.json").write_bytes(words)
         assert not used_test_labels(tmp_path)
+
+
+def test_processes_that_begin_together_do_not_stand_in_each_others_way(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(50):
+            home = tmp_path / str(turn) / "runs"
+            looks = [pool.submit(check_writable, home / f"erm-{i}") for i in range(8)]
+            assert [look.result() for look in looks] == [None] * 8
+    assert list(tmp_path.iterdir()) == []
