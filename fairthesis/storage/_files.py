@@ -292,7 +292,10 @@ def check_writable(path: str | Path, *, a_file: bool = False) -> None:
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
         if there != folder:  # a name of its own: other processes may begin beside this one
-            Path(tempfile.mkdtemp(dir=there, prefix=".fairthesis-")).rmdir()
+            try:
+                Path(tempfile.mkdtemp(dir=there, prefix=".fairthesis-")).rmdir()
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 @contextlib.contextmanager
