@@ -20,7 +20,7 @@ from fairthesis.study._archive import (
     Results,
     load_results,
 )
-from fairthesis.study._kept import INFERENCE, audited_anew, kept_tables
+from fairthesis.study._kept import INFERENCE, audited_anew, kept_tables, small_writer
 from fairthesis.study._plans import Plan
 from fairthesis.study._run_audit import check_audited
 from fairthesis.study._use import used_anew
@@ -108,7 +108,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
         runs=runs,
     )
     files = {f"{k}.csv": table_writer(v.round(6), f"{k}.csv") for k, v in tables.items()}
-    files |= {k: table_writer(v, k) for k, v in kept_tables(plan, folders).items()}
+    files |= {k: small_writer(v) for k, v in kept_tables(plan, folders).items()}
     files["provenance.json"] = text_writer(json_text(described))
     write_together(out, files, last="provenance.json")
     return load_results(out, f"computed in {out.name}")

@@ -6,7 +6,7 @@ With them intervals, tests and probes can be computed anew without training.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +36,15 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
     say whose. Text is stored once per value. Embeddings of more than ``MOST_NUMBERS`` are left out:
     an archive is text and tables of moderate size.
     """
-    predictions, embeddings = [], []
+    predictions: list[pd.DataFrame] = []
+    embeddings: list[pd.DataFrame] = []
+    numbers = 0
     for (variant, seed), folder in folders.items():
         frame = pd.read_parquet(folder / "predictions.parquet")
         frame = pd.concat([rows_of_part(frame, part) for part in PARTS])
         predictions.append(frame.assign(variant=variant, seed=seed)[[*KEYS, *frame.columns]])
+        if numbers > MOST_NUMBERS:
+            continue
         vectors = pd.read_parquet(folder / "embeddings.parquet")
         vectors = pd.concat([rows_of_part(vectors, part) for part in PARTS])
         columns = numbered_columns(vectors, "disease_")
@@ -48,7 +52,8 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
         vectors[columns] = vectors[columns].astype(np.float16)
         kept = ["image_id", "patient_id", "split", *columns]
         embeddings.append(vectors[kept].assign(variant=variant, seed=seed)[[*KEYS, *kept]])
-    if sum(part.size for part in embeddings) > MOST_NUMBERS:
+        numbers += embeddings[-1].size
+    if numbers > MOST_NUMBERS:
         embeddings = []
     kept_parts = [part for part in (predictions, embeddings) if part]
     tables = [pd.concat(part, ignore_index=True) for part in kept_parts]
@@ -57,6 +62,18 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
             if table[column].dtype == object or pd.api.types.is_string_dtype(table[column]):
                 table[column] = table[column].astype("category")
     return dict(zip(KEPT, tables, strict=False))
+
+
+def small_writer(table: pd.DataFrame) -> Callable[[Path], object]:
+    """What writes one of ``kept_tables`` in two thirds of the usual size, and nothing of it lost.
+
+    Zstandard, after the bytes of single precision numbers are laid out by their place.
+    """
+    split = [str(name) for name in table.columns if table[name].dtype == np.float32]
+    others = [str(name) for name in table.columns if name not in split]
+    return lambda to: table.to_parquet(
+        to, index=False, compression="zstd", use_byte_stream_split=split, use_dictionary=others
+    )
 
 
 def archived_embeddings(folder: str | Path, variant: str, seed: int) -> pd.DataFrame:

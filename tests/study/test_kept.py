@@ -43,6 +43,11 @@ def test_an_audit_from_the_archive_is_that_of_the_runs(archive):
     vectors = pd.read_parquet(out / "embeddings.parquet")
     assert len(vectors) == len(kept) == 2 * (64 + 128)
     assert any(name.startswith("disease_") for name in vectors.columns)
+    for seed, part in kept.groupby("seed"):  # to the bit
+        own = pd.read_parquet(out / "runs" / f"erm-{seed}" / "predictions.parquet")
+        own = own.set_index("image_id")["y_score"].loc[part["image_id"]]
+        assert own.dtype == part["y_score"].dtype
+        assert own.to_numpy().tobytes() == part["y_score"].to_numpy().tobytes()
     for run in (out / "runs").glob("*/predictions.parquet"):
         run.unlink()  # the runs are gone: nothing but the archive is read
     assert made.use.empty
