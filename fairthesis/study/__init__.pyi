@@ -25,6 +25,10 @@ from ._experiment import results as results
 from ._experiment import run_experiment as run_experiment
 from ._experiment import run_shard as run_shard
 from ._experiment import train_run as train_run
+from ._hypotheses import EXPECTED as EXPECTED
+from ._hypotheses import Hypothesis as Hypothesis
+from ._hypotheses import hypotheses_told as hypotheses_told
+from ._hypotheses import hypothesis_sentences as hypothesis_sentences
 from ._kept import INFERENCE as INFERENCE
 from ._kept import archived_embeddings as archived_embeddings
 from ._notebooks import notebook_parameters as notebook_parameters
@@ -73,12 +77,14 @@ from ._vectors import vectors_summary as vectors_summary
 
 __all__ = [
     "COHORTS",
+    "EXPECTED",
     "HEADLINE",
     "INFERENCE",
     "NARROW",
     "OF_RUN",
     "OUT_OF_FOLD",
     "THESIS",
+    "Hypothesis",
     "Plan",
     "Results",
     "ablation_table",
@@ -109,6 +115,8 @@ __all__ = [
     "groups_that_lost",
     "headline_intervals",
     "headline_numbers",
+    "hypotheses_told",
+    "hypothesis_sentences",
     "introduction",
     "levelling_table",
     "load_all",
