@@ -42,6 +42,7 @@ from ._pooled import contrasts_out_of_fold as contrasts_out_of_fold
 from ._pooled import pooled_contrasts as pooled_contrasts
 from ._run_audit import audit_run as audit_run
 from ._run_audit import probe_run as probe_run
+from ._settings import settings_audits as settings_audits
 from ._settings import settings_changes as settings_changes
 from ._settings import settings_map as settings_map
 from ._settings import settings_numbers as settings_numbers
@@ -136,6 +137,7 @@ __all__ = [
     "run_experiment",
     "run_shard",
     "runs_on_vectors",
+    "settings_audits",
     "settings_changes",
     "settings_map",
     "settings_numbers",

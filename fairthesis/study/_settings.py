@@ -196,6 +196,48 @@ def settings_map(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("setting")
 
 
+def settings_audits(results: Results, variant: str = "erm", level: float = 0.05) -> pd.DataFrame:
+    """What an audit says of one variant in each setting, beside what the twins say.
+
+    Args:
+        results: an experiment whose plan has ``settings``.
+        variant: which; its name in the first setting.
+        level: a gap is *found* in a run whose permutation p is at most this.
+
+    Returns:
+        Indexed by ``setting``: AUROC, the AUROC gap, the equalized odds difference, the best fresh
+        probe given the target, calibration error and, where there are twins, the share of decisions
+        flipped by removing what was planted (means over seeds, as far as there are any); then
+        ``AUROC gap found`` and ``equalized odds found``, as "4 of 5" seeds.
+
+    Raises:
+        InputError: for an unknown variant.
+
+    >>> from fairthesis.study import load_archived
+    >>> table = settings_audits(load_archived("synthetic-cxr", "quick"))
+    >>> table.loc["first", "AUROC gap found"]
+    '2 of 2'
+    """
+    numbers = settings_numbers(results)
+    if variant not in set(numbers["variant"]):
+        raise unknown("variant", variant, numbers["variant"].unique())
+    own = numbers[numbers["variant"] == variant]
+    wide = own.pivot_table(index="setting", columns="number", values="value", sort=False)
+    shown = [name for name in (AUROC, GAP, ODDS, PROBE, ECE, FLIPS) if name in wide]
+    found = wide[shown].rename_axis(columns=None)
+    names = {s: of[variant] for s, of in variants_by_setting(results).items() if variant in of}
+    tested = results.disparities.assign(told=results.disparities["p_value"] <= level)
+    for number, title in (
+        ("auroc_gap", "AUROC gap"),
+        ("equalized_odds_difference", "equalized odds"),
+    ):
+        told = tested[tested["name"] == number].groupby("variant")["told"]
+        found[f"{title} found"] = [
+            f"{told.sum()[names[s]]} of {told.size()[names[s]]}" for s in found.index
+        ]
+    return found
+
+
 def split_settings(table: pd.DataFrame, endings: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     """A map's rows by how their settings end, for a figure with a column for each ending.
 

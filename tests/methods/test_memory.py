@@ -118,3 +118,25 @@ def test_a_method_goes_on_from_its_state_with_its_memory(name, options):
         for method in (first, second, forgetful)
     ]
     assert found[0] == found[1] != found[2]
+
+
+def test_hsic_is_the_adversarial_encoder_without_critics():
+    y, a = torch.arange(32.0)[:, None] % 2, torch.arange(32)[:, None] // 16
+    setting = Setting(1e-3, 1e-4, 20, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    images = torch.rand(5, 32, 1, 16, 16, generator=torch.Generator().manual_seed(4))
+    found = {}
+    for name, options in {
+        "hsic": {},
+        "adversarial": {"confusion_weight": 0.0, "hsic_memory": 1024},
+        "within the batch": {"confusion_weight": 0.0},
+    }.items():
+        torch.manual_seed(0)
+        model = FairEncoder("small", channels=1, disease_dim=4, groups=[2])
+        kind = METHODS["hsic" if name == "hsic" else "adversarial"]
+        method = kind(model, kind.Options(**options), setting)
+        method.at(15, 1.0)  # past warm-up and ramp
+        for part in images:
+            method.update(Batch(part, y, a))
+        found[name] = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert torch.equal(found["hsic"], found["adversarial"])
+    assert not torch.equal(found["hsic"], found["within the batch"])
