@@ -139,14 +139,37 @@ def code_fingerprint(modules: tuple[str, ...] = TRAINING) -> str:
     return digest.hexdigest()[:16]
 
 
+class _Alike(ast.NodeTransformer):
+    """f-strings as their parts: versions of Python print them with other quotes."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        self.generic_visit(node)
+        parts: list[ast.expr] = []
+        for part in node.values:
+            if isinstance(part, ast.Constant) and part.value == "":
+                continue  # only Python 3.12 has these
+            last = parts[-1] if parts else None
+            if isinstance(part, ast.Constant) and isinstance(last, ast.Constant):
+                parts[-1] = ast.Constant(str(last.value) + str(part.value))
+            else:
+                parts.append(part)
+        return ast.Call(ast.Name("f"), parts, [])
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
+        self.generic_visit(node)
+        shown = [node.format_spec] if node.format_spec else []
+        return ast.Call(ast.Name("shown"), [node.value, ast.Constant(node.conversion), *shown], [])
+
+
 @functools.cache
 def _statements(source: str) -> str:
+    """The code of a file, the same under every version of Python that reads it."""
     tree = ast.parse(source)
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return ast.unparse(_Alike().visit(tree))
 
 
 def git_commit() -> str | None:

@@ -79,8 +79,8 @@ def test_a_penalty_with_weights_is_the_encoder_without_critics():
     batch = make_batch(n=128)
     ours = make_method("adversarial", batch, adversary_weight=0.3, hsic_weight=5.0,
                        confusion_weight=0.0)  # fmt: skip
-    other = make_method("hsic", batch, weight=1.5, reweighting=0.75)
-    plain = make_method("hsic", batch, weight=1.5)
+    other = make_method("hsic", batch, weight=1.5, reweighting=0.75, memory=0)
+    plain = make_method("hsic", batch, weight=1.5, reweighting=0, memory=0)
     assert len(ours.critics) == 0
     for step in range(12):
         losses = []

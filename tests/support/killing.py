@@ -148,7 +148,6 @@ def scenarios() -> dict[str, Scenario]:
     from support.cohorts import planted_cohort
 
     torch.set_num_threads(1)
-    provenance._statements = cache(provenance._statements)  # code is read once, not in each fork
     for name in ("TRAINING", "AUDITING", "PROBING", "TWINS"):
         provenance.code_fingerprint(getattr(provenance, name))
     provenance.git_commit = cache(provenance.git_commit)
