@@ -100,6 +100,7 @@ def collect(plan: Plan, out: Path, runs_of: Path | None = None) -> Results:
             **plan.audit_settings,
             "probes": dict(plan.probes) if plan.probes else None,
             "twins": plan.twins,
+            **({"settings": list(plan.settings)} if plan.settings else {}),
             **_design(plan),
             **({"disentanglement": plan.disentanglement} if plan.disentanglement else {}),
         },

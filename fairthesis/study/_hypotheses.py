@@ -24,6 +24,8 @@ EXPECTED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "not shown higher": (("lower", "nothing", "cannot be told"), ("higher",)),
 }
 
+MANY = 5  # settings, of which more are counted instead of listed where all agree
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -144,6 +146,13 @@ def hypothesis_sentences(table: pd.DataFrame) -> str:
             said = set(rows["holds"])
             whole = "no" if "no" in said else "yes" if said == {"yes"} else "cannot be told"
             found[whole].append(f"`{setting}`")
-        told = [f"*{words[name]}* in {', '.join(at)}." for name, at in found.items() if at]
+        everywhere = part["setting"].nunique()
+        told = [
+            f"*{words[name]}* in all {len(at)} settings."
+            if len(at) == everywhere > MANY
+            else f"*{words[name]}* in {', '.join(at)}."
+            for name, at in found.items()
+            if at
+        ]
         lines.append(f"{place}. {text} " + " ".join(told))
     return "\n".join(lines)

@@ -41,6 +41,7 @@ class Plan:
         margin: what a difference has to exceed to matter.
         disentanglement: with how many refits for the floors disease and attribute are recovered
             from both embeddings of every probed run; 0 leaves it out.
+        settings: names of the settings in which every variant stands, where there are several.
 
     Raises:
         InputError: for a value of another type, and an unknown key of ``probes`` or of a post-hoc
@@ -68,6 +69,7 @@ class Plan:
     primary: tuple[tuple[str, str, str, str], ...] = ()
     margin: Annotated[float | None, Range(above=0, below=1)] = None
     disentanglement: Annotated[int, Range(least=0)] = 0
+    settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         own = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -235,6 +237,7 @@ def plan(
         variants.setdefault(name, changes)  # what is listed by itself is not overruled
     if "settings" in entry:
         variants = crossed(variants, entry["settings"], base.get("dataset_options", {}))
+    settings = tuple(entry.get("settings", ()))
     if "only" in entry:
         for name in (name for name in entry["only"] if name not in variants):
             raise unknown(f"variant in `only` of {dataset} {profile}", name, variants)
@@ -244,4 +247,4 @@ def plan(
     seeds = tuple(range(first, first + entry[counted] * k))
     kept = ("probes", "twins", "groups", "primary", "margin", "disentanglement")
     more = {key: entry[key] for key in kept if key in entry}
-    return Plan(dataset, profile, base, variants, seeds, **more)
+    return Plan(dataset, profile, base, variants, seeds, settings=settings, **more)

@@ -28,8 +28,8 @@ def variants_by_setting(results: Results) -> dict[str, dict[str, str]]:
         results: an experiment whose plan has ``settings``.
 
     Returns:
-        In the order of the plan. The first setting is named by its option ``setting`` (else
-        ``first``), hyphens as in the plan.
+        In the order of the plan, hyphens as there. Where an archive does not list its settings the
+        first one is named by its option ``setting``, else ``first``.
 
     Raises:
         InputError: if a variant's name does not begin with one of the first setting.
@@ -50,7 +50,7 @@ def variants_by_setting(results: Results) -> dict[str, dict[str, str]]:
     }
     first = options(next(iter(listed.values())))
     names = [name for name, changes in listed.items() if options(changes) == first]
-    setting = json.loads(first).get("setting", "first")
+    setting = asked.get("settings", [json.loads(first).get("setting", "first")])[0]
     found: dict[str, dict[str, str]] = {str(setting): {name: name for name in names}}
     for name, changes in listed.items():
         if options(changes) == first:

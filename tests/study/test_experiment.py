@@ -91,7 +91,7 @@ def test_settings_are_crossed_with_every_variant():
     names = ["erm", "reweighted", "hsic", "critics", "oracle", "oracle_hsic"]
     others = ("one_group", "same", "marks_group", "none", "reference")
     assert list(plan.variants) == names + [f"{n}_{other}" for other in others for n in names]
-    assert len(plan.seeds) == 10
+    assert len(plan.seeds) == 10 and plan.settings[:2] == ("reversed", "one-group")
     first, last = plan.config("oracle", 300), plan.config("oracle_reference", 300)
     base = {"of": "ham10000", "marker": "pen-ring", "attribute": "sex"}
     assert first.dataset_options == {**base, "setting": "reversed", "oracle": True}

@@ -79,6 +79,17 @@ def test_of_several_numbers_all_must_be_as_expected(runs):
     )
 
 
+def test_many_settings_that_agree_are_counted():
+    columns = ["hypothesis", "setting", "number", "holds"]
+    rows = [["It is so.", f"s{i}", "AUROC", "yes"] for i in range(7)]
+    assert hypothesis_sentences(pd.DataFrame(rows, columns=columns)) == (
+        "1. It is so. *Holds* in all 7 settings."
+    )
+    rows[3][-1] = "no"
+    told = hypothesis_sentences(pd.DataFrame(rows, columns=columns))
+    assert told.endswith("`s5`, `s6`. *Does not hold* in `s3`.")
+
+
 def test_what_the_experiment_lacks_is_named(runs):
     asked = {"variant": "adversarial", "than": "erm", "number": GAP, "settings": ("same",)}
     wrong = {"variant": "mine", "setting": ("here",), "number": "F1"}

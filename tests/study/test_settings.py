@@ -9,7 +9,13 @@ import pytest
 from scipy.stats import ttest_rel
 
 from fairthesis.errors import InputError
-from fairthesis.study import load_results, settings_changes, settings_map, settings_numbers
+from fairthesis.study import (
+    load_results,
+    settings_audits,
+    settings_changes,
+    settings_map,
+    settings_numbers,
+)
 from fairthesis.study._archive import archive_results
 from fairthesis.study._settings import FLIPS, GAP, PROBE, outcome, variants_by_setting
 
@@ -68,6 +74,10 @@ def test_a_variant_belongs_to_the_setting_behind_its_name(results):
     found = variants_by_setting(results)
     assert list(found) == list(MOVED)
     assert found["none"] == {"erm": "erm", "adversarial": "adversarial"}
+    listed = copy.deepcopy(results.provenance)
+    listed["experiment"]["settings"] = ["nothing-planted", *list(MOVED)[1:]]
+    again = variants_by_setting(dataclasses.replace(results, provenance=listed))
+    assert list(again) == listed["experiment"]["settings"]
     assert found["contrast-tenth"]["adversarial"] == "adversarial_contrast_tenth"
 
 
@@ -128,6 +138,19 @@ def test_a_gap_that_rises_is_harm_and_one_doubt_is_doubt():
     assert outcome("higher", ["nothing", "higher"]) == "harms"
     assert outcome("cannot be told", ["nothing", "nothing"]) == "cannot be told"
     assert outcome("lower", ["higher", "cannot be told"]) == "helps"
+
+
+def test_what_an_audit_finds_is_counted_by_seed(results):
+    table = results.disparities.copy()
+    rows = (table["variant"] == "erm_reversed") & (table["name"] == "auroc_gap")
+    table.loc[rows, "p_value"] = [0.01, 0.05, 0.06, 0.5, 0.04]
+    found = settings_audits(dataclasses.replace(results, disparities=table), "erm")
+    assert found.loc["reversed", "AUROC gap found"] == "3 of 5"
+    assert found.loc["reversed", GAP] == pytest.approx(0.2)
+    assert found.loc["same", FLIPS] == pytest.approx(0.2)
+    assert list(found.index) == list(MOVED)
+    with pytest.raises(InputError, match="Unknown variant 'mine'"):
+        settings_audits(results, "mine")
 
 
 def test_every_number_of_every_run_is_there(results):
