@@ -261,6 +261,9 @@ OLD = (
 def provenance_note(results: Results) -> str:
     """Where the results came from, in one paragraph of Markdown.
 
+    The commits are those of the runs, all of them where an archive mixes several; a ``note`` of
+    ``provenance.json`` stands at the end.
+
     >>> from fairthesis.study import load_archived
     >>> print(provenance_note(load_archived("synthetic-cxr", "quick")).partition(". ")[0])
     **Where these numbers come from:** archived in results/synthetic-cxr-quick
@@ -270,15 +273,18 @@ def provenance_note(results: Results) -> str:
     runs = described["runs"]
     images = runs[0]["images"]
     minutes = sum(run["wall_seconds"] for run in runs) / 60
-    commit = (described["git_commit"] or "an installed package")[:12]
+    commits = dict.fromkeys(run.get("git_commit") or "an installed package" for run in runs)
+    shown = ", ".join(f"`{commit[:12]}`" for commit in commits)
     return (
         f"**Where these numbers come from:** {results.source}. Data set `{asked['dataset']}`, "
         f"profile `{asked['profile']}`: {len(asked['variants'])} variants × {len(asked['seeds'])} "
         f"seeds, backbone `{asked['base']['backbone']}` at {asked['base']['size']} pixels, "
         f"{asked['base']['epochs']} epochs; the first seed trains on {images['train']:,} images, "
         f"validates on {images['val']:,} and tests on {images['test']:,}. Training took "
-        f"{minutes:.0f} minutes in all. Commit `{commit}`, torch {packages['torch']}, data "
-        f"fingerprint of the first seed `{runs[0]['data_fingerprint']}`."
+        f"{minutes:.0f} minutes in all. {'Commits' if len(commits) > 1 else 'Commit'} of the runs "
+        f"{shown}, torch {packages['torch']}, data fingerprint of the first seed "
+        f"`{runs[0]['data_fingerprint']}`."
+        f"{' ' + described['note'] if 'note' in described else ''}"
         f"{OLD if results.old_inference else ''}"
     )
 

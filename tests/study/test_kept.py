@@ -1,6 +1,8 @@
 """What an archive keeps is enough to compute its intervals and tests anew."""
 
+import copy
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -56,6 +58,17 @@ def test_an_audit_from_the_archive_is_that_of_the_runs(archive):
     pd.testing.assert_frame_equal(again.metrics, made.metrics)
     pd.testing.assert_frame_equal(again.disparities, made.disparities)
     assert not again.old_inference and "Old inference" not in provenance_note(again)
+
+
+def test_an_archive_of_several_commits_names_them_all(archive):
+    _, made = archive
+    assert provenance_note(made).count("Commit of the runs `") == 1
+    described = copy.deepcopy(made.provenance)
+    for run, commit in zip(described["runs"], ("a" * 40, "b" * 40), strict=True):
+        run["git_commit"] = commit
+    told = provenance_note(replace(made, provenance=described | {"note": "On two machines."}))
+    assert f"Commits of the runs `{'a' * 12}`, `{'b' * 12}`," in told
+    assert told.endswith("`. On two machines.")
 
 
 def test_an_archive_of_the_old_inference_says_so(archive, tmp_path):
