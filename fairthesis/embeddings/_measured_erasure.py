@@ -66,8 +66,21 @@ class ErasureReport:
     settings: dict[str, Any]
 
     def table(self) -> pd.DataFrame:
-        """``readings`` as a table, one row each."""
-        return pd.DataFrame([asdict(reading) for reading in self.readings])
+        """``readings`` as a table, one row each; ``before_ci`` as ``before_lo``, ``before_hi``."""
+        rows = []
+        for reading in self.readings:
+            row: dict[str, Any] = {}
+            for name, value in asdict(reading).items():
+                if name.endswith("_ci"):
+                    ends = value or (float("nan"), float("nan"))
+                    row |= {
+                        name.replace("_ci", "_lo"): ends[0],
+                        name.replace("_ci", "_hi"): ends[1],
+                    }
+                else:
+                    row[name] = value
+            rows.append(row)
+        return pd.DataFrame(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes null."""

@@ -149,3 +149,14 @@ def test_what_cannot_be_measured_is_refused():
     ):
         with pytest.raises(InputError, match=words):
             measure_erasure(Leace(), x, a, **options)
+
+
+def test_a_table_has_the_ends_of_an_interval_apart():
+    x, a, _ = planted(300, 4)
+    found = measure_erasure(Leace(), x, a, **(QUICK | {"n_boot": 50}))
+    row, reading = found.table().iloc[0], found.readings[0]
+    assert (row["before_lo"], row["before_hi"]) == reading.before_ci
+    assert (row["change_lo"], row["change_hi"]) == reading.change_ci
+    assert not [name for name in found.table() if name.endswith("_ci")]
+    none = measure_erasure(Leace(), x, a, **QUICK).table()
+    assert none[["after_lo", "after_hi"]].isna().all(axis=None)
