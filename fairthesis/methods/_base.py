@@ -35,7 +35,7 @@ class MethodOptions:
     >>> METHODS["erm"].Options()
     MethodOptions()
     >>> METHODS["hsic"].Options(weight=0.5)
-    HSICOptions(weight=0.5, warmup_epochs=3, ramp_epochs=5, reweighting=0.0, memory=0)
+    HSICOptions(weight=0.5, warmup_epochs=3, ramp_epochs=5, reweighting=0.75, memory=1024)
     """
 
 
