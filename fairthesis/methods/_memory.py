@@ -40,8 +40,9 @@ class EmbeddingMemory(nn.Module):
     def __init__(self, rows: int, width: int, targets: int, attributes: int) -> None:
         super().__init__()
         self.register_buffer("embeddings", torch.zeros(rows, width))
-        self.register_buffer("targets", torch.full((rows, targets), float("nan")))
-        # a group that is not known counts nowhere: so a row that is not filled yet
+        # -1 is a target or a group that is not known, as in a row that is not filled yet: it counts
+        # nowhere, and a state has no NaN
+        self.register_buffer("targets", torch.full((rows, targets), -1.0))
         self.register_buffer("codes", torch.full((rows, attributes), -1, dtype=torch.long))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
 
@@ -49,19 +50,25 @@ class EmbeddingMemory(nn.Module):
         """Embeddings, groups and targets, as ``conditional_hsic`` takes them; None without rows."""
         if not len(self.embeddings):
             return None
-        return self.embeddings, self.codes[:, attribute], self.targets[:, target]
+        known = self.targets[:, target]
+        known = torch.where(known < 0, torch.nan, known)
+        return self.embeddings, self.codes[:, attribute], known
 
     @torch.no_grad()
     def keep(self, z: Float[Tensor, "n d"], batch: Batch) -> None:
-        """Take a batch's embeddings in the place of the oldest ones."""
+        """Take a batch's embeddings in the place of the oldest ones.
+
+        Not those of images without any label or without any group: they could count nowhere.
+        """
         rows = len(self.embeddings)
         if not rows:
             return
-        last = slice(max(0, len(z) - rows), None)
+        counts = (batch.attributes >= 0).any(1) & ~batch.targets.isnan().all(1)
+        last = counts.nonzero().squeeze(1)[-rows:]
         kept = z.detach()[last].to(self.embeddings)
         places = (int(self.place) + torch.arange(len(kept), device=kept.device)) % rows
         self.embeddings[places] = kept
-        self.targets[places] = batch.targets[last].to(self.targets)
+        self.targets[places] = batch.targets[last].to(self.targets).nan_to_num(nan=-1.0)
         self.codes[places] = batch.attributes[last].to(self.codes)
         self.place.copy_((self.place + len(kept)) % rows)
 

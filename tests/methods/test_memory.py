@@ -1,5 +1,7 @@
 """Earlier embeddings beside a batch's: the same dependence, with less noise in its gradient."""
 
+import math
+
 import pytest
 import torch
 
@@ -140,3 +142,14 @@ def test_hsic_is_the_adversarial_encoder_without_critics():
         found[name] = torch.cat([p.detach().flatten() for p in model.parameters()])
     assert torch.equal(found["hsic"], found["adversarial"])
     assert not torch.equal(found["hsic"], found["within the batch"])
+
+
+def test_what_nothing_is_known_of_takes_no_place_and_no_nan_is_kept():
+    memory = EmbeddingMemory(3, width=1, targets=2, attributes=1)
+    y = torch.tensor([[1.0, math.nan], [math.nan, math.nan], [0.0, 1.0], [1.0, 1.0]])
+    a = torch.tensor([[0], [1], [-1], [1]])
+    memory.keep(torch.arange(4.0)[:, None], Batch(torch.zeros(4, 1, 1, 1), y, a))
+    assert memory.embeddings[:, 0].tolist() == [0.0, 3.0, 0.0] and int(memory.place) == 2
+    assert all(value.isfinite().all() for value in memory.state_dict().values())
+    targets = memory.of(0, 1)[2]
+    assert targets.isnan().tolist() == [True, False, True] and targets[1] == 1
