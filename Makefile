@@ -15,6 +15,9 @@ override ONLY := $(value ONLY)
 override ON := $(value ON)
 export CORES PROFILE DATA_ROOT ONLY ON
 BIN := .venv/bin
+# One thread for each worker's linear algebra: with a thread for every core in every worker they wait
+# for each other, and probes take three times as long.
+ALONE = OMP_NUM_THREADS=1
 # A file's tests on one worker, files in the order of tests/conftest.py.
 SPREAD = -n "$$CORES" --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -71,11 +74,11 @@ check: install-test
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 test: install-test chromium check book
-	@$(BIN)/pytest $(SPREAD)
-	@$(BIN)/python workflow/lowest.py -q $(SPREAD)
+	@$(ALONE) $(BIN)/pytest $(SPREAD)
+	@$(ALONE) $(BIN)/python workflow/lowest.py -q $(SPREAD)
 
 lowest: install-test
-	@$(BIN)/python workflow/lowest.py -q $(SPREAD)
+	@$(ALONE) $(BIN)/python workflow/lowest.py -q $(SPREAD)
 
 # Pins of the newest versions that the extras of pyproject.toml allow, torch as it is.
 pins: install-test
