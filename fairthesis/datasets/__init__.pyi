@@ -15,6 +15,7 @@ from ._twins import Twinned as Twinned
 from ._twins import twin as twin
 from ._twins import twin_changes as twin_changes
 from ._twins import twin_scores as twin_scores
+from ._twins import twin_values as twin_values
 from .fetching._fetch import SOURCES as SOURCES
 from .fetching._fetch import THEN as THEN
 from .fetching._fetch import download_steps as download_steps
@@ -67,5 +68,6 @@ __all__ = [
     "twin",
     "twin_changes",
     "twin_scores",
+    "twin_values",
     "typed_options",
 ]

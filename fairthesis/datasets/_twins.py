@@ -178,6 +178,48 @@ def twin_scores(
     >>> bool((twins["device_removed"][there] < mean[there]).all())  # it is brighter than tissue
     True
     """
+
+    def shown(images_of: Cohort, at: NDArray[np.intp]) -> NDArray[np.floating[Any]]:
+        assert images_of.render is not None
+        return np.asarray(score(images_of.render(at, size)))
+
+    return twin_values(
+        cohort, shown, rows=rows, changes=changes, batch_size=batch_size, progress=progress
+    )
+
+
+def twin_values(
+    cohort: Cohort,
+    value: Callable[[Cohort, NDArray[np.intp]], NDArray[np.floating[Any]]],
+    *,
+    rows: ArrayLike | None = None,
+    changes: Sequence[str] | None = None,
+    batch_size: int = 1024,
+    progress: bool = False,
+) -> tuple[NDArray[np.floating[Any]], dict[str, NDArray[np.floating[Any]]]]:
+    """``twin_scores`` of a model that is given the cohorts themselves, and reads what it needs.
+
+    Args:
+        cohort: a cohort that has twins.
+        value: the model: a cohort (this one, or one of twins) and row positions in its frame, to
+            scores of shape (n,) or (n, targets).
+        rows: as of ``twin_scores``.
+        changes: as of ``twin_scores``.
+        batch_size: rows that ``value`` is given at a time.
+        progress: whether a bar is shown.
+
+    Returns:
+        As ``twin_scores``.
+
+    Raises:
+        InputError: as ``twin_scores``.
+
+    >>> from fairthesis import datasets
+    >>> cohort = datasets.load("synthetic-cxr", n_train=8, n_val=2, n_test=2)
+    >>> own, twins = twin_values(cohort, lambda shown, rows: shown.codes("sex")[rows].astype(float))
+    >>> bool((own != twins["sex"]).all())
+    True
+    """
     at = np.arange(len(cohort)) if rows is None else np.asarray(rows, dtype=np.intp)
     _render(cohort)
     known = twin_changes(cohort)
@@ -188,7 +230,7 @@ def twin_scores(
     total = len(at) + sum(int(known[name].applies[at].sum()) for name in wanted)
     with tqdm(total=total, desc=cohort.name, unit="image", disable=not progress) as bar:
         for part in _batches(at, batch_size):
-            own = _scored(cohort, part, size, score)
+            own = _floats(value(cohort, part))
             parts.append(own)
             bar.update(len(part))
             for name in wanted:
@@ -196,7 +238,7 @@ def twin_scores(
                 found = np.full_like(own, np.nan)
                 if applies.any():
                     other = twin(cohort, part[applies], name)
-                    found[applies] = _scored(other, np.arange(len(other)), size, score)
+                    found[applies] = _floats(value(other, np.arange(len(other))))
                 by_change[name].append(found)
                 bar.update(int(applies.sum()))
     joined = {name: np.concatenate(found) for name, found in by_change.items()}
@@ -208,12 +250,6 @@ def _batches(rows: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
         yield rows[start : start + size]
 
 
-def _scored(
-    cohort: Cohort,
-    rows: NDArray[np.intp],
-    size: int,
-    score: Callable[[Images], NDArray[np.floating[Any]]],
-) -> NDArray[np.floating[Any]]:
-    assert cohort.render is not None
-    found = np.asarray(score(cohort.render(rows, size)))
+def _floats(values: ArrayLike) -> NDArray[np.floating[Any]]:
+    found = np.asarray(values)
     return found if found.dtype.kind == "f" else found.astype(np.float64)

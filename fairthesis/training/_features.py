@@ -11,7 +11,14 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fairthesis.data import Cohort, OverlaidImages, Overlay, Vectors, cache_folder
+from fairthesis.data import (
+    Cohort,
+    OverlaidImages,
+    Overlay,
+    Vectors,
+    cache_folder,
+    images_fingerprint,
+)
 from fairthesis.models import FairEncoder, Frozen, state_digest
 from fairthesis.storage import write_atomically
 from fairthesis.training._batches import Table, images_tensor
@@ -37,21 +44,46 @@ def with_features(
     """
     frozen = model.shared_encoder
     assert isinstance(frozen, Frozen) and not isinstance(table.images, Vectors)
-    device = next(model.parameters()).device
     images, places = table.images, np.arange(len(table.images))
     rows = np.sort(np.concatenate(list(table.rows.values())))
     if isinstance(images, OverlaidImages):
-        assert isinstance(cohort.render, Overlay)
-        data_fingerprint = cohort.render.content(size)
         images, places = images.both(), images.places()
         rows = np.arange(len(images))
-    digest = _digest(model, f"{data_fingerprint} {size} {batch_size} {device.type}")
-    file = cache_folder(cohort, size) / f"features-{digest}.npy"
+    file, digest = _file(model, cohort, size, batch_size, data_fingerprint)
     if not _is_whole(file, len(images)):
         write_atomically(file, lambda to: _write(to, images, model, rows, batch_size, progress))
     found = Vectors(np.load(file, mmap_mode="r"), places, digest)
     frozen.standardise.fit(*map(torch.from_numpy, found.moments(table.rows["train"])))
     return replace(table, images=found)
+
+
+def kept_features(model: FairEncoder, cohort: Cohort, size: int, batch_size: int) -> Vectors | None:
+    """What ``with_features`` kept of a cohort's images; None where it kept nothing, or not of all.
+
+    A cohort whose images are drawn into is found whichever of them are: also some of its rows, and
+    their twins.
+    """
+    if not isinstance(model.shared_encoder, Frozen) or cohort.vectors is not None:
+        return None
+    overlay = cohort.render if isinstance(cohort.render, Overlay) else None
+    fingerprint = "" if overlay else images_fingerprint(cohort, size)
+    file, digest = _file(model, cohort, size, batch_size, fingerprint)
+    n = len(cohort) if overlay is None else 2 * len(overlay.pictures)
+    if not _is_whole(file, n):
+        return None
+    places = np.arange(n) if overlay is None else overlay.rows + n // 2 * overlay.shown
+    return Vectors(np.load(file, mmap_mode="r"), places, digest)
+
+
+def _file(
+    model: FairEncoder, cohort: Cohort, size: int, batch_size: int, data_fingerprint: str
+) -> tuple[Path, str]:
+    """Where the features of a cohort's images are kept, and the digest in its name."""
+    if isinstance(cohort.render, Overlay):
+        data_fingerprint = cohort.render.content(size)
+    device = next(model.parameters()).device
+    digest = _digest(model, f"{data_fingerprint} {size} {batch_size} {device.type}")
+    return cache_folder(cohort, size) / f"features-{digest}.npy", digest
 
 
 @torch.no_grad()

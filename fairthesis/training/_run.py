@@ -20,6 +20,7 @@ from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import probability_column, rows_of_part, rows_of_target
 from fairthesis.models import FairEncoder
 from fairthesis.training._batches import images_tensor
+from fairthesis.training._features import kept_features
 from fairthesis.training._inference import Outputs, filled_up, infer, joined
 from fairthesis.training._setup import inputs_of
 
@@ -188,7 +189,8 @@ class Run:
                     f"{int((~readable).sum())} of {len(readable)} images cannot be read: leave "
                     "them out (the warning names them)."
                 )
-            return self.reader(held), len(x)
+            kept = kept_features(self.model, x, self.config["size"], self.batch_size)
+            return self.reader(held if kept is None else kept), len(x)
         given = x if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements="W"))
         self._check_shape(given)
         return lambda rows: given[torch.from_numpy(rows)].to(self.device, torch.float32), len(given)
@@ -196,7 +198,7 @@ class Run:
     def reader(
         self, held: NDArray[np.uint8] | OverlaidImages | Vectors
     ) -> Callable[[NDArray[np.intp]], Tensor]:
-        """How rows of a cohort's images or vectors are read, as the model takes them."""
+        """How rows of a cohort's images, vectors or features are read, as the model takes them."""
         if isinstance(held, Vectors):
             return lambda rows: torch.from_numpy(held[rows]).to(self.device)
         return lambda rows: images_tensor(held[rows], self.device)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fairthesis import datasets
 from fairthesis.auditing import TwinReport, twin_effects
 from fairthesis.data import Cohort
-from fairthesis.datasets import twin_changes, twin_scores
+from fairthesis.datasets import twin_changes, twin_values
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import SPLITS
-from fairthesis.training._batches import images_tensor
 from fairthesis.training._export import predictions_of
+from fairthesis.training._features import kept_features
 from fairthesis.training._inference import infer, joined
 from fairthesis.training._run import Run
 from fairthesis.training._setup import inputs_of
@@ -75,15 +75,20 @@ def predict_twins(
     if lacking:
         raise unknown(f"target of {cohort.name}", lacking[0], cohort.targets)
     rows = _rows(run, cohort, split, most, progress)
-    batch = run.batch_size
+    batch, size = run.batch_size, run.config["size"]
 
-    def score(images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-        read = lambda at: images_tensor(images[at], run.device)  # noqa: E731
-        return joined(infer(run.model, read, np.arange(len(images)), batch), len(images)).scores
+    def score(shown: Cohort, at: NDArray[np.intp]) -> NDArray[np.floating[Any]]:
+        assert shown.render is not None
+        kept = kept_features(run.model, shown, size, batch)
+        if kept is None:
+            read, wanted = run.reader(shown.render(at, size)), np.arange(len(at))
+        else:
+            read, wanted = run.reader(kept), at
+        return joined(infer(run.model, read, wanted, batch), len(at)).scores
 
     try:
-        own, twins = twin_scores(
-            cohort, score, size=run.config["size"], rows=rows, changes=changes,
+        own, twins = twin_values(
+            cohort, score, rows=rows, changes=changes,
             batch_size=batch * max(1, 1024 // batch), progress=progress,
         )  # fmt: skip
     except FloatingPointError as error:

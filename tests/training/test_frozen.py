@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from fairthesis import datasets
 from fairthesis.errors import InputError
 from fairthesis.models import FairEncoder, norm_layers
-from fairthesis.training import TrainConfig, load_run, train
+from fairthesis.training import TrainConfig, load_run, predict_twins, train
 
 FEW = {"n_train": 96, "n_val": 48, "n_test": 48}
 SMALL = TrainConfig(
@@ -161,3 +161,55 @@ def test_features_are_standardised_by_the_training_part(tmp_path: Path) -> None:
     torch.testing.assert_close(z.mean(0), torch.zeros(64), atol=1e-4, rtol=0)
     deviations = z.std(0, correction=0)
     assert bool(((deviations - 1).abs() < 1e-3).logical_or(deviations < 1e-4).all())
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images go through a backbone, call by call."""
+    seen: list[int] = []
+    encoded = FairEncoder.backbone_features
+
+    def counted(self: FairEncoder, images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        return encoded(self, images)
+
+    monkeypatch.setattr(FairEncoder, "backbone_features", counted)
+    return seen
+
+
+@pytest.mark.parametrize("dataset", ["planted", "synthetic-cxr"])
+def test_kept_features_are_read_and_change_nothing(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRTHESIS_CACHE", str(tmp_path / "cache"))
+    options = {"of": "synthetic-cxr", "inner": FEW} if dataset == "planted" else FEW
+    config = replace(FROZEN, dataset=dataset, dataset_options=options, epochs=1)
+    run = load_run(trained(config, tmp_path / "run"))
+    cohort = datasets.load(dataset, seed=config.seed, **options)
+    tested = np.flatnonzero(cohort.frame["split"] == "test")
+    seen = _counted(monkeypatch)
+
+    def found() -> tuple[list[Any], int]:
+        seen.clear()
+        whole, part = run.outputs(cohort), run.features(cohort.take(tested))
+        twins = predict_twins(run, cohort, progress=False).filter(like="score")
+        twins = twins.join(predict_twins(run, cohort, progress=False).filter(like="twin_"))
+        return [*whole, part, twins.to_numpy()], sum(seen)
+
+    kept, through = found()
+    for file in (tmp_path / "cache").rglob("features-*.npy"):
+        file.unlink()
+    computed, all_through = found()
+    for a, b in zip(kept, computed, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # A drawing's twins are other images, and some of its images another cohort.
+    assert through < all_through and (through == 0 or dataset == "synthetic-cxr")
+    assert run.outputs(torch.rand(2, 1, 24, 24)).scores.shape == (2, 1)  # images as ever
+
+
+def test_features_of_other_images_are_not_taken_for_a_cohorts(tmp_path: Path) -> None:
+    run = load_run(trained(FROZEN, tmp_path / "run"))
+    cohort = datasets.load("synthetic-cxr", seed=FROZEN.seed, **FEW)
+    other = datasets.load("synthetic-cxr", seed=FROZEN.seed + 1, **FEW)
+    assert not np.allclose(run.features(other), run.features(cohort))
+    rows = np.arange(len(cohort))[::-1]
+    assert np.array_equal(run.features(cohort.take(rows)), run.features(cohort)[rows])
