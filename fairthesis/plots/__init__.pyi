@@ -1,6 +1,7 @@
 from ._archive import adversary_and_probe as adversary_and_probe
 from ._archive import all_variants as all_variants
 from ._archive import pareto as pareto
+from ._differences import differences as differences
 from ._embeddings import two_embeddings as two_embeddings
 from ._experiment import cohort_examples as cohort_examples
 from ._experiment import group_change as group_change
@@ -29,6 +30,7 @@ __all__ = [
     "count_table",
     "critical_difference",
     "curves_over_epochs",
+    "differences",
     "forest",
     "gaps",
     "group_change",

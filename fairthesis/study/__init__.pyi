@@ -27,6 +27,7 @@ from ._experiment import run_shard as run_shard
 from ._experiment import train_run as train_run
 from ._hypotheses import EXPECTED as EXPECTED
 from ._hypotheses import Hypothesis as Hypothesis
+from ._hypotheses import hypotheses_across as hypotheses_across
 from ._hypotheses import hypotheses_told as hypotheses_told
 from ._hypotheses import hypothesis_sentences as hypothesis_sentences
 from ._kept import INFERENCE as INFERENCE
@@ -116,6 +117,7 @@ __all__ = [
     "groups_that_lost",
     "headline_intervals",
     "headline_numbers",
+    "hypotheses_across",
     "hypotheses_told",
     "hypothesis_sentences",
     "introduction",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -22,8 +22,10 @@ EXPECTED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # where an interval that holds 0 was agreed to be enough, however wide
     "not shown lower": (("higher", "nothing", "cannot be told"), ("lower",)),
     "not shown higher": (("lower", "nothing", "cannot be told"), ("higher",)),
+    "not shown different": (("nothing", "cannot be told"), ("lower", "higher")),
 }
 
+ANSWERS = ("yes", "no", "cannot be told")
 MANY = 5  # settings, of which more are counted instead of listed where all agree
 
 
@@ -38,7 +40,8 @@ class Hypothesis:
         number: of ``settings_numbers``, or several of them, which must all be as expected.
         expected: ``lower`` or ``higher``: the interval lies there; ``not lower``, ``not higher``:
             it lies on the other side or holds 0 and is narrow; ``not shown lower``, ``not shown
-            higher``: it does not lie there, and may hold 0 and be wide.
+            higher``: it does not lie there, and may hold 0 and be wide; ``not shown different``:
+            it holds 0.
         settings: where.
         against: the setting of ``than``; by default the same.
 
@@ -129,7 +132,8 @@ def _holds(expected: str, verdict: str) -> str:
 def hypothesis_sentences(table: pd.DataFrame) -> str:
     """What ``hypotheses_told`` found, as a numbered list in Markdown.
 
-    Of several numbers in one setting, all must be as expected; one that is not decides.
+    Of several numbers in one setting, all must be as expected; one that is not decides. Where all
+    were asked in one and the same setting it is not named.
 
     >>> columns = ["hypothesis", "setting", "number", "holds"]
     >>> rows = [["It helps.", "reversed", "AUROC gap", "yes"]]
@@ -140,15 +144,16 @@ def hypothesis_sentences(table: pd.DataFrame) -> str:
     """
     words = {"yes": "Holds", "no": "Does not hold", "cannot be told": "Cannot be told"}
     lines = []
+    alone = table["setting"].nunique() == 1
     for place, (text, part) in enumerate(table.groupby("hypothesis", sort=False), 1):
         found: dict[str, list[str]] = {name: [] for name in words}
-        for setting, rows in part.groupby("setting", sort=False):
-            said = set(rows["holds"])
-            whole = "no" if "no" in said else "yes" if said == {"yes"} else "cannot be told"
+        for setting, whole in _by_setting(part).items():
             found[whole].append(f"`{setting}`")
         everywhere = part["setting"].nunique()
         told = [
-            f"*{words[name]}* in all {len(at)} settings."
+            f"*{words[name]}*."
+            if alone
+            else f"*{words[name]}* in all {len(at)} settings."
             if len(at) == everywhere > MANY
             else f"*{words[name]}* in {', '.join(at)}."
             for name, at in found.items()
@@ -156,3 +161,43 @@ def hypothesis_sentences(table: pd.DataFrame) -> str:
         ]
         lines.append(f"{place}. {text} " + " ".join(told))
     return "\n".join(lines)
+
+
+def hypotheses_across(told: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The answers of several experiments that were asked the same, beside one another.
+
+    Args:
+        told: title of an experiment -> its ``hypotheses_told``.
+
+    Returns:
+        A row per hypothesis, numbered from 1, with its words and a column per experiment: the
+        answer, or how many settings have which; empty where an experiment was not asked.
+
+    >>> columns = ["hypothesis", "setting", "number", "holds"]
+    >>> rows = [["It helps.", "reversed", "AUROC gap", "yes"]]
+    >>> first = pd.DataFrame(rows, columns=columns)
+    >>> rows += [["It helps.", "same", "AUROC gap", "no"]]
+    >>> second = pd.DataFrame(rows, columns=columns)
+    >>> hypotheses_across({"skin": first, "chest": second}).loc[1].tolist()
+    ['It helps.', 'yes', 'yes in 1, no in 1']
+    """
+    found: dict[str, dict[str, str]] = {}
+    for title, table in told.items():
+        for text, part in table.groupby("hypothesis", sort=False):
+            counted = pd.Series(_by_setting(part)).value_counts(sort=False)
+            words = [f"{name} in {counted[name]}" for name in ANSWERS if name in counted]
+            alone = str(counted.index[0])
+            found.setdefault(str(text), {})[title] = ", ".join(words) if len(words) > 1 else alone
+    rows = [[text, *(answers.get(title, "") for title in told)] for text, answers in found.items()]
+    return pd.DataFrame(rows, columns=["hypothesis", *told], index=range(1, len(rows) + 1))
+
+
+def _by_setting(part: pd.DataFrame) -> dict[str, str]:
+    """Setting -> the answer to one hypothesis there: all of its numbers are to be as expected."""
+    found = {}
+    for setting, rows in part.groupby("setting", sort=False):
+        said = set(rows["holds"])
+        found[str(setting)] = (
+            "no" if "no" in said else "yes" if said == {"yes"} else "cannot be told"
+        )
+    return found

@@ -51,7 +51,8 @@ def kept_tables(plan: Plan, folders: Mapping[tuple[str, int], Path]) -> dict[str
         columns += numbered_columns(vectors, "sensitive_") if plan.disentanglement else []
         vectors[columns] = vectors[columns].astype(np.float16)
         kept = ["image_id", "patient_id", "split", *columns]
-        embeddings.append(vectors[kept].assign(variant=variant, seed=seed)[[*KEYS, *kept]])
+        own = vectors[kept].copy()  # of a wide table pandas else holds each column by itself
+        embeddings.append(own.assign(variant=variant, seed=seed)[[*KEYS, *kept]])
         numbers += embeddings[-1].size
     if numbers > MOST_NUMBERS:
         embeddings = []

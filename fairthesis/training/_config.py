@@ -57,7 +57,7 @@ class TrainConfig:
             is augmented, and the heads train on them.
         hidden_dim: width of the hidden layer of both heads.
         disease_dim: size of the disease embedding; 0 is 4 for each target: what more an embedding
-            can hold it can also leak.
+            can hold it can also leak (the book's ablations have 4 to 128, whitened and not).
         sensitive_dim: size of the sensitive embedding.
         sensitive_branch: ``detached``, or ``own``: the sensitive embedding comes from a small
             encoder of its own, and not from features of which a method clears the attribute.

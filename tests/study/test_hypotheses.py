@@ -6,7 +6,13 @@ import pytest
 from scipy.stats import ttest_rel
 
 from fairthesis.errors import InputError
-from fairthesis.study import Hypothesis, _hypotheses, hypotheses_told, hypothesis_sentences
+from fairthesis.study import (
+    Hypothesis,
+    _hypotheses,
+    hypotheses_across,
+    hypotheses_told,
+    hypothesis_sentences,
+)
 
 NOISE = np.array([-0.004, 0.003, 0.0, 0.002, -0.001])
 GAP, F, M = "AUROC gap", "AUROC, F", "AUROC, M"
@@ -50,6 +56,7 @@ def _holds(number, expected, *settings, **more):
         ("not higher", ["yes", "yes", "no", "cannot be told"]),
         ("not shown lower", ["yes", "no", "yes", "yes"]),
         ("not shown higher", ["yes", "yes", "no", "yes"]),
+        ("not shown different", ["yes", "no", "no", "yes"]),
     ],
 )
 def test_the_interval_decides_what_holds(runs, expected, holds):
@@ -71,6 +78,8 @@ def test_a_variant_can_be_held_against_one_of_another_setting(runs):
 
 
 def test_of_several_numbers_all_must_be_as_expected(runs):
+    alone = hypothesis_sentences(_holds(GAP, "lower", "reversed"))
+    assert alone == "1. It is so. *Holds*."  # a single setting has no need of a name
     table = _holds((F, M), "lower", *MOVED)
     assert len(table) == 2 * len(MOVED)
     assert hypothesis_sentences(table) == (
@@ -97,3 +106,13 @@ def test_what_the_experiment_lacks_is_named(runs):
         change = {"settings" if what == "setting" else what: name}
         with pytest.raises(InputError, match=f"Unknown {what} '"):
             hypotheses_told(None, [Hypothesis("", expected="lower", **(asked | change))])
+
+
+def test_answers_of_several_experiments_stand_beside_one_another(runs):
+    both = _holds((F, M), "lower", *MOVED)
+    other = both.assign(hypothesis="Another.")
+    few = both[both["setting"] == "reversed"]
+    table = hypotheses_across({"all": pd.concat([both, other]), "few": few})
+    assert table.index.tolist() == [1, 2] and list(table) == ["hypothesis", "all", "few"]
+    assert table.loc[1].tolist() == ["It is so.", "yes in 1, no in 2, cannot be told in 1", "yes"]
+    assert table.loc[2, "few"] == ""  # it was not asked that
