@@ -1,6 +1,7 @@
 from ._base import Method as Method
 from ._base import MethodOptions as MethodOptions
 from ._batch import Batch as Batch
+from ._batch import Values as Values
 from ._critics import Critic as Critic
 from ._critics import confusion_loss as confusion_loss
 from ._critics import critic_input as critic_input
@@ -94,6 +95,7 @@ __all__ = [
     "ReweightedOptions",
     "Setting",
     "SteppedOptions",
+    "Values",
     "column_loss",
     "conditional_hsic",
     "conditional_mmd",

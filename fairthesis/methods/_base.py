@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fairthesis.errors import InputError
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._dependence import target_hsic
 from fairthesis.methods._losses import masked_cross_entropy
 from fairthesis.methods._setting import Setting
@@ -55,7 +55,7 @@ class Method(nn.Module):
 
     The loop calls ``begin(epoch, scores)`` and ``order(epoch)`` before every epoch,
     ``at(epoch, fraction)`` before every step, then ``update(batch)``, which takes one optimisation
-    step and returns floats for the log. A method can be trained by any other loop that does the
+    step and returns numbers for the log. A method can be trained by any other loop that does the
     same.
 
     Args:
@@ -75,14 +75,14 @@ class Method(nn.Module):
     ...         logits = self.model.disease_logits(self.model(batch.images)[0])
     ...         loss = (logits.sigmoid() - batch.targets).square().mean()
     ...         self.descend(loss)
-    ...         return {"brier": loss.item()}
+    ...         return {"brier": loss.detach()}
     >>> _ = torch.manual_seed(0)
     >>> y, a = torch.arange(16.0)[:, None] % 2, torch.arange(16)[:, None] // 8
     >>> setting = Setting(1e-2, 0.0, 5, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
     >>> method = Brier(FairEncoder("small", channels=1), MethodOptions(), setting)
     >>> batch = Batch(torch.rand(16, 1, 16, 16), y, a)
     >>> losses = [method.update(batch)["brier"] for _ in range(6)]
-    >>> losses[-1] < losses[0], method.predict(batch.images).shape
+    >>> bool(losses[-1] < losses[0]), method.predict(batch.images).shape
     (True, torch.Size([16, 1]))
     """
 
@@ -222,8 +222,11 @@ class Method(nn.Module):
             loss = loss + self.setting.sensitive_hsic * torch.stack(kernels).mean()
         return loss, sensitive_emb
 
-    def update(self, batch: Batch) -> dict[str, float]:
-        """Take one optimisation step on a batch; the named losses before it, for the log."""
+    def update(self, batch: Batch) -> Values:
+        """Take one optimisation step on a batch; the named losses before it, for the log.
+
+        Detached tensors of one number, or floats: the loop reads them when it needs them.
+        """
         raise NotImplementedError
 
     @torch.no_grad()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+#: Name -> a number for the log. A tensor of one number stays where it was computed: to read it in
+#: every step would have an accelerator wait for the processor, and the other way round.
+Values: TypeAlias = dict[str, float | Tensor]
 
 
 class Batch(NamedTuple):

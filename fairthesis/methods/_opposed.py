@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fairthesis import metrics
 from fairthesis.methods._base import MethodOptions, check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._critics import Critic
 from fairthesis.methods._losses import masked_cross_entropy
 from fairthesis.methods._penalised import Penalised, PenaltyOptions
@@ -140,13 +140,16 @@ class Opposed(Penalised):
         """What the adversary lowers: the cross-entropy of the attributes."""
         return attribute_loss(self.adversary(self.inputs(z, batch)), batch.attributes)
 
-    def adversary_step(self, z: Float[Tensor, "n d"], batch: Batch) -> float:
+    def adversary_step(self, z: Float[Tensor, "n d"], batch: Batch) -> Float[Tensor, ""]:
         """One step of the adversary on a detached embedding; its loss before the step."""
         loss = self.adversary_loss(z.detach(), batch)
         self.descend(loss, "adversary")
-        return loss.item()
+        return loss.detach()
 
-    def read(self, z: Float[Tensor, "n d"], batch: Batch) -> dict[str, float]:
+    def read(self, z: Float[Tensor, "n d"], batch: Batch) -> Values:
         """The adversary's accuracy and AUROC on a batch."""
         with torch.no_grad():
-            return adversary_auroc(self.adversary(self.inputs(z.detach(), batch)), batch.attributes)
+            found = adversary_auroc(
+                self.adversary(self.inputs(z.detach(), batch)), batch.attributes
+            )
+            return {**found}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._losses import masked_bce
 from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import CellWeights
@@ -123,13 +123,13 @@ class Penalised(ERM):
         z: Float[Tensor, "n d"],
         s: Float[Tensor, "n s"],
         batch: Batch,
-    ) -> dict[str, float]:
+    ) -> Values:
         """The encoder's step against the attribute, and an adversary's own; floats for the log."""
         penalty = self.penalty(z, s, batch)
         self.descend(disease + weight * penalty)
-        return {"penalty": penalty.item()}
+        return {"penalty": penalty.detach()}
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> Values:
         weight = self.weight()
         if weight == 0:
             return super().update(batch)
@@ -141,8 +141,8 @@ class Penalised(ERM):
         values = self.oppose(disease, weight, z, s.detach(), batch)
         self.descend(sensitive, "sensitive")
         return {
-            "disease_loss": disease.item(),
-            "sensitive_loss": sensitive.item(),
+            "disease_loss": disease.detach(),
+            "sensitive_loss": sensitive.detach(),
             **values,
             "weight": weight,
         }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods._dependence import cross_covariance
 from fairthesis.methods._losses import masked_bce
@@ -204,22 +204,22 @@ class Adversarial(ERM):
             shares.append(given.rows(share / share.sum(1, keepdim=True), batch.targets))
         return shares
 
-    def critic_step(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> float:
+    def critic_step(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> Tensor:
         """One step of every critic on a detached embedding; the mean loss before the step."""
         inputs = critic_input(z.detach(), batch.targets)
         losses = [critic_loss(critic(inputs), batch.attributes, weights) for critic in self.critics]
         self.descend(torch.stack(losses).sum(), "critics")
-        return float(torch.stack(losses).mean().detach())
+        return torch.stack(losses).mean().detach()
 
-    def against_critics(self, z: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def against_critics(self, z: Tensor, batch: Batch) -> tuple[Tensor, Values]:
         """The critics' steps, then the confusion loss of the encoder; floats for the log."""
         weights = self.critic_weights(batch)
-        critic = 0.0
+        critic: float | Tensor = 0.0
         for _ in range(self.options.critic_steps):
             critic = self.critic_step(z, batch, weights)
         confusion = self.confusion(z, batch, weights)
-        values = {"critic_loss": critic, **self.critic_auroc(z, batch)}
-        return confusion, values | {"confusion_loss": confusion.item()}
+        values: Values = {"critic_loss": critic, **self.critic_auroc(z, batch)}
+        return confusion, values | {"confusion_loss": confusion.detach()}
 
     def confusion(self, z: Tensor, batch: Batch, weights: Float[Tensor, "n a"]) -> Tensor:
         """The confusion loss, averaged over the critics."""
@@ -238,7 +238,7 @@ class Adversarial(ERM):
         areas = [values["adversary_auroc"] for values in found if "adversary_auroc" in values]
         return {"critic_auroc": sum(areas) / len(areas)} if areas else {}
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> Values:
         weight = self.weight()
         if weight == 0:
             return super().update(batch)
@@ -250,7 +250,7 @@ class Adversarial(ERM):
         features = self.model.features(batch.images)
         z = self.model.embed_disease(features)
         confusion = z.new_zeros(())
-        values: dict[str, float] = {}
+        values: Values = {}
         if self.opposed:
             confusion, values = self.against_critics(z, batch)
         disease = masked_bce(
@@ -270,11 +270,11 @@ class Adversarial(ERM):
         self.descend(disease + weight * against)
         self.descend(sensitive, "sensitive")
         return {
-            "disease_loss": disease.item(),
-            "sensitive_loss": sensitive.item(),
+            "disease_loss": disease.detach(),
+            "sensitive_loss": sensitive.detach(),
             **values,
-            "hsic": hsic.item(),
-            "covariance": covariance.item(),
+            "hsic": hsic.detach(),
+            "covariance": covariance.detach(),
             "adversary_weight": weight,
             "least_cell": self.least_cell,
         }

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fairthesis.methods._base import MethodOptions
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._opposed import Opposed, SteppedOptions
 from fairthesis.methods._setting import Setting
 from fairthesis.models import FairEncoder
@@ -73,7 +73,7 @@ class Alternating(Opposed):
     ) -> Float[Tensor, ""]:
         return -self.adversary_loss(z, batch)
 
-    def maximise(self, batch: Batch, weight: float) -> float:
+    def maximise(self, batch: Batch, weight: float) -> Float[Tensor, ""]:
         """Step 3: the encoder up the adversary's loss; that loss before the step."""
         z = self.model.embed_disease(self.model.features(batch.images))
         penalty = self.penalty(z, z.detach(), batch)
@@ -81,7 +81,7 @@ class Alternating(Opposed):
         rate = self.optimisers["model"].param_groups[0]["lr"]
         self.optimisers["encoder"].param_groups[0]["lr"] = rate * weight
         self.descend(penalty, "encoder")
-        return -penalty.item()
+        return -penalty.detach()
 
     def oppose(
         self,
@@ -90,7 +90,7 @@ class Alternating(Opposed):
         z: Float[Tensor, "n d"],
         s: Float[Tensor, "n s"],
         batch: Batch,
-    ) -> dict[str, float]:
+    ) -> Values:
         self.descend(disease)
         for _ in range(self.options.adversary_steps):
             self.adversary_step(z, batch)

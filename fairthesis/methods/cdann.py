@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._critics import Critic
 from fairthesis.methods._opposed import HIDDEN, adversary_auroc, attribute_loss
 from fairthesis.methods.dann import DANN
@@ -60,7 +60,7 @@ class CDANN(DANN):
             losses.append(attribute_loss(logits, own))
         return torch.stack(losses).mean()
 
-    def read(self, z: Float[Tensor, "n d"], batch: Batch) -> dict[str, float]:
+    def read(self, z: Float[Tensor, "n d"], batch: Batch) -> Values:
         found: dict[str, list[float]] = {}
         with torch.no_grad():
             for k, logits in enumerate(self.adversary(z.detach())):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._opposed import Opposed
 
 
@@ -72,8 +72,8 @@ class DANN(Opposed):
         z: Float[Tensor, "n d"],
         s: Float[Tensor, "n s"],
         batch: Batch,
-    ) -> dict[str, float]:
+    ) -> Values:
         values = self.read(z, batch)
         adversary = self.adversary_loss(reverse_gradient(z, weight), batch)
         self.descend(disease + adversary, "model", "adversary")
-        return {"adversary_loss": adversary.item(), **values}
+        return {"adversary_loss": adversary.detach(), **values}

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from fairthesis.methods._base import MethodOptions
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._losses import masked_bce
 from fairthesis.methods._setting import Setting
 from fairthesis.methods.erm import ERM
@@ -87,7 +87,7 @@ class DomainIndependent(ERM):
             losses.append(masked_bce(chosen, batch.targets))
         return torch.stack(losses).mean()
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> Values:
         self.train()
         features = self.model.features(batch.images)
         disease = self.disease_loss(self.model.embed_disease(features), batch)
@@ -95,4 +95,4 @@ class DomainIndependent(ERM):
         self.descend(disease, "model", "heads")
         self.descend(sensitive, "sensitive")
         self.merge()
-        return {"disease_loss": disease.item(), "sensitive_loss": sensitive.item()}
+        return {"disease_loss": disease.detach(), "sensitive_loss": sensitive.detach()}

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fairthesis.methods._base import Method
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._losses import masked_bce
 
 
@@ -38,11 +38,11 @@ class ERM(Method):
         """The loss of the targets on the disease embedding; sampling and weighting change this."""
         return masked_bce(self.model.disease_logits(z), batch.targets)
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> Values:
         self.train()
         features = self.model.features(batch.images)
         disease = self.disease_loss(self.model.embed_disease(features), batch)
         sensitive, _ = self.sensitive_loss(features.detach(), batch)
         self.descend(disease)
         self.descend(sensitive, "sensitive")
-        return {"disease_loss": disease.item(), "sensitive_loss": sensitive.item()}
+        return {"disease_loss": disease.detach(), "sensitive_loss": sensitive.detach()}

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fairthesis.methods._base import check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._critics import confusion_loss
 from fairthesis.methods._opposed import Opposed, OpposedOptions
 
@@ -93,7 +93,7 @@ class FairDisCo(Opposed):
     >>> method = FairDisCo(FairEncoder("small", channels=1), FairDisCo.Options(), setting)
     >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
     >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
-    >>> values["penalty"] > 0, "adversary_loss" in values  # the branch is the adversary
+    >>> bool(values["penalty"] > 0), "adversary_loss" in values  # the branch is the adversary
     (True, True)
     """
 
@@ -129,7 +129,7 @@ class FairDisCo(Opposed):
         z: Float[Tensor, "n d"],
         s: Float[Tensor, "n s"],
         batch: Batch,
-    ) -> dict[str, float]:
+    ) -> Values:
         loss = self.adversary_step(z, batch)
         values = self.read(z, batch)
         return super().oppose(disease, weight, z, s, batch) | values | {"adversary_loss": loss}

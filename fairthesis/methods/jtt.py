@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._setting import Setting
 from fairthesis.methods.erm import ERM
 from fairthesis.models import FairEncoder
@@ -130,8 +130,8 @@ class JTT(ERM):
             return epoch / first
         return (epoch - first) / (self.setting.epochs - first)
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> Values:
         values = super().update(batch)
         if self.epoch >= self.options.identify_epochs:
-            values["error_share"] = float(self.error.mean())
+            values["error_share"] = self.error.mean()
         return values

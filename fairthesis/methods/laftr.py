@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._critics import Critic, critic_input
 from fairthesis.methods._opposed import HIDDEN, Opposed, SteppedOptions
 
@@ -73,7 +73,7 @@ class LAFTR(Opposed):
     >>> method = LAFTR(FairEncoder("small", channels=1), LAFTR.Options(), setting)
     >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
     >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
-    >>> -2 <= values["penalty"] <= 2, values["weight"]  # the objective, which is bounded
+    >>> -2 <= values["penalty"].item() <= 2, values["weight"]  # the objective, which is bounded
     (True, 1.0)
     """
 
@@ -107,7 +107,7 @@ class LAFTR(Opposed):
         z: Float[Tensor, "n d"],
         s: Float[Tensor, "n s"],
         batch: Batch,
-    ) -> dict[str, float]:
+    ) -> Values:
         for _ in range(self.options.adversary_steps):
             self.adversary_step(z, batch)
         values = self.read(z, batch)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fairthesis.errors import InputError
 from fairthesis.methods._base import MethodOptions, check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._losses import masked_bce
 from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import balanced_draws, subgroup_codes
@@ -154,10 +154,10 @@ class LastLayer(ERM):
         for group in self.optimisers["classifier"].param_groups:
             group["lr"] = self.options.retrain_rate * rate
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> Values:
         if self.epoch < self.start:
             return super().update(batch)
         z, _ = self.embed(batch.images)  # evaluation mode: the encoder and its statistics stand
         disease = masked_bce(self.model.disease_logits(z), batch.targets)
         self.descend(disease, "classifier")
-        return {"disease_loss": disease.item()}
+        return {"disease_loss": disease.detach()}

@@ -111,7 +111,7 @@ class Orthogonal(Penalised):
     >>> method = Orthogonal(FairEncoder("small", channels=1), Orthogonal.Options(), setting)
     >>> method.at(8, 1.0)  # epochs done, and the learning rate's factor: the ramp is over
     >>> values = method.update(Batch(torch.rand(16, 1, 16, 16), y, a))
-    >>> 0 <= values["penalty"] <= 2, values["weight"]  # two terms, each from 0 to 1
+    >>> 0 <= values["penalty"].item() <= 2, values["weight"]  # two terms, each from 0 to 1
     (True, 1.0)
     """
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fairthesis.methods._base import check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._opposed import Opposed, OpposedOptions
 
 
@@ -142,7 +142,7 @@ class Projection(Opposed):
         z: Float[Tensor, "n d"],
         s: Float[Tensor, "n s"],
         batch: Batch,
-    ) -> dict[str, float]:
+    ) -> Values:
         values = self.read(z, batch)
         adversary = self.adversary_loss(z, batch)
         changed = self.project(disease, adversary, weight)
@@ -151,4 +151,4 @@ class Projection(Opposed):
         for parameter, value in zip(self.parameters_of_model(), changed, strict=True):
             parameter.grad = value
         self.step_clipped("model")
-        return {"adversary_loss": adversary.item(), **values}
+        return {"adversary_loss": adversary.detach(), **values}

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fairthesis.methods._base import MethodOptions, check_range
-from fairthesis.methods._batch import Batch
+from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._losses import masked_bce
 from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import (
@@ -103,7 +103,7 @@ class Reweighted(ERM):
         weights = self.weights.to(codes.device)
         return torch.where(codes >= 0, weights[codes.clamp_min(0)], 1.0)
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> Values:
         values = super().update(batch)
         return values | {"least_cell": self.least_cell} if self.options.power else values
 

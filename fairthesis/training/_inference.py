@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fairthesis.models import FairEncoder
+from fairthesis.training._ahead import made_ahead
 
 
 class Outputs(NamedTuple):
@@ -71,8 +72,9 @@ def infer(
     Raises:
         FloatingPointError: where one of them is not finite: the model has diverged.
     """
-    for start in range(0, len(rows), batch_size):
-        found = outputs_of(model, read(rows[start : start + batch_size]), batch_size)
+    parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    for inputs in made_ahead(parts, read, next(model.parameters()).device):
+        found = outputs_of(model, inputs, batch_size)
         for name, values in found._asdict().items():
             if not np.isfinite(values).all():
                 what = "score" if name == "scores" else "embedding"

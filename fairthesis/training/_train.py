@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -20,6 +19,7 @@ from fairthesis.methods import Method
 from fairthesis.models import SWAD, Averager, FairEncoder, make_averager
 from fairthesis.provenance import peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_writable
+from fairthesis.training._ahead import Losses, made_ahead
 from fairthesis.training._batches import Table, augment, in_batches, make_table
 from fairthesis.training._checkpoints import Progress, load_state, save_state
 from fairthesis.training._config import TrainConfig
@@ -256,18 +256,16 @@ def _epoch(
     order = rows[method.order(epoch)]
     steps = max(1, math.ceil(len(order) / config.batch_size))
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-    sums: dict[str, list[float]] = {}
-    for step, part in enumerate(in_batches(order, config.batch_size)):
+    losses = Losses(steps, device)
+    parts = in_batches(order, config.batch_size)
+    batches = made_ahead(parts, lambda part: table.batch(part, device), device)
+    for step, batch in enumerate(batches):
         position = epoch + step / steps
         method.at(position, _rate(method.done(position)))
-        batch = table.batch(part, device)
         batch = batch._replace(images=augment(config.augmentation, batch.images, generator))
-        for name, value in method.update(batch).items():
-            if not math.isfinite(value):
-                raise FloatingPointError(f"{name} is {value} at step {step + 1} of {steps}")
-            sums.setdefault(name, []).append(value)
+        losses.add(method.update(batch))
         average.step(method.model)
-    return {"epoch": epoch} | {name: float(np.mean(values)) for name, values in sums.items()}
+    return {"epoch": epoch} | losses.means()
 
 
 def _rate(done: float) -> float:

@@ -86,6 +86,6 @@ def test_a_penalty_with_weights_is_the_encoder_without_critics():
         losses = []
         for method in (ours, other, plain):
             method.at(float(step), 1.0)
-            losses.append(method.update(batch)["disease_loss"])
+            losses.append(float(method.update(batch)["disease_loss"]))
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[0] != pytest.approx(losses[2], rel=1e-4)
