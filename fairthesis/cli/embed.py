@@ -73,7 +73,9 @@ def _cohort(
 @_options.shard("The i-th of n parts, as for n jobs of a cluster with the same --out.")
 @click.option("--size", type=int, help="Edge of the images, whole.  [default: the encoder's card]")
 @click.option("--batch-size", type=int, default=32, show_default=True)
-@click.option("--precision", default="float32", show_default=True, help="float32, bfloat16.")
+@click.option(
+    "--precision", default="float32", show_default=True, help="float32, bfloat16, float16."
+)
 @_options.seed("Of random weights, and of a data set that is drawn or split.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 @_options.overwrite("Replace other embeddings in the folder.")

@@ -106,7 +106,10 @@ def _strength(method: str) -> str:
 @click.option(
     "--input-norm", help="fixed, or centred: subtract each image's mean colour.  [default: fixed]"
 )
-@click.option("--precision", help="float32, bfloat16.  [default: float32]")
+@click.option("--precision", help="float32, bfloat16, float16.  [default: float32]")
+@click.option(
+    "--compile", is_flag=True, default=None, help="Translate the encoder first, for a faster GPU."
+)
 @click.option("--epochs", type=int, help="[default: 20]")
 @click.option("--batch-size", type=int, help="[default: 128]")
 @click.option("--learning-rate", type=float, help="[default: 0.001]")
@@ -148,9 +151,9 @@ def command(
     Examples:
       fairthesis train --dataset synthetic-cxr --backbone small --size 48 --out runs/erm
       fairthesis train --dataset nih-cxr14 --data-root data/nih --target pneumonia \\
-          --attribute sex --method adversarial --adversary-weight 1 --out runs/nih
+          --attribute sex --method hsic --adversary-weight 1.5 --out runs/nih
       fairthesis train --dataset embeddings --data-root mine --dataset-option table=labels.csv \\
-          --dataset-option targets=cancer --attribute sex --method adversarial --out runs/vectors
+          --dataset-option targets=cancer --attribute sex --method hsic --out runs/vectors
       fairthesis train --dataset ham10000 --data-root data/ham --backbone timm:densenet121 \\
           --weights densenet121.safetensors --train-backbone none --out runs/frozen
       fairthesis train --config runs/erm/config.json --seed 1 --out runs/erm-1

@@ -108,6 +108,9 @@ class Method(nn.Module):
             "model": self.optimiser(rest, model.disease_classifier),
             "sensitive": self.optimiser(branch),
         }
+        # The gradients of float16 vanish where they are not scaled. Not enabled it does nothing.
+        device = next(model.parameters()).device.type
+        self.scaler = torch.amp.GradScaler(device, enabled=model.precision == "float16")
         self.start_bias(model.disease_classifier)
 
     def optimiser(
@@ -185,14 +188,18 @@ class Method(nn.Module):
         names = optimisers or ("model",)
         for name in names:
             self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()
+        self.scaler.scale(loss).backward()
         for name in names:
-            self.step_clipped(name)
+            used = self.optimisers[name]
+            self.scaler.unscale_(used)
+            clip(used)
+            self.scaler.step(used)  # not where a gradient overflowed
+        self.scaler.update()
 
     def step_clipped(self, optimiser: str) -> None:
         """One step along the gradients that are there, clipped to a norm of 5."""
         used = self.optimisers[optimiser]
-        nn.utils.clip_grad_norm_([p for g in used.param_groups for p in g["params"]], 5.0)
+        clip(used)
         used.step()
 
     def sensitive_loss(
@@ -244,10 +251,18 @@ class Method(nn.Module):
     def training_state(self) -> dict[str, Any]:
         """Everything that a resumed run needs from the method."""
         optimisers = {name: o.state_dict() for name, o in self.optimisers.items()}
-        return {"module": self.state_dict(), "optimisers": optimisers}
+        state = {"module": self.state_dict(), "optimisers": optimisers}
+        return state | ({"scaler": self.scaler.state_dict()} if self.scaler.is_enabled() else {})
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Put back what ``training_state`` gave."""
         self.load_state_dict(state["module"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
+
+
+def clip(optimiser: torch.optim.Optimizer) -> None:
+    """Clip the gradients of all of an optimiser's parameters to a norm of 5."""
+    nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], 5.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,7 +24,7 @@ from fairthesis.models._weights import RANDOM, load_weights
 #: each channel subtracted (see ``FairEncoder``).
 INPUT_NORMS = ("fixed", "centred")
 #: Arithmetic of the shared encoder; weights and heads are float32 in both cases.
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def _mlp(inputs: int, hidden_dim: int, outputs: int) -> nn.Sequential:
@@ -101,9 +102,11 @@ class FairEncoder(nn.Module):
             each image's own mean in each channel is subtracted instead. What is left shows
             where a picture is darker or redder than itself, and no longer how dark or red it is;
             a simple form of colour constancy (Barata et al., IEEE J-BHI 2015), for lesions.
-        precision: ``float32``, or ``bfloat16`` for the shared encoder, with float32 weights and
-            heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
-            ``benchmarks/methods/step_cost.md``). Exported to ONNX it is float32.
+        precision: ``float32``, or ``bfloat16`` or ``float16`` for the shared encoder, with float32
+            weights and heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
+            ``benchmarks/methods/step_cost.md``). ``float16`` is for GPUs without ``bfloat16``; its
+            gradients are scaled, and a step whose gradients overflow is left out. Exported to ONNX
+            it is float32.
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file; for
             another library's backbone as for ``load_encoder``.
         size: the edge of the blank image by which the width of another library's backbone, or of
@@ -220,6 +223,7 @@ class FairEncoder(nn.Module):
         self.sensitive_classifiers = nn.ModuleList(nn.Linear(sensitive_dim, n) for n in groups)
         self.input_norm = input_norm
         self.precision = precision
+        self._compiled: nn.Module | None = None
         mean: tuple[float, ...] = IMAGENET[0] if channels == 3 else (0.5,)
         std: tuple[float, ...] = IMAGENET[1] if channels == 3 else (0.25,)
         self.encoder = encoder  # what the backbone is, where another library built it
@@ -252,8 +256,22 @@ class FairEncoder(nn.Module):
 
     def backbone_features(self, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """The backbone's output for images, shape (n, features); not standardised if frozen."""
+        return self._encoded(self._compiled or self._backbone, images)
+
+    @property
+    def _backbone(self) -> nn.Module:
+        """The shared encoder without its standardisation, where it is frozen."""
         net = self.shared_encoder
-        return self._encoded(net.net if isinstance(net, Frozen) else net, images)
+        return net.net if isinstance(net, Frozen) else net
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Have ``torch.compile`` translate the backbone; it takes the arguments.
+
+        Not ``nn.Module.compile``: that does nothing, and does not say so, for a network that is
+        made of torch's own modules alone, as ``nn.Sequential`` is. Heads stay as they are.
+        """
+        # Past nn.Module, which would list the same weights a second time.
+        object.__setattr__(self, "_compiled", torch.compile(self._backbone, *args, **kwargs))
 
     def _encoded(self, net: nn.Module, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         if self.encoder is not None:
@@ -264,7 +282,7 @@ class FairEncoder(nn.Module):
         # An ONNX graph has float32 throughout: few runtimes have convolutions of bfloat16.
         if self.precision == "float32" or torch.onnx.is_in_onnx_export():
             return net(scaled)
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with torch.autocast(images.device.type, getattr(torch, self.precision)):
             return net(scaled).float()
 
     def forward(

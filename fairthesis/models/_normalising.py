@@ -69,15 +69,15 @@ class Whitening(nn.Module):
 
     running_mean: Tensor
     running_covariance: Tensor
-    folded: Tensor
 
     def __init__(self, dim: int, momentum: float = 0.1) -> None:
         super().__init__()
         self.momentum = momentum
         self.register_buffer("running_mean", torch.zeros(dim))
         self.register_buffer("running_covariance", torch.eye(dim))
-        # L⁻ᵀ of the running covariance: evaluation is one affine map, which can be exported.
-        self.register_buffer("folded", torch.eye(dim, dtype=torch.float64), persistent=False)
+        # L⁻ᵀ of the running covariance: evaluation is one affine map, which can be exported. It is
+        # no buffer: those follow the module to devices that have no float64.
+        self.folded = torch.eye(dim, dtype=torch.float64)
         self.folded_from: tuple[int, ...] = ()
         self.register_load_state_dict_post_hook(_fold_loaded)  # type: ignore[no-untyped-call]
 
@@ -88,7 +88,7 @@ class Whitening(nn.Module):
         if version == self.folded_from:
             return
         with torch.no_grad():
-            wide = covariance.double()
+            wide = _wide(covariance)
             eye = torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
             factor = self.factor(wide)
             self.folded = torch.linalg.solve_triangular(factor, eye, upper=False).T.contiguous()
@@ -106,11 +106,11 @@ class Whitening(nn.Module):
         return self
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        wide = z.double()  # the factor of a nearly singular covariance needs the digits
+        wide = _wide(z)  # the factor of a nearly singular covariance needs the digits
         if not self.training:
             if not (torch.compiler.is_compiling() or torch._C._get_tracing_state()):
                 self.fold()
-            return ((wide - self.running_mean) @ self.folded.to(wide.dtype)).to(z.dtype)
+            return ((wide - self.running_mean.to(wide)) @ self.folded.to(wide)).to(z)
         if len(z) <= z.shape[1]:
             raise InputError(
                 f"A batch of {len(z)} images cannot whiten {z.shape[1]} directions: expected "
@@ -120,10 +120,15 @@ class Whitening(nn.Module):
         centred = wide - mean
         covariance = centred.T @ centred / len(z)
         with torch.no_grad():
-            self.running_mean.lerp_(mean.to(z.dtype), self.momentum)
-            self.running_covariance.lerp_(covariance.to(z.dtype), self.momentum)
+            self.running_mean.lerp_(mean.to(z), self.momentum)
+            self.running_covariance.lerp_(covariance.to(z), self.momentum)
         white = torch.linalg.solve_triangular(self.factor(covariance), centred.T, upper=False).T
-        return white.to(z.dtype)
+        return white.to(z)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """In float64; on the processor where the device has none."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 def _fold_loaded(module: Whitening, _: object = None) -> None:

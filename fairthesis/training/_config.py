@@ -64,6 +64,8 @@ class TrainConfig:
         sensitive_hsic: weight of the sensitive embedding's dependence on the targets given the
             attribute (``fairthesis.methods.target_hsic``); it trains the sensitive branch alone.
         disease_norm, input_norm, precision: as for ``fairthesis.models.FairEncoder``.
+        compile: whether ``torch.compile`` translates the shared encoder before it trains: minutes
+            at the start, for steps that are faster on a GPU. It needs a C++ compiler.
         size: edge of the square images in pixels, 16 or more.
         epochs: 1 or more; the method's schedule must fit in.
         batch_size: images, 2 or more; with whitening more than ``disease_dim``.
@@ -111,6 +113,7 @@ class TrainConfig:
     disease_norm: str = "whitening"
     input_norm: str = "fixed"
     precision: str = "float32"
+    compile: bool = False
     size: Annotated[int, Range(least=16)] = 224
     epochs: _Count = 20
     batch_size: Annotated[int, Range(least=2)] = 128

@@ -58,7 +58,7 @@ def embed(
             into ``out/embeddings/shard-i-of-n``. Once all are there they are one table.
         batch_size: images that are computed together. A last batch is filled up, so that a vector
             does not depend on what stands beside its image.
-        precision: ``float32``, or ``bfloat16`` for the encoder's arithmetic.
+        precision: ``float32``, or ``bfloat16`` or ``float16`` for the encoder's arithmetic.
         device: ``auto``, ``cpu``, ``cuda``, ...
         overwrite: whether other embeddings in ``out`` are replaced.
         progress: whether a bar is shown.
@@ -157,7 +157,8 @@ def _vectors(
 ) -> Tensor:
     images = filled_up(images_tensor(pixels, device), batch_size)
     images = encoder.preprocessing(images).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    narrow = None if precision == "float32" else getattr(torch, precision)
+    with torch.autocast(device.type, narrow, enabled=narrow is not None):
         found: Tensor = net(images)
     return found[: len(pixels)].float().cpu()
 

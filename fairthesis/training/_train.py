@@ -131,6 +131,8 @@ def _run(
         fingerprint = origin["data_fingerprint"]
         with _told_if_diverged(config, 0):
             table = with_features(table, model, cohort, config.size, rows, fingerprint, progress)
+    if config.compile:
+        model.compile()
     method = new_method(config, table, model).to(device)
     check_batches(config, method, len(targets))
     place.begin()

@@ -131,7 +131,7 @@ def test_weights_from_a_file_reach_the_backbone(tmp_path):
         ({"backbone": "resnet18", "weights": "IMAGENET_V9"}, "Unknown weights of resnet18"),
         ({"backbone": "small", "weights": "IMAGENET1K_V1"}, "no pretrained weights"),
         ({"input_norm": "grey"}, "Unknown input_norm 'grey'"),
-        ({"precision": "float16"}, "Unknown precision 'float16'"),
+        ({"precision": "float8"}, "Unknown precision 'float8'"),
         ({"weights": "nowhere.pth"}, "No weights file at 'nowhere.pth'"),
     ],
 )

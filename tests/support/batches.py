@@ -41,22 +41,23 @@ def make_batch(n=96, targets=1, attributes=1, groups=2, missing=False, seed=0):
     return Batch(x, y, a)
 
 
-def make_method(name, batch, groups=2, epochs=20, classifier_rate=1.0, **options):
+def make_method(name, batch, groups=2, epochs=20, classifier_rate=1.0, model=None, **options):
     torch.manual_seed(0)
     attributes = batch.attributes.shape[1]
-    model = FairEncoder(
+    encoder = FairEncoder(
         "small",
         channels=1,
         disease_dim=16,
         sensitive_dim=8,
         targets=batch.targets.shape[1],
         groups=[groups] * attributes,
+        **(model or {}),
     )
     subgroups = tuple(subgroup_probabilities(batch.targets, a, groups) for a in batch.attributes.T)
     kind = METHODS[name]
     labels = (batch.targets, batch.attributes)
     setting = Setting(1e-3, 1e-4, epochs, 0, subgroups, *labels, classifier_rate=classifier_rate)
-    return kind(model, kind.Options(**options), setting)
+    return kind(encoder, kind.Options(**options), setting)
 
 
 def snapshot(module):
