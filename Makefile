@@ -1,11 +1,13 @@
 # `make book` builds the book, `make test` runs all tests; both make their own environment first.
 PYTHON ?= python3
 CORES ?= 2
-# Of `make reproduce`: full or quick; the folder of the data sets; experiments; local or slurm.
+# Of `make reproduce`: full or quick; the folder of the data sets; experiments; local, slurm,
+# slurm-gpu or a profile's folder; more options of Snakemake (ARGS="--dry-run").
 PROFILE ?= full
 DATA_ROOT ?= data
 ONLY ?=
 ON ?= local
+ARGS ?=
 # What a caller gives reaches the shell through the environment, letter for letter: there an
 # apostrophe or $(...) in the name of a folder is text.
 override CORES := $(value CORES)
@@ -13,7 +15,8 @@ override PROFILE := $(value PROFILE)
 override DATA_ROOT := $(value DATA_ROOT)
 override ONLY := $(value ONLY)
 override ON := $(value ON)
-export CORES PROFILE DATA_ROOT ONLY ON
+override ARGS := $(value ARGS)
+export CORES PROFILE DATA_ROOT ONLY ON ARGS
 BIN := .venv/bin
 # One thread for each worker's linear algebra: with a thread for every core in every worker they wait
 # for each other, and probes take three times as long.
@@ -28,7 +31,7 @@ help:
 	@echo "make book     environment, experiments, chapters, HTML (prints its path)"
 	@echo "make test     environment, style, types, layers, all tests"
 	@echo "make reproduce  every experiment, method, seed and weight into build/archive; PROFILE=quick:"
-	@echo "              a small part in minutes; DATA_ROOT=, ONLY=, CORES=, ON=slurm"
+	@echo "              a small part in minutes; DATA_ROOT=, ONLY=, CORES=, ON=slurm, ARGS=--dry-run"
 	@echo "make lowest   the table half's tests with the lowest versions that pyproject.toml allows"
 	@echo "make check    style, types and layers only"
 	@echo "make clean    remove everything that was made, except the environment"
@@ -60,10 +63,10 @@ chromium:
 	  echo "Chromium could not be installed here: the browser tests will be skipped"; }
 
 book: install
-	@$(BIN)/python workflow/build.py --cores="$$CORES"
+	@$(BIN)/python workflow/build.py --cores="$$CORES" --args="$$ARGS"
 
 reproduce: install
-	@$(BIN)/python workflow/build.py --cores="$$CORES" --on="$$ON" --target reproduce \
+	@$(BIN)/python workflow/build.py --cores="$$CORES" --on="$$ON" --args="$$ARGS" --target reproduce \
 	  --set "profile=$$PROFILE" "data_root=$$DATA_ROOT" "only=$$ONLY"
 
 check: install-test

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import importlib
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fairthesis import __version__
+from fairthesis.machine import usable_cpus
 from fairthesis.storage import text_writer, write_atomically
 
 try:
@@ -220,7 +220,7 @@ def provenance(**more: Any) -> dict[str, Any]:
         "machine": {
             "system": platform.system(),
             "processor": platform.machine(),
-            "cores": os.cpu_count(),
+            "cores": usable_cpus(),
         },
         **more,
     }

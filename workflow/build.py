@@ -3,86 +3,175 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from reaper import end
 
 ROOT = Path(__file__).parent.parent
+PROFILES = ROOT / "workflow" / "profiles"
+REAPER = ROOT / "workflow" / "reaper.py"
 # What is shown beside the steps: what the workflow, the commands and Python have to say.
-SAID = r"left out: |archived: |failed: |fairthesis: |Error: |\S*(Warning|Error|Exception)\b.*:"
+SAID = (
+    r"left out: |archived: |failed: |log: |fairthesis: |Error: |\S*(Warning|Error|Exception)\b.*:"
+)
+
+
+def profile_folder(name: str) -> Path:
+    """The folder of a profile: one of the workflow's, or anybody's own."""
+    known = sorted(path.name for path in PROFILES.iterdir())
+    if name in known:
+        return PROFILES / name
+    own = Path(name).expanduser()
+    if (own / "config.yaml").is_file():
+        return own.absolute()
+    raise ValueError(
+        f"ON is {name!r}: expected one of {', '.join(known)}, or a folder that has a config.yaml, "
+        "as theirs have"
+    )
+
+
+def held(path: Path) -> TextIO | None:
+    """The lock of a folder's builds; None where another process has it, which is said.
+
+    Snakemake's own lock would outlive a killed build; this one goes with the process.
+    """
+    lock = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip()
+        who = f" (process {owner})" if owner else ""
+        print(
+            f"Another build is running in this folder{who}: wait for it to end"
+            + (f", or stop it: kill {owner}" if owner else "")
+            + ".",
+            file=sys.stderr,
+        )
+        return None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+@contextlib.contextmanager
+def workflow(command: list[str], lock: TextIO) -> Iterator[subprocess.Popen[str]]:
+    """The workflow's process, in a group of its own; nothing of the group outlives this process."""
+    # The steps call `fairthesis` and `jupyter-book` of this very environment.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        pass_fds=[lock.fileno()],  # steps that outlive this process keep the lock
+    )
+    watched = [os.getpid(), *([os.getppid()] if "MAKELEVEL" in os.environ else [])]
+    reaper = subprocess.Popen(
+        [sys.executable, str(REAPER), str(process.pid), *map(str, watched)],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def stop(sign: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    try:
+        yield process
+        process.wait()
+    except BaseException:  # also where nobody reads what this process prints
+        for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(again, signal.SIG_IGN)  # a second one must not leave half of them
+        end(process.pid, process.poll)
+        raise
+    finally:
+        reaper.kill()
+        reaper.wait()
+
+
+def follow(output: TextIO, log: TextIO, started: float) -> int:
+    """Say a line per step, and what the steps have to say; the number of steps."""
+    total = 0
+    said: set[str] = set()
+    cause = False  # whether the line is what Snakemake says after "InputError in file ..., line 4:"
+    for line in output:
+        log.write(line)
+        elapsed = f"{time.monotonic() - started:5.0f} s"
+        if match := re.match(r"Job \d+: (.*)", line):
+            print(f"{elapsed}  {match.group(1).strip()}", flush=True)
+        elif match := re.match(r"(\d+) of (\d+) steps", line):
+            total = int(match.group(2))
+            print(f"{elapsed}  {match.group(1)} of {total} steps done", flush=True)
+        elif match := re.match(r"    output: (\S+?),? ", line + " "):  # told of failed steps
+            line = f"failed: {match.group(1)}"
+        elif match := re.match(r"    log: (\S+)", line):
+            line = f"log: {match.group(1)}"
+        if (cause or re.match(SAID, line)) and line not in said:
+            said.add(line)
+            print(f"{elapsed}  {line.rstrip()}", file=sys.stderr, flush=True)
+        cause = bool(re.match(r"\w+ in file .*:$", line))
+    return total
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", type=int, default=2, help="steps side by side")
-    parser.add_argument("--on", default="local", help="a folder of workflow/profiles")
+    parser.add_argument("--on", default="local", help="a profile's name or folder")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="configuration")
     parser.add_argument("--target", default="book", help="rule or file to make")
+    parser.add_argument("--args", default="", help="more options of Snakemake, as a shell's words")
     args = parser.parse_args()
-    machines = sorted(path.name for path in (ROOT / "workflow" / "profiles").iterdir())
-    if args.on not in machines:
-        parser.error(f"ON is {args.on!r}: expected one of {', '.join(machines)}")
+    try:
+        profile = profile_folder(args.on)
+        more = shlex.split(args.args)
+    except ValueError as error:
+        parser.error(str(error))
     if wrong := [pair for pair in args.set if "=" not in pair]:
         parser.error(f"--set {wrong[0]!r}: expected NAME=VALUE")
     settings = ROOT / "build" / "settings.json"
     command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
-    command += ["--workflow-profile", f"workflow/profiles/{args.on}", "--cores", str(args.cores)]
-    command += ["--nolock", "--configfile", str(settings), "--", args.target]
+    command += ["--workflow-profile", str(profile), "--cores", str(args.cores)]
+    command += ["--nolock", "--configfile", str(settings), *more, "--", args.target]
     started = time.monotonic()
     log = ROOT / "build" / "logs" / "workflow.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    # Snakemake's own lock would outlive a killed build; this one goes with the process.
-    lock = (ROOT / "build" / "lock").open("w", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        print("Another build is running in this folder: wait for it to end.", file=sys.stderr)
+    lock = held(ROOT / "build" / "lock")
+    if lock is None:
         return 1
     # In a file: on the command line Snakemake reads values as YAML, where `#` begins a comment.
     given = dict(pair.split("=", 1) for pair in args.set)
     settings.write_text(json.dumps(given), encoding="utf-8")
-    total = 0
-    said: set[str] = set()
-    cause = False  # whether the line is what Snakemake says after "InputError in file ..., line 4:"
-    # The steps call `fairthesis` and `jupyter-book` of this very environment.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with (
-        log.open("w", buffering=1, encoding="utf-8") as file,
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"PATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            pass_fds=[lock.fileno()],  # steps that outlive this process keep the lock
-        ) as process,
-    ):
+    with log.open("w", buffering=1, encoding="utf-8") as file, workflow(command, lock) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            file.write(line)
-            elapsed = f"{time.monotonic() - started:5.0f} s"
-            if match := re.match(r"Job \d+: (.*)", line):
-                print(f"{elapsed}  {match.group(1).strip()}", flush=True)
-            elif match := re.match(r"(\d+) of (\d+) steps", line):
-                total = int(match.group(2))
-                print(f"{elapsed}  {match.group(1)} of {total} steps done", flush=True)
-            elif match := re.match(r"    output: (\S+?),? ", line + " "):  # told of failed steps
-                line = f"failed: {match.group(1)}"
-            if (cause or re.match(SAID, line)) and line not in said:
-                said.add(line)
-                print(f"{elapsed}  {line.rstrip()}", file=sys.stderr, flush=True)
-            cause = bool(re.match(r"\w+ in file .*:$", line))
+        total = follow(process.stdout, file, started)
     if process.returncode:
         print(f"The build stopped; all of its output: {log.relative_to(ROOT)}", file=sys.stderr)
         return 1
-    if not total:
+    if more:
+        print(f"Snakemake's own output: {log.relative_to(ROOT)}")
+    elif not total:
         print("Nothing changed since the last build.")
     if args.target == "book":
         print(f"The book: {ROOT / '_build' / 'html' / 'index.html'}")

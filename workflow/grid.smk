@@ -11,8 +11,9 @@ from fairthesis.study import experiments, plan
 EXPERIMENTS = "build/experiments"
 ARCHIVE = "build/archive"
 TABLES = ["metrics.csv", "disparities.csv", "leakage.csv", "use.csv", "disentanglement.csv", "twins.csv", "curves.csv", "provenance.json"]
-ONE_THREAD = "OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore"
-EXPERIMENT = ONE_THREAD + " fairthesis experiment "
+# A step's linear algebra has the threads of its rule: more would wait for each other.
+THREADS = "OMP_NUM_THREADS={threads} PYTHONWARNINGS=ignore"
+EXPERIMENT = THREADS + " fairthesis experiment "
 DATA_ROOT = str(config.get("data_root") or "data")
 
 
@@ -90,6 +91,8 @@ rule data:
         sources("fairthesis.datasets.load", "fairthesis.data.prepared_images"),
     output:
         EXPERIMENTS + "/{name}-{profile}/data/{seed}.json",
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         asked=asked,
     message:
@@ -109,6 +112,10 @@ rule train:
             EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/",
             "DONE", "predictions.parquet", "embeddings.parquet", "log.jsonl", "provenance.json",
         ),
+    # How many threads a run trains with is part of its plan, and of its numbers.
+    threads: lambda wildcards: planned(wildcards.name, wildcards.profile).base.get("threads") or 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         settings=settings,
         asked=asked,
@@ -130,6 +137,8 @@ rule audit:
         sources("fairthesis.embeddings.disentanglement"),
     output:
         directory(EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/audit"),
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         rule=lambda w: planned(w.name, w.profile).audit_settings,
         probes=lambda w: planned(w.name, w.profile).probes,

@@ -28,6 +28,7 @@ from fairthesis.data._preparing import (
     write_reasons,
 )
 from fairthesis.errors import InputError
+from fairthesis.machine import usable_cpus
 
 LAYOUT = "3"  # of the cache; another where decoding gives other pixels, or a file another layout
 _verified: dict[Path, tuple[int, ...]] = {}  # whose checksums were compared in this process
@@ -169,7 +170,7 @@ class Cache:
         if workers is not None and workers < 1:
             raise InputError(f"Expected workers to be 1 or larger, but got {workers}.")
         self.cohort, self.progress = cohort, progress
-        self.workers = workers or min(os.cpu_count() or 1, 8)
+        self.workers = workers or min(usable_cpus(), 8)
         self.shape: Shape = (len(cohort), int(size), int(size), cohort.channels)
         self.home = cache_folder(cohort, size, cache_dir)
         self.files: Files | None = None

@@ -8,7 +8,6 @@ or the order in which attributes are named.
 from __future__ import annotations
 
 import math
-import os
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from fairthesis.errors import InputError
+from fairthesis.machine import usable_cpus
 
 Array = NDArray[np.float64]
 #: How often each patient is drawn: whole numbers as float32, shape (resamples, patients).
@@ -105,15 +105,8 @@ def in_chunks(function: Callable[[range], Array], n: int, width: int) -> Array:
     """
     size = max(1, CHUNK // max(width, 1))
     chunks = [range(first, min(first + size, n)) for first in range(0, n, size)]
-    with ThreadPoolExecutor(min(_cores(), 8)) as pool:
+    with ThreadPoolExecutor(min(usable_cpus(), 8)) as pool:
         return np.concatenate(list(pool.map(function, chunks)))
-
-
-def _cores() -> int:
-    """The cores that this process may use; all of them where the system does not say."""
-    if hasattr(os, "sched_getaffinity"):  # neither macOS nor Windows has it
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def bootstrap(

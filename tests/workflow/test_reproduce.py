@@ -133,15 +133,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("way", ["word", "environment"])
 @pytest.mark.parametrize("value", HOSTILE)
 def test_make_hands_over_values_letter_for_letter(made: Path, value: str, way: str) -> None:
-    given = dict.fromkeys(("DATA_ROOT", "ONLY", "ON", "PROFILE", "CORES"), value)
+    given = dict.fromkeys(("DATA_ROOT", "ONLY", "ON", "PROFILE", "CORES", "ARGS"), value)
     words = [f"{name}={text}" for name, text in given.items()] if way == "word" else []
     env = os.environ | (given if way == "environment" else {})
     command = ["make", "--no-print-directory", "reproduce", *words]
     done = subprocess.run(command, cwd=made, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [line] = [line for line in done.stdout.splitlines() if line.startswith("WORDS")]
-    expected = ["workflow/build.py", f"--cores={value}", f"--on={value}", "--target", "reproduce"]
-    expected += ["--set", f"profile={value}", f"data_root={value}", f"only={value}"]
+    expected = ["workflow/build.py", f"--cores={value}", f"--on={value}", f"--args={value}"]
+    expected += [
+        "--target",
+        "reproduce",
+        "--set",
+        f"profile={value}",
+        f"data_root={value}",
+        f"only={value}",
+    ]
     assert json.loads(line.removeprefix("WORDS")) == expected
     assert not (made / "PWNED").exists()
 
