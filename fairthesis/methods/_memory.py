@@ -73,6 +73,18 @@ class EmbeddingMemory(nn.Module):
         self.place.copy_((self.place + len(kept)) % rows)
 
 
+def memory_rows(asked: int, images: int | None) -> int:
+    """How many rows a memory has: those asked for, and at most half as many as training images.
+
+    With more it would hold the same images several times over. Pairs of an image and itself are
+    near, whatever its group, and the estimate, which is to be 0 under independence, would not be.
+
+    >>> memory_rows(1024, 6000), memory_rows(1024, 271), memory_rows(1024, None)
+    (1024, 135, 1024)
+    """
+    return asked if images is None else min(asked, images // 2)
+
+
 def mean_hsic(
     z: Float[Tensor, "n d"],
     batch: Batch,

@@ -46,6 +46,11 @@ class Setting:
     classifier_rate: float = 1.0
     sensitive_hsic: float = 0.0
 
+    @property
+    def images(self) -> int | None:
+        """How many training images there are; None where that is not said."""
+        return None if self.targets is None else len(self.targets)
+
     def training_part(self) -> tuple[Float[Tensor, "n t"], Int[Tensor, "n a"]]:
         """Targets and attributes of the training images, for methods that need them."""
         assert self.targets is not None and self.attributes is not None

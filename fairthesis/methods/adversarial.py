@@ -15,7 +15,7 @@ from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._critics import SHAPES, Critic, confusion_loss, critic_input, critic_loss
 from fairthesis.methods._dependence import cross_covariance
 from fairthesis.methods._losses import masked_bce
-from fairthesis.methods._memory import EmbeddingMemory, mean_hsic
+from fairthesis.methods._memory import EmbeddingMemory, mean_hsic, memory_rows
 from fairthesis.methods._opposed import adversary_auroc
 from fairthesis.methods._setting import Setting
 from fairthesis.methods._subgroups import MAX_WEIGHT, CellWeights, SharesGiven
@@ -36,9 +36,9 @@ class AdversarialOptions(MethodOptions):
         confusion_weight: of the confusion loss, relative to λ, as the next two; 0 trains without
             critics.
         hsic_weight: of the kernel dependence given the target.
-        hsic_memory: earlier images against whose embeddings it is measured as well; 0 measures
-            within the batch, as the archived results of this method do. With 1024 and a
-            confusion weight of 0 this is ``hsic``, to the bit.
+        hsic_memory: earlier images against whose embeddings it is measured as well, at most half
+            as many as training images; 0 measures within the batch, as the archived results of this
+            method do. With 1024 and a confusion weight of 0 this is ``hsic``, to the bit.
         covariance_weight: of the squared correlations with the sensitive embedding.
         reweighting: exponent of the disease loss's weights; 0 weighs all images alike.
         critic_steps: the critics' steps for each of the encoder's, 1 or more.
@@ -138,7 +138,10 @@ class Adversarial(ERM):
         self.least_cell = self.cells.least_share(self.options.reweighting)
         heads = model.disease_classifier
         self.memory = EmbeddingMemory(
-            self.options.hsic_memory, heads.in_features, heads.out_features, len(groups)
+            memory_rows(self.options.hsic_memory, setting.images),
+            heads.in_features,
+            heads.out_features,
+            len(groups),
         ).to(heads.weight.device)
         if not self.opposed:
             return  # nobody would listen to a critic

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fairthesis.methods._base import MethodOptions, check_range
 from fairthesis.methods._batch import Batch
-from fairthesis.methods._memory import EmbeddingMemory, mean_hsic
+from fairthesis.methods._memory import EmbeddingMemory, mean_hsic, memory_rows
 from fairthesis.methods._penalised import Penalised, PenaltyOptions
 from fairthesis.methods._setting import Setting
 from fairthesis.models import FairEncoder
@@ -26,8 +26,8 @@ class HSICOptions(PenaltyOptions):
     Args:
         weight: as of ``PenaltyOptions``.
         reweighting: as of ``PenaltyOptions``; 0 is the penalty alone.
-        memory: earlier images whose embeddings count as further rows, without a gradient; 0
-            measures within the batch.
+        memory: earlier images whose embeddings count as further rows, without a gradient, at most
+            half as many as training images; 0 measures within the batch.
 
     >>> HSICOptions()
     HSICOptions(weight=1.5, ..., reweighting=0.75, memory=1024)
@@ -76,7 +76,10 @@ class HSIC(Penalised):
         super().__init__(model, options, setting)
         heads = model.disease_classifier
         self.kept = EmbeddingMemory(
-            self.options.memory, heads.in_features, heads.out_features, len(setting.subgroups)
+            memory_rows(self.options.memory, setting.images),
+            heads.in_features,
+            heads.out_features,
+            len(setting.subgroups),
         ).to(heads.weight.device)
 
     def penalty(

@@ -7,7 +7,7 @@ import torch
 
 from fairthesis.methods import METHODS, Batch, Setting, subgroup_probabilities
 from fairthesis.methods._dependence import conditional_hsic, unbiased_hsic
-from fairthesis.methods._memory import EmbeddingMemory
+from fairthesis.methods._memory import EmbeddingMemory, memory_rows
 from fairthesis.models import FairEncoder
 
 
@@ -153,3 +153,36 @@ def test_what_nothing_is_known_of_takes_no_place_and_no_nan_is_kept():
     assert all(value.isfinite().all() for value in memory.state_dict().values())
     targets = memory.of(0, 1)[2]
     assert targets.isnan().tolist() == [True, False, True] and targets[1] == 1
+
+
+def _mean_under_independence(images, rows, draws=150):
+    """Mean and standard error of the estimate, epoch after epoch of the same images."""
+    rng = torch.Generator().manual_seed(5)
+    values = []
+    for _ in range(draws):
+        z = torch.randn(images, 4, generator=rng)  # as a trained encoder gives them every time
+        a = torch.randint(0, 2, (images,), generator=rng)
+        epochs = [torch.randperm(images, generator=rng) for _ in range(rows // images + 2)]
+        order = torch.cat(epochs)[: rows + 48]
+        past, now = order[:rows], order[rows:]
+        values.append(unbiased_hsic(z[now], a[now], 2, past=(z[past], a[past])))
+    found = torch.stack(values)
+    return float(found.mean()), float(found.std() / math.sqrt(draws))
+
+
+def test_a_memory_holds_no_image_many_times_over():
+    mean, error = _mean_under_independence(120, memory_rows(1024, 120))
+    assert abs(mean) < 4 * error
+    mean, error = _mean_under_independence(120, 1024)  # what it would be otherwise
+    assert mean > 10 * error
+
+
+@pytest.mark.parametrize(("name", "option"), [("hsic", "memory"), ("adversarial", "hsic_memory")])
+def test_the_methods_memory_fits_the_training_part(name, option):
+    y, a = torch.arange(80.0)[:, None] % 2, torch.arange(80)[:, None] // 40
+    setting = Setting(1e-3, 0.0, 10, 0, (subgroup_probabilities(y, a[:, 0], 2),), y, a)
+    kind = METHODS[name]
+    for asked, rows in ((1024, 40), (16, 16)):
+        method = kind(FairEncoder("small", channels=1), kind.Options(**{option: asked}), setting)
+        kept = method.kept if name == "hsic" else method.memory
+        assert len(kept.embeddings) == rows

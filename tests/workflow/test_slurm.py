@@ -1,0 +1,159 @@
+"""`make reproduce ON=slurm` on a real Slurm: jobs are requeued, cancelled and killed, and go on.
+
+Skipped, with the reason, where Slurm is not installed or does not come up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from support.slurm import Cluster, cluster, missing
+
+# One run that is long enough to be stopped in its middle, on two cores.
+EXPERIMENTS = """\
+synthetic-cxr:
+  quick:
+    seeds: 1
+    probes: {n_boot: 20, n_shuffles: 0}
+    twins: 20
+    base:
+      dataset_options: {n_train: 1500, n_val: 200, n_test: 200}
+      targets: [opacity]
+      attributes: [sex]
+      backbone: small
+      size: 24
+      epochs: EPOCHS
+      threads: 1
+    variants:
+      erm: {method: erm}
+"""
+RUN = Path("build/experiments/synthetic-cxr-quick/runs/erm-0")
+EAGER = "--slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 2"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    reason = missing()
+    if not reason and find_spec("snakemake_executor_plugin_slurm") is None:
+        reason = "snakemake-executor-plugin-slurm is not installed (the extra cluster)"
+    if reason:
+        pytest.skip(reason)
+    home = tmp_path_factory.mktemp("slurm")
+    try:
+        with cluster(home) as found:
+            yield found
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+def checkout(folder: Path, epochs: int) -> Path:
+    """A copy of what the pipeline needs, with one small experiment."""
+    for name in ("workflow", "fairthesis"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    listed = EXPERIMENTS.replace("EPOCHS", str(epochs))
+    (folder / "fairthesis" / "study" / "experiments.yml").write_text(listed)
+    return folder
+
+
+def start(folder: Path, slurm: Cluster, on: str = "slurm") -> subprocess.Popen[str]:
+    env = os.environ | slurm.env
+    env |= {"PYTHONPATH": str(folder), "FAIRTHESIS_CACHE": str(folder / "cache")}
+    env.pop("MAKELEVEL", None)
+    return subprocess.Popen(
+        [sys.executable, "workflow/build.py", "--on", on, f"--args={EAGER}",
+         "--target", "reproduce", "--set", "profile=quick", "only=synthetic-cxr"],
+        cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def soon(found: Callable[[], object], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def epochs_done(folder: Path) -> list[str]:
+    """The lines of the run's log, so far."""
+    try:
+        return (folder / RUN / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def training(slurm: Cluster) -> str:
+    """The id of the job that trains; empty where none runs."""
+    running = (i for i, state, word in slurm.jobs() if state == "RUNNING" and "train" in word)
+    return next(running, "")
+
+
+def test_a_requeued_and_a_cancelled_job_go_on_after_their_last_epoch(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    folder = checkout(tmp_path / "p", epochs=60)
+    build = start(folder, slurm)
+    try:
+        soon(lambda: len(epochs_done(folder)) >= 5)
+        first = epochs_done(folder)[:3]
+        job = training(slurm)
+        slurm.say("scontrol", "requeue", job)  # as when a node is taken away
+        soon(lambda: training(slurm) != job or not training(slurm), 30)
+        slurm.say("scontrol", "release", job) if "HELD" in str(slurm.jobs()) else None
+        before = len(epochs_done(folder))
+        soon(lambda: len(epochs_done(folder)) >= before + 3, 300)
+        slurm.say("scancel", training(slurm))
+        said, _ = build.communicate(timeout=300)
+    finally:
+        build.kill()
+    assert build.returncode == 0, said
+    lines = epochs_done(folder)
+    assert len(lines) == 60 and lines[:3] == first  # with the seconds that they took: not anew
+    assert (folder / "build" / "archive" / "synthetic-cxr-quick" / "metrics.csv").is_file()
+    assert "log: " in said and "failed: " in said, said  # of the cancelled job
+    [log] = {line.split("log: ")[1].strip() for line in said.splitlines() if "log: " in line}
+    assert Path(folder, log).is_file(), log
+
+
+def test_a_killed_build_takes_its_jobs_back_and_the_next_one_goes_on(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    folder = checkout(tmp_path / "p", epochs=150)
+    build = start(folder, slurm)
+    try:
+        soon(lambda: len(epochs_done(folder)) >= 3)
+        second = start(folder, slurm)
+        said, _ = second.communicate(timeout=60)
+        assert second.returncode == 1 and f"process {build.pid}" in said, said
+        build.send_signal(signal.SIGKILL)
+        build.wait()
+        soon(lambda: not slurm.jobs(), 60)
+        first = epochs_done(folder)[:3]
+        build = start(folder, slurm, "slurm-gpu")
+        asked = ""
+
+        def shown() -> str:
+            nonlocal asked
+            job = training(slurm)
+            asked = asked or (job and slurm.say("scontrol", "show", "job", job))
+            return asked
+
+        soon(lambda: shown() or build.poll() is not None)
+        said, _ = build.communicate(timeout=300)
+    finally:
+        build.kill()
+    assert build.returncode == 0, said
+    assert epochs_done(folder)[:3] == first
+    assert "gpu:1" in asked and "NumCPUs=1" in asked, asked
+    origin = json.loads((folder / RUN / "provenance.json").read_text(encoding="utf-8"))
+    assert origin["threads"] == 1
