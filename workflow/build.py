@@ -18,11 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from reaper import end
+from reaper import end, there
 
 ROOT = Path(__file__).parent.parent
 PROFILES = ROOT / "workflow" / "profiles"
 REAPER = ROOT / "workflow" / "reaper.py"
+ENDING = 60  # seconds that the steps of a killed build have to end
 # What is shown beside the steps: what the workflow, the commands and Python have to say.
 SAID = (
     r"left out: |archived: |failed: |log: |fairthesis: |Error: |\S*(Warning|Error|Exception)\b.*:"
@@ -49,11 +50,17 @@ def held(path: Path) -> TextIO | None:
     Snakemake's own lock would outlive a killed build; this one goes with the process.
     """
     lock = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    until = time.monotonic() + ENDING
+    waiting = False
+    while not locked(lock):
         lock.seek(0)
         owner = lock.read().strip()
+        if owner.isdecimal() and not there(int(owner)) and time.monotonic() < until:
+            if not waiting:
+                print("Waiting until the steps of a build that was killed have ended.", flush=True)
+            waiting = True
+            time.sleep(0.5)
+            continue
         who = f" (process {owner})" if owner else ""
         print(
             f"Another build is running in this folder{who}: wait for it to end"
@@ -68,20 +75,32 @@ def held(path: Path) -> TextIO | None:
     return lock
 
 
+def locked(file: TextIO) -> bool:
+    """Take the lock of a file, if nobody has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
-def workflow(command: list[str], lock: TextIO) -> Iterator[subprocess.Popen[str]]:
-    """The workflow's process, in a group of its own; nothing of the group outlives this process."""
+def workflow(command: list[str], lock: TextIO, log: TextIO) -> Iterator[subprocess.Popen[bytes]]:
+    """The workflow's process, in a group of its own; nothing of the group outlives this process.
+
+    It writes into ``log``, and not into a pipe: that would break with this process, and Snakemake
+    would end without taking its jobs back from a cluster.
+    """
     # The steps call `fairthesis` and `jupyter-book` of this very environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
         command,
         cwd=ROOT,
         env=os.environ | {"PATH": path},
-        stdout=subprocess.PIPE,
+        stdout=log,
         stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
         start_new_session=True,
+        preexec_fn=interruptible,
         pass_fds=[lock.fileno()],  # steps that outlive this process keep the lock
     )
     watched = [os.getpid(), *([os.getppid()] if "MAKELEVEL" in os.environ else [])]
@@ -111,13 +130,32 @@ def workflow(command: list[str], lock: TextIO) -> Iterator[subprocess.Popen[str]
         reaper.wait()
 
 
-def follow(output: TextIO, log: TextIO, started: float) -> int:
+def interruptible() -> None:
+    """In a child: let it be interrupted, also where a shell started us in its background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def lines_of(log: Path, process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The lines of the log, as the process writes them, until it ends."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        rest = ""
+        while True:
+            ended = process.poll() is not None
+            rest += file.read()
+            *whole, rest = rest.split("\n")
+            yield from (f"{line}\n" for line in whole)
+            if ended:
+                yield from [rest] if rest else []
+                return
+            time.sleep(0.1)
+
+
+def follow(lines: Iterator[str], started: float) -> int:
     """Say a line per step, and what the steps have to say; the number of steps."""
     total = 0
     said: set[str] = set()
     cause = False  # whether the line is what Snakemake says after "InputError in file ..., line 4:"
-    for line in output:
-        log.write(line)
+    for line in lines:
         elapsed = f"{time.monotonic() - started:5.0f} s"
         if match := re.match(r"Job \d+: (.*)", line):
             print(f"{elapsed}  {match.group(1).strip()}", flush=True)
@@ -163,9 +201,8 @@ def main() -> int:
     # In a file: on the command line Snakemake reads values as YAML, where `#` begins a comment.
     given = dict(pair.split("=", 1) for pair in args.set)
     settings.write_text(json.dumps(given), encoding="utf-8")
-    with log.open("w", buffering=1, encoding="utf-8") as file, workflow(command, lock) as process:
-        assert process.stdout is not None
-        total = follow(process.stdout, file, started)
+    with log.open("w", encoding="utf-8") as file, workflow(command, lock, file) as process:
+        total = follow(lines_of(log, process), started)
     if process.returncode:
         print(f"The build stopped; all of its output: {log.relative_to(ROOT)}", file=sys.stderr)
         return 1

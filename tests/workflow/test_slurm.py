@@ -128,17 +128,17 @@ def test_a_requeued_and_a_cancelled_job_go_on_after_their_last_epoch(
 def test_a_killed_build_takes_its_jobs_back_and_the_next_one_goes_on(
     slurm: Cluster, tmp_path: Path
 ) -> None:
-    folder = checkout(tmp_path / "p", epochs=150)
+    folder = checkout(tmp_path / "p", epochs=200)
     build = start(folder, slurm)
     try:
         soon(lambda: len(epochs_done(folder)) >= 3)
         second = start(folder, slurm)
         said, _ = second.communicate(timeout=60)
         assert second.returncode == 1 and f"process {build.pid}" in said, said
-        build.send_signal(signal.SIGKILL)
-        build.wait()
-        soon(lambda: not slurm.jobs(), 60)
         first = epochs_done(folder)[:3]
+        build.send_signal(signal.SIGKILL)
+        build.communicate()
+        soon(lambda: not slurm.jobs(), 60)
         build = start(folder, slurm, "slurm-gpu")
         asked = ""
 
