@@ -29,16 +29,13 @@ def there(pid: int) -> bool:
 
 
 def end(group: int, reap: Callable[[], object] = lambda: None) -> None:
-    """End a group of processes; ``group`` is also the pid of its first, and ``reap`` waits for it.
+    """End a group of processes, which have half a minute to do so by themselves.
 
-    The first has half a minute to end by itself.
+    ``reap`` waits for those that are children of this process.
     """
     for sign, seconds in ((signal.SIGINT, 30), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
         with contextlib.suppress(ProcessLookupError):
-            if sign == signal.SIGINT:
-                os.kill(group, sign)
-            else:
-                os.killpg(group, sign)
+            os.killpg(group, sign)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             reap()

@@ -7,38 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support.pipeline import RUN, checkout, epochs_done, soon
 from support.slurm import Cluster, cluster, missing
 
-# One run that is long enough to be stopped in its middle, on two cores.
-EXPERIMENTS = """\
-synthetic-cxr:
-  quick:
-    seeds: 1
-    probes: {n_boot: 20, n_shuffles: 0}
-    twins: 20
-    base:
-      dataset_options: {n_train: 1500, n_val: 200, n_test: 200}
-      targets: [opacity]
-      attributes: [sex]
-      backbone: small
-      size: 24
-      epochs: EPOCHS
-      threads: 1
-    variants:
-      erm: {method: erm}
-"""
-RUN = Path("build/experiments/synthetic-cxr-quick/runs/erm-0")
 EAGER = "--slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 2"
 
 
@@ -57,15 +36,6 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         pytest.skip(str(error))
 
 
-def checkout(folder: Path, epochs: int) -> Path:
-    """A copy of what the pipeline needs, with one small experiment."""
-    for name in ("workflow", "fairthesis"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    listed = EXPERIMENTS.replace("EPOCHS", str(epochs))
-    (folder / "fairthesis" / "study" / "experiments.yml").write_text(listed)
-    return folder
-
-
 def start(folder: Path, slurm: Cluster, on: str = "slurm") -> subprocess.Popen[str]:
     env = os.environ | slurm.env
     env |= {"PYTHONPATH": str(folder), "FAIRTHESIS_CACHE": str(folder / "cache")}
@@ -75,21 +45,6 @@ def start(folder: Path, slurm: Cluster, on: str = "slurm") -> subprocess.Popen[s
          "--target", "reproduce", "--set", "profile=quick", "only=synthetic-cxr"],
         cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-
-
-def soon(found: Callable[[], object], seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.2)
-
-
-def epochs_done(folder: Path) -> list[str]:
-    """The lines of the run's log, so far."""
-    try:
-        return (folder / RUN / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
 
 
 def training(slurm: Cluster) -> str:
