@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,19 @@ def test_binder_takes_the_cpu_build_of_the_pinned_torch():
     binder = (ROOT / ".binder" / "requirements.txt").read_text()
     for name in ("torch", "torchvision"):
         assert f"{name}=={pinned[name]}+cpu" in binder
-    assert "-r ../requirements.txt" in binder
+    assert "-c ../requirements.txt" in binder
     assert not (ROOT / "binder").exists()
+
+
+def test_binder_has_what_chapters_need_and_not_what_builds_the_pages():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = project["dependencies"] + extras["chapters"] + extras["lite"]
+    names = {re.split(r"[<>=\[]", one)[0] for one in needed} - {"fairthesis"}
+    lines = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
+    binder = {line for line in lines if line and line[0] not in "#-" and "==" not in line}
+    assert binder == names | {"setuptools"}  # which builds the package itself
+    assert not binder & {"jupyter-book", "snakemake"}
 
 
 @pytest.mark.needs("torch")
