@@ -61,3 +61,13 @@ def test_the_extras_are_whole(project: dict[str, Any]) -> None:
     for needs in extras.values():
         for own in (re.fullmatch(r"fairthesis\[(.*)\]", one) for one in needs):
             assert own is None or set(own.group(1).split(",")) <= set(extras)
+
+
+def test_the_image_is_made_of_what_is_there() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"FROM python:{(ROOT / '.binder' / 'runtime.txt').read_text().strip()[7:]}-slim" in text
+    assert "-r .binder/requirements.txt" in text  # the versions of the book
+    assert "\nUSER reader\n" in text and text.index("USER reader") < text.index("ENTRYPOINT")
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {".git", ".venv", "build"} <= set(ignored)
+    assert not {"results", "notebooks", "fairthesis", ".binder"} & set(ignored)
