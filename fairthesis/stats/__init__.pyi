@@ -71,6 +71,7 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
+from ._resampling import progress_shown as progress_shown
 from ._sequential import BETS as BETS
 from ._sequential import drift_evidence as drift_evidence
 from ._sums import FunctionOfSums as FunctionOfSums
@@ -156,6 +157,7 @@ __all__ = [
     "permuted_tests",
     "power",
     "prepare",
+    "progress_shown",
     "quantile_of",
     "rate_variance",
     "residual_histograms",

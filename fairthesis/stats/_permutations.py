@@ -141,7 +141,9 @@ def permuted_tests(
                     exceeded[name] += both
         return found
 
-    null = resampling.in_chunks(part, n_permutations, WIDTH * len(labels))
+    null = resampling.in_chunks(
+        part, n_permutations, WIDTH * len(labels), f"permutations, {stream}"
+    )
     return {
         name: _test(observed[name], seen[name], null[:, column], exceeded[name])
         for column, name in enumerate(tested)

@@ -92,3 +92,34 @@ def test_any_number_of_processors_gives_the_same_replicates(monkeypatch, known):
     before = replicates_now()
     monkeypatch.setattr(resampling, "usable_cpus", lambda: known)
     np.testing.assert_array_equal(replicates_now(), before)
+
+
+def test_progress_is_shown_where_it_is_asked_for(monkeypatch):
+    bars = []
+
+    class Bar:
+        def __init__(self, **how):
+            self.how, self.done = how, 0
+            bars.append(self)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+        def update(self, n):
+            self.done += n
+
+    monkeypatch.setattr(resampling, "tqdm", Bar)
+    monkeypatch.setattr(resampling, "CHUNK", 150)  # three replicates of 50 patients
+    plain = resampling.bootstrap(lambda counts: counts.sum(1), 50, n_boot=20)
+    with resampling.progress_shown():
+        shown = resampling.bootstrap(lambda counts: counts.sum(1), 50, n_boot=20)
+        with resampling.progress_shown(False):
+            resampling.jackknife(lambda counts: counts.sum(1), 50)
+    resampling.bootstrap(lambda counts: counts.sum(1), 50, n_boot=20)
+    np.testing.assert_array_equal(plain, shown)
+    # None: on a terminal; True: nowhere
+    assert [bar.how["disable"] for bar in bars] == [True, None, True, True]
+    assert [bar.done for bar in bars] == [20, 20, 50, 20] == [bar.how["total"] for bar in bars]
