@@ -87,4 +87,4 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: Sequence[str], margin: float 
     names = [", ".join(literal(row[name]) for name in labels) for _, row in rows.iterrows()]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
