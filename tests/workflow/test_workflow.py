@@ -171,8 +171,14 @@ def test_the_profiles_of_the_machines_differ_in_where_steps_run_alone():
         yaml.safe_load((ROOT / f"workflow/profiles/{name}/config.yaml").read_text())
         for name in ("local", "slurm")
     )
-    where = {"executor", "jobs", "latency-wait", "default-resources", "set-resources"}
+    where = {"executor", "jobs", "latency-wait", "retries", "default-resources", "set-resources"}
+    where |= {key for key in slurm if key.startswith("slurm-")}
     assert {key: slurm[key] for key in slurm if key not in where} == local
+    gpu = yaml.safe_load((ROOT / "workflow/profiles/slurm-gpu/config.yaml").read_text())
+    assert gpu.pop("set-resources") == {
+        "train": slurm["set-resources"]["train"] | {"gres": "gpu:1"}
+    }
+    assert gpu == {key: value for key, value in slurm.items() if key != "set-resources"}
     rules = re.findall(r"^rule (\w+):", (ROOT / "workflow/grid.smk").read_text(), re.MULTILINE)
     assert set(slurm["set-resources"]) <= set(rules)
 
