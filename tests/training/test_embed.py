@@ -181,7 +181,7 @@ def test_bad_calls_write_nothing(encoder: Encoder, cohort: Cohort, tmp_path: Pat
     bad: list[tuple[dict[str, Any], str]] = [
         ({"shard": (4, 3)}, "Expected a shard i/n with i from 1 to n, but got 4/3"),
         ({"shard": (1, 129)}, "at most 128 shards"),
-        ({"precision": "float16"}, "Unknown precision 'float16'"),
+        ({"precision": "float8"}, "Unknown precision 'float8'"),
         ({"batch_size": 0}, "batch_size to be 1 or larger"),
         ({"device": "gpu"}, "Device 'gpu' cannot be used here"),
     ]
