@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from fairthesis import provenance
+from fairthesis import provenance, study
 from fairthesis.datasets import DATASETS
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
@@ -22,7 +22,7 @@ from fairthesis.methods import METHODS
 from fairthesis.models import AVERAGING
 from fairthesis.postprocessing import POSTHOC
 from fairthesis.study import _experiment as experiment
-from fairthesis.study import _plans, _run_audit, _variants
+from fairthesis.study import _run_audit, _variants
 from fairthesis.study._archive import compare_results, load_results
 from fairthesis.study._kept import archived_embeddings
 from fairthesis.study._summaries import (
@@ -466,7 +466,8 @@ def test_verify_says_whether_numbers_agree(plan, out, tmp_path, capsys, monkeypa
     archive.mkdir(parents=True)
     for file in [*out.glob("*.csv"), out / "provenance.json"]:
         (archive / file.name).write_bytes(file.read_bytes())
-    monkeypatch.setattr(_plans, "plan", lambda *a, **k: plan)
+    # As the command finds it, whether or not somebody has looked it up before.
+    monkeypatch.setattr(study, "plan", lambda *a, **k: plan)
     words = ["verify", "--quiet", "--results", str(archive.parent)]
     with pytest.raises(SystemExit) as end:
         main(words)
