@@ -105,8 +105,8 @@ class FairEncoder(nn.Module):
         precision: ``float32``, or ``bfloat16`` or ``float16`` for the shared encoder, with float32
             weights and heads: faster on a processor or a GPU that has such arithmetic (on a CPU:
             ``benchmarks/methods/step_cost.md``). ``float16`` is for GPUs without ``bfloat16``; its
-            gradients are scaled, and a step whose gradients overflow is left out. Exported to ONNX
-            it is float32.
+            gradients are scaled (not those that the method ``projection`` projects), and a step
+            whose gradients overflow is left out. Exported to ONNX it is float32.
         weights: None, a name of torchvision's (``IMAGENET1K_V2``), or a local state-dict file; for
             another library's backbone as for ``load_encoder``.
         size: the edge of the blank image by which the width of another library's backbone, or of
