@@ -25,8 +25,8 @@ def command(
 
     \b
     Examples:
-      fairthesis chapter notebooks/02_synthetic.ipynb --show-parameters
-      fairthesis chapter notebooks/03_real_images.ipynb -p dataset=nih-cxr14 \\
+      fairthesis chapter notebooks/synthetic.ipynb --show-parameters
+      fairthesis chapter notebooks/chest_xray.ipynb -p dataset=nih-cxr14 \\
           -p data_root=data/nih -p profile=full --out nih.ipynb
     """
     from fairthesis.study import execute_chapter, notebook_parameters

@@ -41,6 +41,9 @@ from ._plans import experiments as experiments
 from ._plans import plan as plan
 from ._pooled import contrasts_out_of_fold as contrasts_out_of_fold
 from ._pooled import pooled_contrasts as pooled_contrasts
+from ._reading import ShownTable as ShownTable
+from ._reading import check_answer as check_answer
+from ._reading import shown as shown
 from ._run_audit import audit_run as audit_run
 from ._run_audit import probe_run as probe_run
 from ._settings import settings_audits as settings_audits
@@ -89,6 +92,7 @@ __all__ = [
     "Hypothesis",
     "Plan",
     "Results",
+    "ShownTable",
     "ablation_table",
     "adversaries_and_probes",
     "archive_inventory",
@@ -98,6 +102,7 @@ __all__ = [
     "best_probes",
     "changed_settings",
     "changes_on_vectors",
+    "check_answer",
     "collect",
     "compare_results",
     "comparison_sentences",
@@ -144,6 +149,7 @@ __all__ = [
     "settings_map",
     "settings_numbers",
     "share_of_oracle_distance",
+    "shown",
     "significance_table",
     "significance_tests",
     "split_settings",

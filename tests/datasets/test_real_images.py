@@ -50,7 +50,7 @@ def test_train_and_audit_from_the_command_line(dataset, root, target, attribute,
 
 def test_the_chapter_runs_again_on_the_data(tmp_path):
     given = {"data_root": str(NIH), "profile": "quick", "out_dir": str(tmp_path / "runs")}
-    out = execute_chapter(ROOT / "notebooks" / "03_chest_xray.ipynb", tmp_path / "nih.ipynb", given)
+    out = execute_chapter(ROOT / "notebooks" / "chest_xray.ipynb", tmp_path / "nih.ipynb", given)
     text = json.dumps(nbformat.read(out, as_version=4))
     assert "computed in nih-cxr14-quick" in text
     assert "archived" not in json.loads(text)["cells"][3]["outputs"][-1]["data"]["text/markdown"]

@@ -51,7 +51,7 @@ def test_notebooks_are_thin_stripped_and_parameterised(path):
 def test_figures_have_captions_and_alternative_texts(path):
     for cell in json.loads(path.read_text())["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and re.search(r"\b(?:panels|gallery|boards)\.\w+\(", source):
+        if cell["cell_type"] == "code" and re.search(r"\bplots\.(?!use_style)\w+\(", source):
             described = cell["metadata"]["mystnb"]
             assert described["figure"]["caption"] and described["image"]["alt"], source
 
@@ -117,7 +117,7 @@ def test_the_audit_chapter_takes_another_table(tmp_path):
     frame = table(1500).drop(columns="target").rename(columns={"age_group": "age"})
     frame.to_csv(tmp_path / "mine.csv", index=False)
     given = {"predictions": str(tmp_path / "mine.csv"), "groups": "sex,age", "profile": "quick"}
-    chapter = ROOT / "notebooks" / "06_evaluation.ipynb"
+    chapter = ROOT / "notebooks" / "audit.ipynb"
     execute_chapter(chapter, tmp_path / "out.ipynb", given | {"out_dir": str(tmp_path / "report")})
     text = (tmp_path / "out.ipynb").read_text()
     assert "60 numbers in 5 groups compared by key" in text
@@ -126,7 +126,7 @@ def test_the_audit_chapter_takes_another_table(tmp_path):
 
 
 def test_the_audit_chapter_stops_where_a_number_differs(tmp_path):
-    book = json.loads((ROOT / "notebooks" / "06_evaluation.ipynb").read_text())
+    book = json.loads((ROOT / "notebooks" / "audit.ipynb").read_text())
     for cell in book["cells"]:
         cell["source"] = "".join(cell["source"]).replace(
             "tables = report.tables()\n",

@@ -52,7 +52,7 @@ def test_a_module_depends_on_what_it_imports_directly_or_not():
 
 
 def test_a_notebook_depends_on_what_its_cells_import():
-    notebook = ROOT / "notebooks" / "02_synthetic.ipynb"
+    notebook = ROOT / "notebooks" / "synthetic.ipynb"
     assert "fairthesis.study._experiment" in notebook_modules(notebook)
     found = notebook_sources(notebook)
     for name in ("plots/_experiment.py", "plots/style.mplstyle", "auditing/_audit.py"):
@@ -208,9 +208,9 @@ def test_nothing_runs_when_nothing_changed_and_time_stamps_do_not_count(copy):
 
 @needs_book
 def test_a_changed_notebook_runs_that_chapter_and_the_book(copy):
-    notebook = copy / "notebooks" / "03_chest_xray.ipynb"
+    notebook = copy / "notebooks" / "chest_xray.ipynb"
     notebook.write_text(notebook.read_text().replace("# Chest X-rays", "# More chest X-rays"))
-    assert planned(copy) == {"chapter: 03_chest_xray", "book: the pages"}
+    assert planned(copy) == {"chapter: chest_xray", "book: the pages"}
 
 
 @needs_book
@@ -225,7 +225,7 @@ def test_a_changed_module_runs_what_imports_it(copy):
     figures = copy / "fairthesis" / "plots" / "_experiment.py"
     figures.write_text(figures.read_text() + "\n# changed\n")
     steps = planned(copy)
-    assert "chapter: 02_synthetic" in steps and "book: the pages" in steps
+    assert "chapter: synthetic" in steps and "book: the pages" in steps
     assert not any(step.startswith(("run:", "data:", "audit:")) for step in steps)
 
 
