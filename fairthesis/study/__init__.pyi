@@ -32,6 +32,11 @@ from ._hypotheses import hypotheses_told as hypotheses_told
 from ._hypotheses import hypothesis_sentences as hypothesis_sentences
 from ._kept import INFERENCE as INFERENCE
 from ._kept import archived_embeddings as archived_embeddings
+from ._method_sentences import against_sentence as against_sentence
+from ._method_sentences import edge_sentence as edge_sentence
+from ._method_sentences import fooled_sentence as fooled_sentence
+from ._method_sentences import oracle_sentence as oracle_sentence
+from ._method_sentences import tuning_sentence as tuning_sentence
 from ._notebooks import notebook_parameters as notebook_parameters
 from ._out_of_fold import OUT_OF_FOLD as OUT_OF_FOLD
 from ._out_of_fold import design_of as design_of
@@ -41,6 +46,8 @@ from ._plans import experiments as experiments
 from ._plans import plan as plan
 from ._pooled import contrasts_out_of_fold as contrasts_out_of_fold
 from ._pooled import pooled_contrasts as pooled_contrasts
+from ._price import detectable_gaps as detectable_gaps
+from ._price import errors_in_patients as errors_in_patients
 from ._reading import ShownTable as ShownTable
 from ._reading import check_answer as check_answer
 from ._reading import shown as shown
@@ -95,6 +102,7 @@ __all__ = [
     "ShownTable",
     "ablation_table",
     "adversaries_and_probes",
+    "against_sentence",
     "archive_inventory",
     "archive_results",
     "archived_embeddings",
@@ -110,11 +118,15 @@ __all__ = [
     "contrasts_out_of_fold",
     "data_run",
     "design_of",
+    "detectable_gaps",
     "disentangled_counts",
     "disentanglement_sentences",
     "disentanglement_table",
+    "edge_sentence",
+    "errors_in_patients",
     "execute_chapter",
     "experiments",
+    "fooled_sentence",
     "gap_conclusions",
     "group_levelling",
     "group_metrics",
@@ -132,6 +144,7 @@ __all__ = [
     "load_profile",
     "load_results",
     "notebook_parameters",
+    "oracle_sentence",
     "out_of_fold",
     "outcome_sentence",
     "plan",
@@ -158,6 +171,7 @@ __all__ = [
     "thesis_table",
     "train_run",
     "tuned_settings",
+    "tuning_sentence",
     "twin_numbers",
     "twin_table",
     "use_table",

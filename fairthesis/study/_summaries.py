@@ -58,14 +58,16 @@ def summary_table(results: Results) -> pd.DataFrame:
     """Mean over seeds of every headline number, its range, and its chance level.
 
     Returns:
-        Text, indexed by number and attribute: one column per variant (``0.842 (0.838 to 0.846)``)
-        and ``by chance``: the mean over all runs of the number's mean under shuffled groups. Where
-        the cohort has twins, the last rows are the shares of decisions that each change flips.
+        Text, indexed by number and attribute: one column per variant, its mean over seeds and in
+        brackets the lowest and the highest seed (``0.842 (0.838–0.846)``, no confidence interval),
+        and one per variant of what chance makes: the mean over its runs of the number's mean under
+        shuffled groups. Where the cohort has twins, the last rows are the shares of decisions that
+        each change flips.
 
     >>> from fairthesis.study import load_archived
     >>> table = summary_table(load_archived("synthetic-cxr", "quick"))
     >>> table.loc[("AUROC gap", "sex")].tolist()
-    ['0.210 (0.200 to 0.220)', '0.013 (0.007 to 0.018)', '0.013']
+    ['0.210 (0.200–0.220)', '0.013 (0.007–0.018)', '0.015', '0.011']
     """
     table = headline_numbers(results)
     keys = ["number", "attribute", "variant"]
@@ -75,21 +77,22 @@ def summary_table(results: Results) -> pd.DataFrame:
             "not known"
             if s["count"] == 0
             else f"{s['mean']:.3f}"
-            + (f" ({s['min']:.3f} to {s['max']:.3f})" if s["count"] > 1 else "")
+            + (f" ({s['min']:.3f}–{s['max']:.3f})" if s["count"] > 1 else "")
         ),
         axis=1,
     )
-    out = text.unstack("variant")[list(dict.fromkeys(table["variant"]))]
-    chance = table.groupby(["number", "attribute"])["null_mean"].mean()
-    out["by chance"] = chance.map(lambda v: "" if pd.isna(v) else f"{v:.3f}")
+    variants = list(dict.fromkeys(table["variant"]))
+    chance = table.groupby(keys)["null_mean"].mean().unstack("variant")[variants]
+    chance = chance.map(lambda v: "" if pd.isna(v) else f"{v:.3f}")
+    out = text.unstack("variant")[variants].join(chance.rename(columns="by chance: {}".format))
     out = out.reindex(list(HEADLINE), level="number").rename_axis(columns=None)
     flips = twin_table(results)
     if flips.empty:
         return out
     rows = [(f"decisions flipped: {change}", "all") for change in flips]
-    flips = flips.reindex(out.columns.drop("by chance")).astype(object).fillna("not known").T
+    flips = flips.reindex(variants).astype(object).fillna("not known").T
     flips.index = pd.MultiIndex.from_tuples(rows, names=out.index.names)
-    return pd.concat([out, flips.assign(**{"by chance": ""})])
+    return pd.concat([out, flips.reindex(columns=out.columns, fill_value="")])
 
 
 def group_metrics(results: Results, metric: str = "auroc") -> pd.DataFrame:

@@ -125,7 +125,7 @@ def ranged(values: pd.Series) -> str:
 def _ranged(row: pd.Series) -> str:
     if row["count"] == 0:
         return "not known"
-    ends = f" ({row['min']:.3f} to {row['max']:.3f})" if row["count"] > 1 else ""
+    ends = f" ({row['min']:.3f}–{row['max']:.3f})" if row["count"] > 1 else ""
     return f"{row['mean']:.3f}{ends}"
 
 

@@ -288,7 +288,7 @@ def test_twins_of_every_run_are_gathered_and_stand_in_the_results_tables(plan, o
     shown = text.loc[("decisions flipped: device removed", "all")]
     flips = table.query("measure == 'flips' and attribute == 'all' and change == 'device_removed'")
     of_erm = flips.query("variant == 'erm'")["value"]
-    assert shown["erm"].startswith(f"{of_erm.mean():.3f} (") and shown["by chance"] == ""
+    assert shown["erm"].startswith(f"{of_erm.mean():.3f} (") and shown["by chance: erm"] == ""
     assert twin_table(results).loc["erm", "device removed"] == shown["erm"]
     runs = ablation_table(results)
     worst = table.query("measure == 'flips' and attribute == 'all'")
@@ -349,7 +349,11 @@ def test_summary_shows_every_seed_and_chance(out):
     table = headline_numbers(results)
     assert len(table.query("number == 'AUROC'")) == 4
     text = summary_table(results)
-    assert list(text.columns) == ["erm", "adversarial", "by chance"]
+    variants = ["erm", "adversarial"]
+    assert list(text.columns) == [*variants, *(f"by chance: {name}" for name in variants)]
+    chance = table.query("number == 'AUROC gap'").groupby("variant")["null_mean"].mean()
+    for name in variants:
+        assert text.loc[("AUROC gap", "sex"), f"by chance: {name}"] == f"{chance[name]:.3f}"
     values = table.query("number == 'AUROC' and variant == 'erm'")["value"]
     assert text.loc[("AUROC", "all"), "erm"].startswith(f"{values.mean():.3f} (")
     assert "2 variants × 2 seeds" in provenance_note(results)
