@@ -22,6 +22,8 @@ from ._gallery import group_counts as group_counts
 from ._gallery import image_sheet as image_sheet
 from ._settings import outcome_map as outcome_map
 from ._twins import twins as twins
+from ._why import group_pictures as group_pictures
+from ._why import interval_dots as interval_dots
 
 __all__ = [
     "adversary_and_probe",
@@ -35,9 +37,11 @@ __all__ = [
     "gaps",
     "group_change",
     "group_counts",
+    "group_pictures",
     "headline_dots",
     "image_grid",
     "image_sheet",
+    "interval_dots",
     "outcome_map",
     "over_epochs",
     "pareto",
