@@ -64,7 +64,15 @@ def shown(
     return ShownTable(table, rows, digits, re.sub(r"[^\w-]+", "-", name).strip("-") or "table")
 
 
-def check_answer(answer: Any, right: Any, *, tolerance: float = 0.005) -> str:
+class Feedback(str):
+    """A sentence that a cell shows without quotation marks."""
+
+    def __repr__(self) -> str:
+        """The sentence itself."""
+        return str(self)
+
+
+def check_answer(answer: Any, right: Any, *, tolerance: float = 0.005) -> Feedback:
     """What to tell somebody who answered an exercise.
 
     Args:
@@ -73,12 +81,16 @@ def check_answer(answer: Any, right: Any, *, tolerance: float = 0.005) -> str:
         tolerance: how far a number may be from ``right``.
 
     >>> check_answer(None, 0.25)
-    'No answer yet: put it into `answer` and run the cell again.'
+    No answer yet: put it into `answer` and run the cell again.
     >>> check_answer(0.4, 0.25), check_answer(0.2501, 0.25)
-    ('Not yet: 0.4 is too high.', 'Right: 0.2501.')
+    (Not yet: 0.4 is too high., Right: 0.2501.)
     >>> check_answer(" Specificity", "sensitivity")
-    'Not yet: Specificity is not it.'
+    Not yet: Specificity is not it.
     """
+    return Feedback(_told(answer, right, tolerance))
+
+
+def _told(answer: Any, right: Any, tolerance: float) -> str:
     if answer is None:
         return "No answer yet: put it into `answer` and run the cell again."
     if isinstance(right, bool | str):
