@@ -24,7 +24,11 @@ POINTED = {"disease_removed": "{target}", "device_removed": "device"}
 
 
 def interval_dots(
-    table: pd.DataFrame, rows: str = "setting", panels: str = "number", series: str | None = None
+    table: pd.DataFrame,
+    rows: str = "setting",
+    panels: str = "number",
+    series: str | None = None,
+    from_zero: bool = False,
 ) -> Figure:
     """Values with their intervals: a panel above another for each number, a line for each row.
 
@@ -37,6 +41,7 @@ def interval_dots(
         rows: the column that names a line; panels may have different lines.
         panels: the column that names a panel.
         series: the column whose values are told apart by colour and mark within a line.
+        from_zero: whether every scale begins at 0.
 
     Raises:
         InputError: where a column is missing or there is no row.
@@ -67,6 +72,8 @@ def interval_dots(
         for axes, (name, part) in zip(grid.flat, parts, strict=True):
             _lines(axes, part, rows, series, kinds)
             axes.set_title(literal(name))
+            if from_zero:
+                axes.set_xlim(left=-0.02 * axes.get_xlim()[1])
         if series:
             artists, labels = grid[0, 0].get_legend_handles_labels()
             figure.legend(artists, labels, loc="outside upper left", ncols=min(3, len(kinds)))
@@ -95,7 +102,7 @@ def _lines(
     axes.set_yticks(range(len(names)), [literal(name) for name in names])
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.margins(x=0.06)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def group_pictures(cohort: Cohort, pointed: bool = False) -> Figure:

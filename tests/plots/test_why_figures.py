@@ -53,6 +53,12 @@ def test_every_value_is_drawn_with_its_interval() -> None:
     assert len(names) == 2 and names[0] == "F" and names[1].endswith("M")
 
 
+def test_a_scale_can_begin_at_zero() -> None:
+    ends = [axes.get_xlim()[0] for axes in interval_dots(table(), from_zero=True).axes]
+    assert all(-0.05 < low <= 0 for low in ends)
+    assert all(axes.get_xlim()[0] > 0.4 for axes in interval_dots(table()).axes)
+
+
 def test_hollow_marks_and_unknown_values() -> None:
     few = table().assign(hollow=[True, False] * 4)
     few.loc[1, ["value", "lo", "hi"]] = np.nan
