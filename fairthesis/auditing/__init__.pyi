@@ -1,5 +1,9 @@
 from ._audit import audit as audit
 from ._averages import Average as Average
+from ._checklist import CHECKLIST_FORMS as CHECKLIST_FORMS
+from ._checklist import checklist as checklist
+from ._checklist import checklist_sources as checklist_sources
+from ._checklist import checklist_text as checklist_text
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
 from ._decisions import Decided as Decided
@@ -61,6 +65,7 @@ from ._wording import summary_sentences as summary_sentences
 
 __all__ = [
     "CALIBRATION",
+    "CHECKLIST_FORMS",
     "COUNTED",
     "FIXED",
     "LABELS",
@@ -100,6 +105,9 @@ __all__ = [
     "audit_targets",
     "audited_rows",
     "bin_residuals",
+    "checklist",
+    "checklist_sources",
+    "checklist_text",
     "compare",
     "group_sizes",
     "label_of",

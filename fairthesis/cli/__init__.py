@@ -15,6 +15,7 @@ from fairthesis.cli import _ending
 COMMANDS = {
     "audit": ("audit", "Audit a model's predictions for differences between groups."),
     "chapter": ("chapter", "Run a chapter's notebook with your own parameters."),
+    "checklist": ("checklist", "What to ask for before and while a model is in the clinic."),
     "compare": ("compare", "Compare models on the same images, group by group."),
     "datasets": ("datasets", "List, describe, check and prepare data sets."),
     "embed": ("embed", "Embed images by any encoder: vectors that any method trains on."),
