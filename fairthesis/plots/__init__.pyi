@@ -2,6 +2,9 @@ from ._archive import adversary_and_probe as adversary_and_probe
 from ._archive import all_variants as all_variants
 from ._archive import pareto as pareto
 from ._differences import differences as differences
+from ._embedded import EmbeddedPage as EmbeddedPage
+from ._embedded import embedded_page as embedded_page
+from ._embedding_planes import embedding_planes as embedding_planes
 from ._embeddings import two_embeddings as two_embeddings
 from ._experiment import cohort_examples as cohort_examples
 from ._experiment import group_change as group_change
@@ -20,12 +23,17 @@ from ._figures import use_style as use_style
 from ._gallery import count_table as count_table
 from ._gallery import group_counts as group_counts
 from ._gallery import image_sheet as image_sheet
+from ._methods_figure import methods_forest as methods_forest
 from ._settings import outcome_map as outcome_map
+from ._sliders import ThresholdSliders as ThresholdSliders
+from ._sliders import threshold_sliders as threshold_sliders
 from ._twins import twins as twins
 from ._why import group_pictures as group_pictures
 from ._why import interval_dots as interval_dots
 
 __all__ = [
+    "EmbeddedPage",
+    "ThresholdSliders",
     "adversary_and_probe",
     "all_variants",
     "cohort_examples",
@@ -33,6 +41,8 @@ __all__ = [
     "critical_difference",
     "curves_over_epochs",
     "differences",
+    "embedded_page",
+    "embedding_planes",
     "forest",
     "gaps",
     "group_change",
@@ -42,12 +52,14 @@ __all__ = [
     "image_grid",
     "image_sheet",
     "interval_dots",
+    "methods_forest",
     "outcome_map",
     "over_epochs",
     "pareto",
     "probe_aurocs",
     "reliability_by_group",
     "roc_by_group",
+    "threshold_sliders",
     "trade_off",
     "twins",
     "two_embeddings",
