@@ -20,6 +20,8 @@ from ._collect import collect as collect
 from ._collect import reaudit as reaudit
 from ._contrasts import NARROW as NARROW
 from ._contrasts import contrasts as contrasts
+from ._every_group import every_group as every_group
+from ._every_group import fixed_group_gaps as fixed_group_gaps
 from ._experiment import data_run as data_run
 from ._experiment import results as results
 from ._experiment import run_experiment as run_experiment
@@ -124,9 +126,11 @@ __all__ = [
     "disentanglement_table",
     "edge_sentence",
     "errors_in_patients",
+    "every_group",
     "execute_chapter",
     "experiments",
     "fooled_sentence",
+    "fixed_group_gaps",
     "gap_conclusions",
     "group_levelling",
     "group_metrics",
