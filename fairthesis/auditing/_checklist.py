@@ -136,10 +136,8 @@ def _markdown() -> str:
         ]
         lines.append("")
     lines += ["## Sources", ""]
-    lines += [
-        f"- **{name}**: {citation}{f' <{link}>' if link else ''}"
-        for name, citation, link in checklist_sources()[["name", "citation", "link"]].to_numpy()
-    ]
+    for name, citation, link in checklist_sources()[["name", "citation", "link"]].to_numpy():
+        lines.append(f"- **{f'[{name}](<{link}>)' if link else name}**: {citation}")
     return "\n".join([*lines, ""])
 
 
