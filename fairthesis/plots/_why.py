@@ -41,7 +41,7 @@ def interval_dots(
         rows: the column that names a line; panels may have different lines.
         panels: the column that names a panel.
         series: the column whose values are told apart by colour and mark within a line.
-        from_zero: whether every scale begins at 0.
+        from_zero: whether every scale reaches down to 0.
 
     Raises:
         InputError: where a column is missing or there is no row.
@@ -60,9 +60,10 @@ def interval_dots(
         raise InputError("There is no value to draw: expected one or more rows.")
     kinds = list(dict.fromkeys(table[series])) if series else [None]
     parts = list(table.groupby(panels, sort=False))
-    line = 0.24 + 0.1 * (len(kinds) - 1)
+    line = 0.22 + 0.085 * (len(kinds) - 1)
     lines = [part[rows].nunique() for _, part in parts]
-    legend = 0.25 * -(-len(kinds) // 3) if series else 0.0
+    across = 2 if len(kinds) == 4 else 3
+    legend = 0.25 * -(-len(kinds) // across) if series else 0.0
     with style():
         figure, grid = plt.subplots(
             len(parts), 1, squeeze=False,
@@ -73,10 +74,11 @@ def interval_dots(
             _lines(axes, part, rows, series, kinds)
             axes.set_title(literal(name))
             if from_zero:
-                axes.set_xlim(left=-0.02 * axes.get_xlim()[1])
+                low, high = axes.get_xlim()
+                axes.set_xlim(left=min(low, -0.02 * high))
         if series:
             artists, labels = grid[0, 0].get_legend_handles_labels()
-            figure.legend(artists, labels, loc="outside upper left", ncols=min(3, len(kinds)))
+            figure.legend(artists, labels, loc="outside upper left", ncols=across)
     return figure
 
 
