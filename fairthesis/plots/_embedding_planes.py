@@ -63,7 +63,7 @@ def embedding_planes(
         disease = np.where(test["y_true"] > 0, "with", "without")
         group = test[attribute].astype(str).to_numpy()
         for axes, values in zip(line, (disease, group), strict=True):
-            for k, value in enumerate(sorted(set(values), reverse=values is disease)):
+            for k, value in enumerate(sorted(set(values))):
                 here = drawn[values[drawn] == value]
                 mark, color = MARKS[k % len(MARKS)], f"C{k % 8}"
                 axes.plot(
