@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import datetime
+import html
 import os
 import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,16 @@ def _nothing(self: Any, node: nodes.Node) -> None:
     """Other writers show what is in it."""
 
 
+def _sign(app: Sphinx, config: Any) -> None:
+    """The foot of every page: which version this is, under which licences, and what it is not."""
+    commit = f", commit {_commit()}" if _commit() else ""
+    config.html_theme_options["extra_footer"] = (
+        f"<p>fairthesis {html.escape(version('fairthesis'))}{commit}. Text: CC BY 4.0; code: MIT "
+        "licence. Not a medical device: nothing here is made or tested for decisions on patients."
+        "</p>"
+    )
+
+
 def _define_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """A link to the glossary carries the definition, which is shown where it is pointed at."""
     page = "glossary"
@@ -139,6 +151,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         latex=(_nothing, _nothing),
         text=(_nothing, _nothing),
     )
+    app.connect("config-inited", _sign)
     app.connect("doctree-read", _number_tables, priority=1)
     app.connect("doctree-read", _describe_run, priority=2)
     app.connect("doctree-resolved", _define_terms, priority=900)

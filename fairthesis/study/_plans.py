@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from fairthesis.datasets import Seed
+from fairthesis.datasets import DATASETS, Seed
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import Range, parameter_kinds, parse_document, typed_option
 from fairthesis.study._variants import crossed, grid
@@ -139,6 +139,23 @@ class Plan:
         return out / "runs" / f"{variant}-{seed}"
 
 
+# What is run on a data set that has no experiment of its own: the chapters' methods, each with its
+# defaults, on the data set's first target and attribute. A cohort of one's own images is described
+# in a file beside its table.
+_OWN_BASE = {"backbone": "small", "size": 64, "batch_size": 64, "threads": 1}
+_OWN_VARIANTS = {name: {"method": name} for name in ("erm", "reweighted", "hsic", "adversarial")}
+OWN: dict[str, dict[str, Any]] = {
+    "quick": {"seeds": 1, "base": _OWN_BASE | {"epochs": 12}, "variants": _OWN_VARIANTS},
+    "full": {
+        "seeds": 5,
+        "probes": {"n_boot": 200, "n_shuffles": 20},
+        "base": _OWN_BASE | {"epochs": 40},
+        "variants": _OWN_VARIANTS,
+    },
+}
+OWN_FILE = "cohort.yml"
+
+
 @dataclass(frozen=True)
 class _Entry:
     """What a profile of ``experiments.yml`` may say; the comments there tell of each."""
@@ -167,6 +184,19 @@ def experiments() -> dict[str, dict[str, Any]]:
     """
     text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
     return parse_document(text, "experiments.yml", typed=True)
+
+
+def _own(dataset: str, root: Path) -> dict[str, Any]:
+    if dataset != "csv":
+        return OWN
+    if not (root / OWN_FILE).is_file():
+        raise InputError(
+            f"Expected {OWN_FILE} in {root}/: it says which columns of the table are what, as "
+            "`table: images.csv`, `image: file`, `patient: patient_id`, `targets: cancer` and "
+            "`attributes: sex`, a line each (`fairthesis datasets describe csv` has all options)."
+        )
+    named = {"dataset_options": {"config": OWN_FILE}}
+    return {name: entry | {"base": entry["base"] | named} for name, entry in OWN.items()}
 
 
 def _grid(entry: Mapping[str, Any] | None, dataset: str) -> dict[str, dict[str, Any]]:
@@ -202,11 +232,14 @@ def plan(
     data_root: str | Path | None = None,
     seed: int | None = None,
 ) -> Plan:
-    """The plan of a listed experiment.
+    """The plan of a listed experiment, or of a data set of one's own.
 
     Args:
-        dataset: an experiment of ``experiments.yml``.
-        profile: one of its profiles.
+        dataset: an experiment of ``experiments.yml``; or, with ``data_root``, any data set that can
+            be loaded, on which the chapters' methods are run with their defaults. Of ``csv`` (your
+            own images) the columns are read from ``cohort.yml`` in the folder, which has the
+            options of the data set by name.
+        profile: one of its profiles; quick or full where it has no experiment.
         data_root: the folder of a real data set.
         seed: the first seed, from which they count up; by default the profile's ``first_seed``, or
             0.
@@ -220,6 +253,8 @@ def plan(
     (7, 8)
     """
     listed = experiments()
+    if dataset not in listed and data_root and dataset in DATASETS:
+        listed[dataset] = _own(dataset, Path(data_root))
     if dataset not in listed:
         raise unknown("data set with an experiment", dataset, listed)
     if profile not in listed[dataset]:
