@@ -136,7 +136,7 @@ def group_pictures(cohort: Cohort, pointed: bool = False) -> Figure:
         )
     frame, target = cohort.frame, cohort.targets[0]
     train = frame[frame["split"] == "train"]
-    edge, gap, heading = (WIDE - 0.12) / 4, 0.12, 0.42
+    edge, gap, heading = (WIDE - 0.12) / 4, 0.12, 0.48
     subgroups = examples_of(cohort)
     down = len(subgroups) // 2
     with style():
@@ -153,8 +153,8 @@ def group_pictures(cohort: Cohort, pointed: bool = False) -> Figure:
             word = f"{group}, {WORDS.get(target, (f'no {target}', target))[int(label)]}"
             device = part["device"].mean() if len(part) else 0.0
             text = f"{len(part) / len(train):.0%} of all; {device:.0%} with device"
-            head.text(0.02, 0.68, literal(word), fontsize=9, fontweight="bold", va="center")
-            head.text(0.02, 0.24, text, fontsize=8, color=SOFT, va="center")
+            head.text(0.02, 0.68, literal(word), fontsize=11, fontweight="bold", va="center")
+            head.text(0.02, 0.24, text, fontsize=9.5, color=SOFT, va="center")
             for k, row in enumerate(rows):
                 axes = figure.add_subplot(grid[line + 1, column + k])
                 wrong = bool(frame[target].iloc[row] != frame[f"clean_{target}"].iloc[row])
@@ -181,7 +181,7 @@ def _arrows(axes: Axes, cohort: Cohort, row: int) -> None:
             place = (0.68 if at[1] < PIXELS / 2 else 0.32, 0.12)
         axes.annotate(
             words.format(target=cohort.targets[0]), (float(at[1]), float(at[0])),
-            xytext=place, textcoords="axes fraction", fontsize=8, fontweight="bold",
+            xytext=place, textcoords="axes fraction", fontsize=9.5, fontweight="bold",
             color="white", ha="center", va="center",
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "#1b1f24", "edgecolor": "none"},
             arrowprops={"arrowstyle": "->", "color": WRONG, "linewidth": 1.8},
