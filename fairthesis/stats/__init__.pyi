@@ -1,8 +1,5 @@
 from ._clusters import Assignment as Assignment
 from ._clusters import Clustered as Clustered
-from ._clusters import RankedCases as RankedCases
-from ._clusters import RatioOfSums as RatioOfSums
-from ._clusters import SquaredCalibrationError as SquaredCalibrationError
 from ._clusters import Values as Values
 from ._concordance import ConcordantPairs as ConcordantPairs
 from ._delong import Normal as Normal
@@ -53,8 +50,10 @@ from ._power import power as power
 from ._power import rate_variance as rate_variance
 from ._power import smallest_gap as smallest_gap
 from ._power import smallest_gaps as smallest_gaps
+from ._ranked_cases import RankedCases as RankedCases
 from ._ranks import Ranks as Ranks
 from ._ranks import friedman_nemenyi as friedman_nemenyi
+from ._ratio_of_sums import RatioOfSums as RatioOfSums
 from ._replicates import GroupRows as GroupRows
 from ._replicates import Resampled as Resampled
 from ._replicates import bootstrap_at as bootstrap_at
@@ -74,6 +73,7 @@ from ._resampling import percentile_interval as percentile_interval
 from ._resampling import progress_shown as progress_shown
 from ._sequential import BETS as BETS
 from ._sequential import drift_evidence as drift_evidence
+from ._squared_calibration import SquaredCalibrationError as SquaredCalibrationError
 from ._sums import FunctionOfSums as FunctionOfSums
 from ._two_samples import ScoreMany as ScoreMany
 from ._two_samples import TwoSample as TwoSample

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fairthesis.stats import _resampling as resampling
 from fairthesis.stats._clusters import Assignment, Clustered, Values
+from fairthesis.stats._group_sums import compact
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -116,7 +117,7 @@ def permuted_tests(
     >>> tests["tpr"].value.tolist(), tests["tpr"].null.shape
     ([1.0, 0.5], (50, 2))
     """
-    _, patient = np.unique(patient, return_inverse=True)
+    _, patient = compact(patient)
     k = int(labels.max()) + 1
     permuted = _permuter(patient, labels, k, within)
     observed = {name: metric.values(permuted([])) for name, metric in tested.items()}
@@ -131,7 +132,7 @@ def permuted_tests(
         ]
         groups = permuted(streams)
         for column, (name, metric) in enumerate(tested.items()):
-            rest, pairs = _studentised(metric.values(groups))
+            rest, pairs = _studentised(_values(metric, groups))
             found[:, column, :k], found[:, column, k] = rest, np.abs(rest).max(-1)
             found[:, column, -1] = _largest(rest, pairs)
             if pairs.size:
@@ -141,9 +142,8 @@ def permuted_tests(
                     exceeded[name] += both
         return found
 
-    null = resampling.in_chunks(
-        part, n_permutations, WIDTH * len(labels), f"permutations, {stream}"
-    )
+    width = min(WIDTH * len(labels), resampling.CHUNK // TOGETHER)
+    null = resampling.in_chunks(part, n_permutations, width, f"permutations, {stream}")
     return {
         name: _test(observed[name], seen[name], null[:, column], exceeded[name])
         for column, name in enumerate(tested)
@@ -166,13 +166,22 @@ def group_values(
     >>> group_values(share, np.arange(4), np.array([0, 0, 1, 1])).value.tolist()
     [[0.5, 1.0]]
     """
-    _, patient = np.unique(patient, return_inverse=True)
+    _, patient = compact(patient)
     k = int(labels.max()) + 1 if n_groups is None else n_groups
     return metric.values(_permuter(patient, labels, k, None)([]))
 
 
 SLACK = 1e-9  # sums taken in another order differ in the last digits
 WIDTH = 10
+TOGETHER = 8  # permutations at a time, however many rows: they share passes (_group_sums)
+
+
+def _values(metric: Clustered, groups: Assignment) -> Values:
+    """A metric in all replicates: at once where it can, else in as many as memory allows."""
+    if getattr(metric, "wide", False):
+        return metric.values(groups)
+    width = WIDTH * len(groups.patient) // 2
+    return Values.joined([metric.values(part) for part in groups.parts(width)])
 
 
 def _studentised(found: Values) -> tuple[Array, Array]:
@@ -230,24 +239,27 @@ def _permuter(
     own = np.empty(n_patients, np.intp)
     own[patient] = labels
     if (own[patient] == labels).all():
-        strata = [np.arange(n_patients)]
-        unit, of_unit = patient, own
+        unit, strata = patient, [own]
         if within is not None:
             # A patient's positive cases are a unit, and their negative ones another.
-            kinds, unit = np.unique(patient * 2 + within, return_inverse=True)
-            of_unit = own[kinds // 2]
-            strata = [
-                rows for rows in (np.flatnonzero(kinds % 2 == one) for one in (1, 0)) if len(rows)
-            ]
+            kinds, unit = compact(patient + n_patients * ~within)
+            n_positive = int(np.searchsorted(kinds, n_patients))
+            strata = [own[kinds[:n_positive]], own[kinds[n_positive:] - n_patients]]
+            strata = [stratum for stratum in strata if len(stratum)]
+        small = np.min_scalar_type(k - 1)
 
         def by_patient(streams: list[np.random.Generator]) -> Assignment:
             if not streams:
                 return Assignment(labels[None], patient, k, own[None])
-            drawn = np.tile(of_unit, (len(streams), 1))
+            drawn = np.empty((len(streams), sum(map(len, strata))), small)
             for row, rng in zip(drawn, streams, strict=True):
+                first = 0
                 for stratum in strata:
-                    row[stratum] = of_unit[rng.permutation(stratum)]
-            return Assignment(drawn[:, unit], unit, k, drawn)
+                    turned = stratum.copy()
+                    rng.shuffle(turned)
+                    row[first : first + len(turned)] = turned
+                    first += len(turned)
+            return Assignment(None, unit, k, drawn)
 
         return by_patient
     parts = (
