@@ -52,7 +52,13 @@ STYLE = """
 .ft-sliders .ft-key {
   display: inline-block; width: .7em; height: .7em; margin-right: .35em; border-radius: 50%;
 }
+.ft-sliders thead th:first-child { width: 30%; }
+.ft-sliders thead th:last-child { width: 6.6em; }
 .ft-sliders .ft-told { min-height: 3.2em; margin: .4rem 0; }
+/* The book's theme lays other output on a light ground; this one is at home on a dark page. */
+html[data-theme="dark"] body .bd-content div.cell_output .text_html:has(.ft-sliders) {
+  background: none; color: inherit; padding: 0;
+}
 """
 
 # Rates at a threshold are looked up; the other two follow from these and the prevalence.
