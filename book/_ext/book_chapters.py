@@ -19,6 +19,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -102,6 +103,19 @@ def _describe_run(app: Sphinx, document: nodes.document) -> None:
     title.parent += end
 
 
+class ChapterTimes(SphinxDirective):
+    """A table of what each chapter took in this build."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = []
+        for file in sorted(NOTEBOOKS.glob("*.ipynb")):
+            record = _record(file.stem)
+            cost = (_duration(record[0]), f"{record[1]:,.0f} MB") if record else ("not run", "")
+            rows.append("| " + " | ".join((f"`notebooks/{file.name}`", *cost)) + " |")
+        head = ["| chapter | time | peak memory |", "|---|---:|---:|"]
+        return self.parse_text_to_nodes("\n".join([*head, *rows]))
+
+
 def _visit_table(self: Any, node: CaptionedTable) -> None:
     self.body.append(self.starttag(node, "figure", CLASS="captioned-table"))
 
@@ -151,6 +165,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         latex=(_nothing, _nothing),
         text=(_nothing, _nothing),
     )
+    app.add_directive("chapter-times", ChapterTimes)
     app.connect("config-inited", _sign)
     app.connect("doctree-read", _number_tables, priority=1)
     app.connect("doctree-read", _describe_run, priority=2)
