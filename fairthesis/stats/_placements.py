@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fairthesis import metrics
 from fairthesis.stats._clusters import Assignment, Values, raised
+from fairthesis.stats._group_sums import summed_by_group
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -25,8 +26,7 @@ class Side:
     """The cases of one label, and their places among those of the other.
 
     Attributes:
-        units: Numbers of the patients with such cases, those with the same number of cases in a
-            row, fewest first.
+        units: Numbers of the patients with such cases, by number of cases, then by place.
         blocks: Number of cases m, and the patients that have it as a slice of ``units``.
         place: Place of each case in the table; of each block an array of shape (m, patients).
         order: Patient of each case of the *other* label, in rising order of score.
@@ -60,12 +60,13 @@ class Side:
             pairs, place = np.unique(first * len(cut_at) + last, return_inverse=True)
             ends = np.stack(np.divmod(pairs, len(cut_at)))
         m = np.bincount(unit)
-        units = np.argsort(m, kind="stable")
-        units = units[np.searchsorted(m[units], 1) :]
-        # Cases by number of cases of their patient, then by patient.
+        lowest = np.full(len(m), len(ranked) + len(s) + 1)
+        np.minimum.at(lowest, unit, place)
+        # Those with a case at the same place side by side: neighbours then read neighbours.
+        units = np.lexsort((lowest, m))[np.count_nonzero(m == 0) :]
         rank = np.empty(len(m), np.intp)
         rank[units] = np.arange(len(units))
-        placed = place[np.argsort(rank[unit], kind="stable")]
+        placed = place[np.lexsort((place, rank[unit]))]
         blocks: list[tuple[int, slice]] = []
         places, done = [], 0
         for many, patients in zip(*np.unique(m[units], return_counts=True), strict=True):
@@ -85,8 +86,8 @@ class Side:
             centre=float((low + high).mean() / 2 / max(len(ranked), 1)) if len(s) else 0.0,
         )
 
-    def sums(self, own: NDArray[np.integer], k: int, others: Array) -> tuple[Array, Array, Array]:
-        """Patients, sums of placements less the centre, and of their squares.
+    def sums(self, own: NDArray[np.integer], k: int, others: Array) -> tuple[Array, Array]:
+        """Sums over patients of their placements less the centre, and of the squares of these.
 
         Args:
             own: Group of each patient, shape (replicates, patients).
@@ -94,39 +95,35 @@ class Side:
             others: Number of cases of the other label, shape (replicates groups,).
 
         Returns:
-            Each of shape (blocks, replicates groups).
+            Both of shape (blocks, replicates groups).
         """
-        R, cuts = len(own), self.cuts
-        label = np.take(own, self.order, axis=1, mode="clip")
-        at = np.multiply(label, cuts + 1, dtype=np.intp)
-        at += self.upto
+        R, cuts = len(own), self.cuts + 1
         offset = np.arange(R)[:, None]
-        at += offset * (k * (cuts + 1))
-        found = np.bincount(at.ravel(), minlength=R * k * (cuts + 1)).reshape(R * k, cuts + 1)
-        below = np.cumsum(found, axis=1)
+        at = np.take(own, self.order, axis=1, mode="clip").astype(np.intp)
+        at *= cuts
+        at += self.upto if R == 1 else self.upto + offset * (k * cuts)
+        found = np.bincount(at.ravel(), minlength=R * k * cuts).reshape(R * k, cuts)
+        below = np.cumsum(found, axis=1, out=found)
         if self.ends is not None:  # cases of the same score count half
             below = below[:, self.ends[0]] + below[:, self.ends[1]]
         scale = np.where(others > 0, others, 1) * (1 if self.ends is None else 2)
-        table = below / scale[:, None] - self.centre
+        table = below * (1 / scale[:, None])
+        table -= self.centre
         width, flat = table.shape[1], table.ravel()
-        group = np.take(own, self.units, axis=1, mode="clip") + k * offset
-        sums = []
-        for (m, some), place in zip(self.blocks, self.place, strict=True):
-            groups = group[:, some]
+        group = np.take(own, self.units, axis=1, mode="clip").astype(np.intp)
+        group += k * offset
+        sums = np.empty((2, len(self.blocks), R * k))
+        for block, (m, some) in enumerate(self.blocks):
+            groups, place = group[:, some], self.place[block]
             row = groups * width
             summed = np.take(flat, row + place[0], mode="clip")
             for j in range(1, m):
                 summed += np.take(flat, row + place[j], mode="clip")
-            which, summed = groups.ravel(), summed.ravel()
-            sums.append(
-                (
-                    np.bincount(which, minlength=R * k),
-                    np.bincount(which, summed, R * k),
-                    np.bincount(which, summed * summed, R * k),
-                )
-            )
-        many = np.asarray(sums, np.float64).reshape(-1, 3, R * k)
-        return many[:, 0], many[:, 1], many[:, 2]
+            groups, summed = groups.ravel(), summed.ravel()
+            sums[0, block] = np.bincount(groups, summed, R * k)
+            summed *= summed
+            sums[1, block] = np.bincount(groups, summed, R * k)
+        return sums[0], sums[1]
 
 
 @dataclass(frozen=True)
@@ -141,6 +138,7 @@ class Placements:
 
     positives: Side
     negatives: Side
+    kind: Index  # block of each patient, those of negatives after those of positives
 
     @classmethod
     def of(cls, positive: NDArray[np.bool_], s: Array, groups: Assignment) -> Placements | None:
@@ -150,7 +148,12 @@ class Placements:
         if (has[0] & has[1]).any():
             return None
         one, other = (s[positive], unit[positive]), (s[~positive], unit[~positive])
-        return cls(Side.of(*one, *other), Side.of(*other, *one))
+        both = Side.of(*one, *other), Side.of(*other, *one)
+        kind = np.zeros(groups.n_patients, np.intp)
+        where = [side.units[some] for side in both for _, some in side.blocks]
+        for block, patients in enumerate(where):
+            kind[patients] = block
+        return cls(*both, kind)
 
     def serves(self, n_groups: int) -> bool:
         """Whether the tables of so many groups are small enough."""
@@ -158,47 +161,41 @@ class Placements:
 
     def values(self, groups: Assignment) -> Values:
         """Value, variance and weight of every group."""
+        blocks = [side.blocks for side in (self.positives, self.negatives)]
+        # Patients of each group and number of cases.
+        n = summed_by_group(groups, None, self.kind, sum(map(len, blocks)), [None])[0]
         width = len(self.positives.order) + len(self.negatives.order)
         tables = groups.n_groups * (self.positives.cuts + self.negatives.cuts)
-        parts = groups.parts(max(width, tables))
-        return Values.joined([self._values(part) for part in parts])
+        found, first = [], 0
+        for part in groups.parts(max(width, tables)):
+            some = n[first : first + part.replicates].reshape(part.size, -1).T
+            found.append(self._values(part, (some[: len(blocks[0])], some[len(blocks[0]) :])))
+            first += part.replicates
+        return Values.joined(found)
 
-    def _values(self, groups: Assignment) -> Values:
+    def _values(self, groups: Assignment, n: tuple[Array, Array]) -> Values:
+        """``n`` patients of each of both labels, each of shape (blocks, replicates groups)."""
         own, k = groups.own, groups.n_groups
         assert own is not None
         both = (self.positives, self.negatives)
-        P, N = (self._cases(side, own, k) for side in both)
+        m = [np.array([many for many, _ in side.blocks], np.float64)[:, None] for side in both]
+        P, N = ((many * of).sum(0) for many, of in zip(m, n, strict=True))
         sums = [side.sums(own, k, other) for side, other in zip(both, (N, P), strict=True)]
         known = (P > 0) & (N > 0)
-        centre = self.positives.centre
-        beyond = metrics.ratio(sums[0][1].sum(0), P)
-        A = np.where(known, centre + beyond, np.nan)
-        squares = np.zeros(groups.size)
-        units = []
+        beyond = metrics.ratio(sums[0][0].sum(0), P)
+        A = np.where(known, self.positives.centre + beyond, np.nan)
         # The influence of m positives is the sum of V - A, of m negatives that of 1 - A - V.
-        for side, own_cases, (n, first, second), sign in zip(
-            both, (P, N), sums, (1.0, -1.0), strict=True
-        ):
-            m = np.array([many for many, _ in side.blocks], np.float64)[:, None]
-            middle = side.centre if sign > 0 else 1 - side.centre
-            move = m * (middle - np.nan_to_num(A))
-            total = np.maximum(second + 2 * sign * move * first + n * move**2, 0)
-            others = own_cases - m
-            squares += (total / np.where(others > 0, others, np.inf) ** 2).sum(0)
-            units.append(n.sum(0))
-        some = units[0] + units[1]
+        middle = (self.positives.centre, 1 - self.negatives.centre)
+        squares = np.zeros(groups.size)
+        for i, (own_cases, sign) in enumerate(((P, 1.0), (N, -1.0))):
+            move = m[i] * (middle[i] - np.nan_to_num(A))
+            total = sums[i][1] + 2 * sign * move * sums[i][0] + n[i] * move**2
+            others = own_cases - m[i]
+            over = np.where(others > 0, others, np.inf) ** 2
+            squares += (np.maximum(total, 0) / over).sum(0)
+        patients = n[0].sum(0), n[1].sum(0)
+        some = patients[0] + patients[1]
         variance = squares * np.maximum(some - 1, 0) / np.maximum(some, 1)
-        least = groups.shaped(np.minimum(*units))
         weight = P * N / np.where(P + N > 0, P + N, 1)
-        spread = raised((groups.shaped(variance), None), least)
+        spread = raised((groups.shaped(variance), None), groups.shaped(np.minimum(*patients)))
         return Values(groups.shaped(A), spread[0], groups.shaped(weight))
-
-    @staticmethod
-    def _cases(side: Side, own: NDArray[np.integer], k: int) -> Array:
-        """Cases of each group, shape (replicates groups,)."""
-        found = np.zeros(len(own) * k)
-        offset = k * np.arange(len(own))[:, None]
-        for m, some in side.blocks:
-            group = np.take(own, side.units[some], axis=1, mode="clip") + offset
-            found += m * np.bincount(group.ravel(), minlength=len(found))
-        return found
