@@ -18,7 +18,7 @@ from fairthesis.errors import unknown
 
 #: What the checklist can be written as: the endings of its files, without the point.
 CHECKLIST_FORMS = ("txt", "csv", "md", "html")
-_TITLE = "Checklist: a model that reads medical images, and its groups of patients"
+_TITLE = "Checklist for a model that reads medical images"
 _WHAT = (
     "Each line says who asks for what, and what an acceptable answer looks like. It is no legal "
     "advice, and a list that is ticked off is no proof that a model is safe."

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
@@ -162,3 +164,22 @@ def test_the_teaching_page_names_chapters_and_parameters_that_exist() -> None:
         assert path is not None, command
         known = notebook_parameters(ROOT / path[0])
         assert set(re.findall(r" -p (\w+) ", command)) <= set(known), command
+
+
+def test_the_filled_example_takes_another_table(tmp_path: Path) -> None:
+    pytest.importorskip("papermill")
+    from support.predictions import table
+
+    from fairthesis.study import execute_chapter
+
+    frame = table(1500).drop(columns="target")
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    given = {"predictions": str(tmp_path / "mine.csv"), "profile": "quick", "groups": "sex"}
+    given["out_dir"] = str(tmp_path / "out")
+    chapter = ROOT / "notebooks" / "filled_example.ipynb"
+    execute_chapter(chapter, tmp_path / "done.ipynb", given, cwd=ROOT)
+    filled = pd.read_csv(tmp_path / "out" / "checklist-filled.csv")
+    assert list(filled["id"]) == [row["id"] for row in ROWS]
+    verdicts = {"acceptable", "not acceptable", "cannot be told", "open"}
+    assert set(filled["verdict"]) <= verdicts and (filled["verdict"] == "open").sum() < len(filled)
+    assert (filled["evidence"].isna() == (filled["verdict"] == "open")).all()
