@@ -11,6 +11,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "fairthesis"
 # Files that a module reads, and modules that it imports by name, when they are asked for.
 DATA = {
+    "fairthesis.auditing._checklist": [
+        *("auditing/checklist.csv", "auditing/checklist_sources.csv", "auditing/checklist.html")
+    ],
     "fairthesis.auditing._html": ["auditing/report.html", "auditing/card.html"],
     "fairthesis.datasets.loaders._values": ["datasets/loaders/values/*.csv"],
     "fairthesis.plots._figures": ["plots/style.mplstyle"],
