@@ -48,6 +48,7 @@ class GroupEstimates:
         first_values(self.extra, data.y, data.s, data.weight)
         self.place = {name: k for k, name in enumerate([*RESAMPLED_METRICS, *self.extra])}
         self.n_boot, self.seed, self.interval = n_boot, seed, interval
+        self._levels: dict[int, dict[str, float]] = {}
         self.masks = [np.ones(len(data.y), bool)]
         self.first = {}
         for attribute, column in data.groups.items():
@@ -111,6 +112,11 @@ class GroupEstimates:
 
     def levels(self, part: int) -> dict[str, float]:
         """The level at which each metric's percentiles are read (``stats.expanded_level``)."""
+        if part not in self._levels:
+            self._levels[part] = self._levels_of(part)
+        return dict(self._levels[part])
+
+    def _levels_of(self, part: int) -> dict[str, float]:
         rows = self.masks[part]
         y, called = self.data.y[rows] > 0, self.data.s[rows] >= self.data.threshold
         patient, w = self.data.patient[rows], self.data.weight_of(rows)
@@ -163,7 +169,9 @@ class GroupEstimates:
         n, scores, labels = bin_sums(y, s, self.data.weight_of(rows))
         bins = bin_index(s)
         # Effective patients of each bin: the numbers that its replicates rest on.
-        pairs, m = np.unique(patient * N_BINS + bins, return_counts=True)
+        of_pairs = np.bincount(patient * N_BINS + bins)
+        pairs = np.flatnonzero(of_pairs)
+        m = of_pairs[pairs]
         sums, squares = (
             np.bincount(pairs % N_BINS, values, N_BINS) for values in (m, m.astype(np.float64) ** 2)
         )
@@ -189,7 +197,7 @@ class GroupEstimates:
             positive = int(self.data.y[mask].sum())
             found[str(name)] = Group(
                 n=int(mask.sum()),
-                n_patients=len(np.unique(self.data.patient[mask])),
+                n_patients=int(np.count_nonzero(np.bincount(self.data.patient[mask]))),
                 n_positive=positive,
                 n_negative=int(mask.sum()) - positive,
                 effective_patients=stats.effective_patients(

@@ -69,6 +69,7 @@ class AttributeGaps:
             if scored or metric in metrics.RATES
         }
         self.compared |= {m: [] for m in TESTED_METRICS if m not in self.compared}
+        self._known_shared: dict[tuple[int, ...], bool] = {}
 
     def values(self, metric: str) -> Array:
         """The metric of every group; NaN of those that are not compared, (groups,)."""
@@ -102,6 +103,16 @@ class AttributeGaps:
             )
         return found
 
+    def _shared(self, compared: tuple[int, ...]) -> bool:
+        """Whether a patient has rows in several of these groups."""
+        if compared not in self._known_shared:
+            rows, labels = self._rows(compared)
+            patient = self.data.patient[rows]
+            own = np.zeros(int(patient.max(initial=0)) + 1, np.intp)
+            own[patient] = labels
+            self._known_shared[compared] = bool((own[patient] != labels).any())
+        return self._known_shared[compared]
+
     def _rows(self, compared: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         codes = self.data.groups[self.attribute].codes
         rows = np.isin(codes, compared)
@@ -125,11 +136,10 @@ class AttributeGaps:
     def _correlation(self, metric: str) -> Array | None:
         """Of the groups' estimates, where groups share patients."""
         compared = self.compared[metric]
+        if not self._shared(tuple(compared)):
+            return None
         rows, labels = self._rows(compared)
         patient = self.data.patient[rows]
-        pairs = np.unique(patient * len(compared) + labels)
-        if len(pairs) == len(np.unique(patient)):
-            return None
         if metric in self.drawn:
             return np.atleast_2d(np.corrcoef(self.drawn[metric][:, compared], rowvar=False))
         y, s = self.data.y[rows], self.data.s[rows]

@@ -394,13 +394,28 @@ def _warn_of_copies(rows: pd.DataFrame, columns: list[str], warnings: list[str])
         )
 
 
+def _pairs(
+    patient: NDArray[np.intp], code: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Each patient and each group in which they have a row; codes below 0 are no group."""
+    known = code >= 0
+    patient, code = patient[known], code[known]
+    own = np.full(int(patient.max(initial=-1)) + 1, -1, np.intp)
+    own[patient] = code
+    if (own[patient] == code).all():
+        who = np.flatnonzero(own >= 0)
+        return who, own[who]
+    k = int(code.max()) + 1
+    pairs = np.unique(patient * k + code)
+    return pairs // k, pairs % k
+
+
 def warn_of_few_patients(
     patient: NDArray[np.intp], groups: dict[str, pd.Categorical], warnings: list[str]
 ) -> None:
     for attribute, column in groups.items():
-        pairs = np.unique(np.stack([patient, column.codes.astype(np.intp)]), axis=1)
-        pairs = pairs[:, pairs[1] >= 0]
-        for k, count in enumerate(np.bincount(pairs[1], minlength=len(column.categories))):
+        who, code = _pairs(patient, column.codes.astype(np.intp))
+        for k, count in enumerate(np.bincount(code, minlength=len(column.categories))):
             if count < FEW:
                 warnings.append(
                     f"{attribute} = {column.categories[k]} has only {count} "
@@ -408,7 +423,7 @@ def warn_of_few_patients(
                     "what holds for them need not hold for others, and intervals are not to be "
                     "trusted."
                 )
-        several = int((np.bincount(pairs[0]) > 1).sum())
+        several = int((np.bincount(who) > 1).sum())
         if several:
             warnings.append(
                 f"{several} patients have rows in more than one group of {attribute}: right for "

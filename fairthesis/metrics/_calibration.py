@@ -36,8 +36,12 @@ def bin_index(y_score: ArrayLike, n_bins: int = N_BINS) -> NDArray[np.intp]:
     [0, 1, 1]
     """
     edges = np.linspace(0, 1, n_bins + 1)
-    found = np.searchsorted(edges, inputs.check_probabilities(y_score), side="right") - 1
-    return np.clip(found, 0, n_bins - 1)
+    s = inputs.check_probabilities(y_score)
+    found = np.minimum((s * n_bins).astype(np.intp), n_bins - 1)
+    # The product is rounded: a score next to an edge may be one bin off.
+    found -= s < edges[found]
+    found += s >= edges[found + 1]
+    return np.minimum(found, n_bins - 1)
 
 
 def bin_sums(
@@ -65,8 +69,13 @@ def bin_sums(
     ([2.0, 1.0], [0.5, 0.75], [1.0, 1.0])
     """
     y, s = inputs.check_cases(y_true, y_score, probability=True)
+    bins = bin_index(s, n_bins)
+    if weight is None or np.ndim(weight) == 1:
+        w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
+        n, scores, labels = (np.bincount(bins, x, n_bins) for x in (w, w * s, w * y))
+        return np.asarray(n), np.asarray(scores), np.asarray(labels)
     w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
-    member = np.eye(n_bins)[bin_index(s, n_bins)]
+    member = np.eye(n_bins)[bins]
     return w @ member, w @ (member * s[:, None]), w @ (member * y[:, None])
 
 

@@ -9,7 +9,6 @@ from fairthesis import inputs
 from fairthesis.errors import InputError
 from fairthesis.metrics._rates import fnr, fpr, ratio
 from fairthesis.metrics._scores import Array, auroc
-from fairthesis.metrics._weighing import weight_from
 
 #: The fixed false positive rate of an audit; its mirror is a true positive rate of 0.8.
 RATE = 0.2
@@ -42,9 +41,15 @@ def overdiagnosis_rate(tp: ArrayLike, fp: ArrayLike, tn: ArrayLike, fn: ArrayLik
 def _rates(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None) -> tuple[Array, Array]:
     """TPR and FPR at every threshold that occurs, from "nothing is positive" downwards."""
     y, s = inputs.check_cases(y_true, y_score)
-    cut = np.concatenate([[np.inf], np.unique(s)[::-1]])
     w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
-    return ratio(*weight_from(s[y], w[y], cut)), ratio(*weight_from(s[~y], w[~y], cut))
+    order = np.argsort(s)[::-1]
+    s, y, w = s[order], y[order], w[order]
+    last = np.append(np.flatnonzero(np.diff(s)), len(s) - 1) if len(s) else np.empty(0, np.intp)
+    found = []
+    for own in (y, ~y):
+        called = np.append(0.0, np.cumsum(w * own)[last])
+        found.append(ratio(called, called[-1]))
+    return found[0], found[1]
 
 
 def tpr_at_fpr(

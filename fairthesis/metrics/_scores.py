@@ -15,9 +15,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairthesis import inputs
-from fairthesis.metrics._calibration import ece, ece_debiased
+from fairthesis.metrics._calibration import (
+    bin_sums,
+    ece,
+    ece_debiased,
+    ece_debiased_from_bins,
+    ece_from_bins,
+)
 from fairthesis.metrics._rates import RATES, Rate, counts, ratio
-from fairthesis.metrics._recalibration import calibration_intercept, calibration_slope
+from fairthesis.metrics._recalibration import (
+    calibration_intercept,
+    calibration_line,
+    calibration_slope,
+)
 
 Array = NDArray[np.float64]
 
@@ -144,7 +154,7 @@ def ranking(
     """
     y, s = inputs.check_cases(y_true, y_score)
     w = np.asarray(inputs.check_weights(weight, len(y)), np.float64)
-    order = np.argsort(-s, kind="stable")
+    order = np.argsort(-s)  # where scores are equal no order counts
     positives, negatives = order[y[order]], order[~y[order]]
     w_pos, w_neg = np.take(w, positives, axis=-1), np.take(w, negatives, axis=-1)
     ties = find_ties(s[positives], s[negatives])
@@ -283,5 +293,19 @@ def evaluate(
     y, s = inputs.check_cases(y_true, y_score, probability=True)
     found = counts(y, s >= threshold, weight)
     rates = {name: float(f(*found)) for name, f in RATES.items()}
-    scores = {name: float(f(y, s, weight)) for name, f in SCORES.items()}
+    # Pairs that come of one sorting, one fit, one table of bins.
+    auc, precision = ranking(y, s, weight)
+    intercept, slope = calibration_line(y, s, weight)
+    bins = bin_sums(y, s, weight)
+    both = {
+        "auroc": auc,
+        "average_precision": precision,
+        "ece": ece_from_bins(*bins),
+        "ece_debiased": ece_debiased_from_bins(*bins),
+        "calibration_intercept": intercept,
+        "calibration_slope": slope,
+    }
+    scores = {
+        name: float(both[name] if name in both else f(y, s, weight)) for name, f in SCORES.items()
+    }
     return {name: (rates | scores)[name] for name in METRICS}

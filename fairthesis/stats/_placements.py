@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fairthesis import metrics
 from fairthesis.stats._clusters import Assignment, Values, raised
-from fairthesis.stats._group_sums import summed_by_group
+from fairthesis.stats._group_sums import compact, summed_by_group
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -52,7 +52,7 @@ class Side:
         order = np.argsort(other, kind="stable")
         ranked = other[order]
         low, high = (np.searchsorted(ranked, s, side) for side in ("left", "right"))
-        cut_at, cut_of = np.unique(np.concatenate([low, high]), return_inverse=True)
+        cut_at, cut_of = compact(np.concatenate([low, high]))
         first, last = cut_of[: len(s)], cut_of[len(s) :]
         ends = None
         place = first
@@ -80,7 +80,7 @@ class Side:
             blocks=tuple(blocks),
             place=tuple(places),
             order=other_unit[order],
-            upto=np.searchsorted(cut_at, np.arange(len(ranked)), "right"),
+            upto=np.cumsum(np.bincount(cut_at, minlength=len(ranked)))[: len(ranked)],
             cuts=len(cut_at),
             ends=ends,
             centre=float((low + high).mean() / 2 / max(len(ranked), 1)) if len(s) else 0.0,
