@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from fairthesis import study
-from fairthesis.training._selection import validation_leakage
+from fairthesis.training import validation_leakage
 
 NAMES = ("leakage", "method", "foundation_models", "methods")
 
