@@ -1,4 +1,4 @@
-"""No result is typed: what chapters say of numbers comes from a cell, or is a definition named here."""
+"""No result is typed: a number in prose comes from a cell, or is a definition named here."""
 
 import json
 import re
