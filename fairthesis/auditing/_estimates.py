@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ class GroupEstimates:
         self.bins = np.empty((0, n, 2, n_bins))
         self.left_out = np.empty((0, n, len(self.place)))
         self.residuals = np.empty((0, n, stats.GRID), np.float32)
+        self.crossed: dict[str, NDArray[np.float64]] = {}
         if n_boot:
             rows = [
                 stats.prepare(
@@ -67,16 +68,30 @@ class GroupEstimates:
                 for m in self.masks
             ]
             wanted = list(RESAMPLED_METRICS.values())
-            drawn = stats.bootstrap_groups(rows, [*wanted, bin_residuals], n_patients, n_boot, seed)
+            who = (data.y, data.s, data.patient)
+            asked = [
+                stats.of_groups(rows, [*wanted, bin_residuals]),
+                stats.residual_statistic(*who, self.masks, data.weight),
+                *map(self._cross_statistic, self._crossed_attributes()),
+            ]
+            found = stats.bootstrap_together(asked, n_patients, n_boot, seed)
+            drawn, self.residuals, *crossed = found
+            self.crossed = dict(zip(self._crossed_attributes(), crossed, strict=True))
             self.drawn = drawn[..., : len(wanted)]
             self.bins = drawn[..., len(wanted) :].reshape(n_boot, n, 2, n_bins)
-            self.residuals = stats.residual_histograms(
-                data.y, data.s, data.patient, self.masks, n_boot, seed, data.weight
-            )
             if interval == "bca":
                 self.left_out = stats.jackknife_groups(rows, wanted, n_patients, seed)
             if self.extra:
                 self._resample_extra()
+
+    def _crossed_attributes(self) -> list[str]:
+        # Of every pair of very many groups nobody reads, and they take their square of time.
+        return [a for a, c in self.data.groups.items() if len(c.categories) <= MOST_CROSSED]
+
+    def _cross_statistic(self, attribute: str) -> Callable[[stats.Counts], NDArray[np.float64]]:
+        data, column = self.data, self.data.groups[attribute]
+        rows, n = (data.y, data.s, data.patient), len(column.categories)
+        return stats.cross_auroc_statistic(*rows, column.codes, n, data.weight)
 
     def _resample_extra(self) -> None:
         """The columns of a user's metrics, beside those that are built in."""
@@ -221,11 +236,8 @@ class GroupEstimates:
         means: str = "disease",
     ) -> dict[str, Any]:
         """``ADDITIONAL`` of all rows and every group, and xAUC of every pair of groups."""
-        # Of every pair of very many groups nobody reads, and they take their square of time.
-        crossed = {
-            a: cross_aurocs(self.data, a) if len(groups) <= MOST_CROSSED else {}
-            for a, groups in members.items()
-        }
+        few = self._crossed_attributes()
+        crossed = {a: cross_aurocs(self.data, a) if a in few else {} for a in members}
 
         def of(part: int, known: Mapping[str, Estimate]) -> dict[str, Estimate]:
             rows, t = self.masks[part], self.data.threshold
@@ -278,16 +290,13 @@ class GroupEstimates:
         self, attribute: str, values: Mapping[str, Mapping[str, float]]
     ) -> dict[str, dict[str, Interval | None]]:
         """Intervals of ``cross_aurocs``."""
-        data, column = self.data, self.data.groups[attribute]
-        n, n_patients = len(column.categories), int(data.patient.max()) + 1
-        drawn = left_out = np.empty((0, n, n))
-        if self.n_boot:
-            statistic = stats.cross_auroc_statistic(
-                data.y, data.s, data.patient, column.codes, n, data.weight
-            )
-            drawn = stats.bootstrap(statistic, n_patients, self.n_boot, self.seed)
-            if self.interval == "bca":
-                left_out = stats.jackknife(statistic, n_patients, self.seed)
+        n = len(self.data.groups[attribute].categories)
+        none = np.empty((0, n, n))
+        drawn, left_out = self.crossed.get(attribute, none), none
+        if self.n_boot and self.interval == "bca":
+            n_patients = int(self.data.patient.max()) + 1
+            statistic = self._cross_statistic(attribute)
+            left_out = stats.jackknife(statistic, n_patients, self.seed)
         return {
             a: {
                 b: interval_of(v, drawn[:, i, j], left_out[:, i, j])

@@ -17,6 +17,7 @@ from ._gap_intervals import mean_gap as mean_gap
 from ._histograms import GRID as GRID
 from ._histograms import cross_auroc_statistic as cross_auroc_statistic
 from ._histograms import residual_histograms as residual_histograms
+from ._histograms import residual_statistic as residual_statistic
 from ._intervals import cases_of_patients as cases_of_patients
 from ._intervals import degrees_of_freedom as degrees_of_freedom
 from ._intervals import effective_patients as effective_patients
@@ -59,11 +60,13 @@ from ._replicates import Resampled as Resampled
 from ._replicates import bootstrap_at as bootstrap_at
 from ._replicates import bootstrap_groups as bootstrap_groups
 from ._replicates import jackknife_groups as jackknife_groups
+from ._replicates import of_groups as of_groups
 from ._replicates import prepare as prepare
 from ._resampling import LEVEL as LEVEL
 from ._resampling import Counts as Counts
 from ._resampling import bca_interval as bca_interval
 from ._resampling import bootstrap as bootstrap
+from ._resampling import bootstrap_together as bootstrap_together
 from ._resampling import generator as generator
 from ._resampling import jackknife as jackknife
 from ._resampling import label_permuter as label_permuter
@@ -120,6 +123,7 @@ __all__ = [
     "bootstrap_functions",
     "bootstrap_groups",
     "bootstrap_p_value",
+    "bootstrap_together",
     "calibration_intervals",
     "cases_of_patients",
     "classifier_two_sample",
@@ -148,6 +152,7 @@ __all__ = [
     "mmd",
     "obuchowski",
     "obuchowski_paired",
+    "of_groups",
     "one_row_per_patient",
     "patient_counts",
     "patient_index",
@@ -161,6 +166,7 @@ __all__ = [
     "quantile_of",
     "rate_variance",
     "residual_histograms",
+    "residual_statistic",
     "ridge_scores",
     "smallest_gap",
     "smallest_gaps",

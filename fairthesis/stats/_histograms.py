@@ -58,6 +58,39 @@ def residual_histograms(
     >>> found.shape, sorted({round(float(total), 2) for total in found.sum(axis=-1).ravel()})
     ((50, 1, 128), [-0.25, -0.08, 0.08, 0.25])
     """
+    statistic = residual_statistic(y, s, patient, masks, weight)
+    n_patients = int(patient.max()) + 1
+    return in_chunks(
+        lambda draws: statistic(patient_counts(n_patients, draws, seed)),
+        n_boot,
+        max(n_patients, len(masks) * (GRID + 1)),
+    )
+
+
+def residual_statistic(
+    y: Array,
+    s: Array,
+    patient: Index,
+    masks: Sequence[NDArray[np.bool_]],
+    weight: Array | None = None,
+) -> Callable[[Counts], NDArray[Any]]:
+    """``residual_histograms`` as a function of how often each patient was drawn.
+
+    Args:
+        y: Labels of 0 and 1, shape (n,).
+        s: Probabilities, shape (n,).
+        patient: Patient of each row, numbered from 0, shape (n,).
+        masks: Which rows each group has, each of shape (n,).
+        weight: Weight of each row, shape (n,); 1 if None.
+
+    Returns:
+        A function for ``bootstrap``: patient counts (c, patients) give (c, masks, GRID).
+
+    >>> y, s = np.array([1.0, 0]), np.array([0.75, 0.25])
+    >>> found = residual_statistic(y, s, np.arange(2), [y >= 0])(np.ones((1, 2), np.float32))
+    >>> found.shape, float(found.sum())
+    ((1, 1, 128), 0.0)
+    """
     places = [np.flatnonzero(mask) for mask in masks]
     rows = np.concatenate(places)
     part = np.repeat(np.arange(len(masks)), [len(place) for place in places])
@@ -67,13 +100,12 @@ def residual_histograms(
     values = np.concatenate([w * (y - s)[rows], w]).astype(np.float32)
     matrix = _by_patient(values, np.tile(patient[rows], 2), column, n_patients, len(masks) * width)
 
-    def statistic(draws: range) -> NDArray[Any]:
-        counts = patient_counts(n_patients, draws, seed)
-        sums = (counts @ matrix).reshape(len(draws), len(masks), width)
+    def statistic(counts: Counts) -> NDArray[Any]:
+        sums = (counts @ matrix).reshape(len(counts), len(masks), width)
         n, found = sums[..., GRID:], sums[..., :GRID]
         return np.divide(found, n, out=np.full_like(found, np.nan), where=n > 0)
 
-    return in_chunks(statistic, n_boot, max(n_patients, len(masks) * width))
+    return statistic
 
 
 def cross_auroc_statistic(

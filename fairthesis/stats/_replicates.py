@@ -71,7 +71,7 @@ class GroupRows:
     losses: tuple[Array32, Array32]
     weights: tuple[Array, Array] | None = None
 
-    def resampled(self, counts: Array32) -> Resampled:
+    def resampled(self, counts: Array32 | NDArray[np.uint8]) -> Resampled:
         """The group under patient counts, shape (c, n_patients)."""
         return Resampled(self, counts)
 
@@ -90,11 +90,15 @@ class Resampled:
 
     noise = 2.0  # a resample's own, and that of the sample it is drawn from
 
-    def __init__(self, rows: GroupRows, counts: Array32) -> None:
+    def __init__(self, rows: GroupRows, counts: Array32 | NDArray[np.uint8]) -> None:
         self.rows = rows
         # Places are in range by construction; "clip" spares numpy the check.
-        self.w_pos: NDArray[Any] = np.take(counts, rows.positives, axis=1, mode="clip")
-        self.w_neg: NDArray[Any] = np.take(counts, rows.negatives, axis=1, mode="clip")
+        self.w_pos: NDArray[Any]
+        self.w_neg: NDArray[Any]
+        self.w_pos, self.w_neg = (
+            np.take(counts, cases, axis=1, mode="clip").astype(np.float32, copy=False)
+            for cases in (rows.positives, rows.negatives)
+        )
         if rows.weights is not None:
             # Of 64 bits: differences of cumulated weights are exact for whole numbers alone.
             self.w_pos = self.w_pos * rows.weights[0]
@@ -351,7 +355,7 @@ def bootstrap_groups(
     """
     if not n_boot:  # no replicates, no intervals
         return np.empty((0, len(groups), len(statistics)))
-    return resampling.bootstrap(_statistic(groups, statistics), n_patients, n_boot, seed)
+    return resampling.bootstrap(of_groups(groups, statistics), n_patients, n_boot, seed)
 
 
 def bootstrap_at(
@@ -417,16 +421,33 @@ def jackknife_groups(
     >>> sorted(found.ravel().tolist())
     [1.0, 1.0, 2.0]
     """
-    return resampling.jackknife(_statistic(groups, statistics), n_patients, seed)
+    return resampling.jackknife(of_groups(groups, statistics), n_patients, seed)
 
 
-def _statistic(
+def of_groups(
     groups: Sequence[GroupRows], statistics: Sequence[Callable[[Resampled], Array]]
 ) -> Callable[[resampling.Counts], Array]:
+    """What ``bootstrap_groups`` asks of every resample, as a function of patient counts.
+
+    Args:
+        groups: The rows of each group, from ``prepare``.
+        statistics: Functions of a ``Resampled``, as for ``bootstrap_groups``.
+
+    Returns:
+        A function for ``bootstrap``: patient counts (c, patients) give (c, groups, values).
+
+    >>> y, s = np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    >>> group = prepare(y, s, np.arange(3), threshold=0.5)
+    >>> of_groups([group], [lambda r: r.positives])(np.ones((1, 3), np.float32)).tolist()
+    [[[2.0]]]
+    """
+
     def statistic(counts: resampling.Counts) -> Array:
         values = []
+        # A byte says how often a patient is drawn: a table that a core's cache holds is read.
+        small = counts.astype(np.uint8) if counts.max(initial=0) < 256 else counts
         for group in groups:
-            found = group.resampled(counts)
+            found = group.resampled(small)
             own = [of(found) for of in statistics]
             values.append(np.concatenate([v.reshape(len(v), -1) for v in own], axis=-1))
         return np.stack(values, axis=1)

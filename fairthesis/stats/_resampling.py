@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 #: How often each patient is drawn: whole numbers as float32, shape (resamples, patients).
 Counts = NDArray[np.float32]
 Code = TypeVar("Code", bound=np.integer[Any])
+Found = TypeVar("Found")
 
 #: Coverage of an interval unless another is asked for.
 LEVEL = 0.95
@@ -127,9 +128,15 @@ def in_chunks(
     ``width`` is the number of values that one replicate holds: it decides the chunk, and with it
     the memory. ``what`` they are stands beside the bar (``progress_shown``).
     """
+    return np.concatenate(list(_chunks(function, n, width, what)))
+
+
+def _chunks(
+    function: Callable[[range], Found], n: int, width: int, what: str = "resamples"
+) -> Iterator[Found]:
+    """What ``function`` gives of each chunk, in order; see ``in_chunks``."""
     size = max(1, CHUNK // max(width, 1))
     chunks = [range(first, min(first + size, n)) for first in range(0, n, size)]
-    found = []
     with (
         ThreadPoolExecutor(min(usable_cpus(), 8)) as pool,
         # only on a terminal, and gone when it is done
@@ -138,9 +145,8 @@ def in_chunks(
         ) as bar,
     ):
         for chunk, values in zip(chunks, pool.map(function, chunks), strict=True):
-            found.append(values)
+            yield values
             bar.update(len(chunk))
-    return np.concatenate(found)
 
 
 def bootstrap(
@@ -167,6 +173,28 @@ def bootstrap(
     return in_chunks(
         lambda part: statistic(patient_counts(n_patients, part, seed)), n_boot, n_patients
     )
+
+
+def bootstrap_together(
+    statistics: Sequence[Callable[[Counts], NDArray[Any]]],
+    n_patients: int,
+    n_boot: int = 2000,
+    seed: int = 0,
+) -> list[NDArray[Any]]:
+    """``bootstrap`` of several statistics of the same draws, each drawn once for all of them.
+
+    >>> values = np.array([1.0, 2.0, 3.0])
+    >>> first, second = bootstrap_together([lambda c: c @ values, lambda c: c.sum(1)], 3, 5)
+    >>> bool((first == bootstrap(lambda c: c @ values, 3, 5)).all()), second.tolist()
+    (True, [3.0, 3.0, 3.0, 3.0, 3.0])
+    """
+
+    def part(draws: range) -> list[NDArray[Any]]:
+        counts = patient_counts(n_patients, draws, seed)
+        return [statistic(counts) for statistic in statistics]
+
+    found = list(_chunks(part, n_boot, n_patients))
+    return [np.concatenate(values) for values in zip(*found, strict=True)]
 
 
 def jackknife(statistic: Callable[[Counts], Array], n_patients: int, seed: int = 0) -> Array:
