@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import pandas as pd
@@ -68,8 +69,12 @@ def group_sizes(
 
     Args are those of ``power``; ``what`` names the table in messages.
 
+    A group without a positive or without a negative case has no gap to be seen: it is left out,
+    with a warning that names it.
+
     Raises:
-        InputError: where a column is missing or cannot be read, and for fewer than two groups.
+        InputError: where a column is missing or cannot be read, and for fewer than two groups with
+            cases of both labels.
 
     >>> table = pd.DataFrame({"y_true": [0, 1, 0, 1], "sex": list("ffmm")})
     >>> group_sizes(table, group="sex").sizes["f"]
@@ -83,12 +88,32 @@ def group_sizes(
     rows = rows.assign(**{label: label_column(rows, label, what)}).dropna(subset=[label])
     rows = with_weights(rows, weight, [], what)
     rows = rows.assign(**{group: group_values(rows, group, what)}).dropna(subset=[group])
-    sizes = {
-        str(name): stats.Size(int((part[label] == 1).sum()), int((part[label] == 0).sum()))
+    counted = {
+        str(name): (int((part[label] == 1).sum()), int((part[label] == 0).sum()))
         for name, part in rows.groupby(group)
     }
+    if len(counted) < 2:
+        plural = "" if len(counted) == 1 else "s"
+        raise InputError(
+            f"{group} has {len(counted)} value{plural} in {what}: expected two groups or more."
+        )
+    sizes = {name: stats.Size(*cases) for name, cases in counted.items() if min(cases)}
+    empty = [
+        f"{name!r} ({positive} positive, {negative} negative)"
+        for name, (positive, negative) in counted.items()
+        if name not in sizes
+    ]
     if len(sizes) < 2:
-        raise InputError(f"{group} has {len(sizes)} value in {what}: expected two groups or more.")
+        raise InputError(
+            f"Expected two groups of {group} or more with positive and negative cases in {what}, "
+            f"but got {len(sizes)}: {', '.join(empty)} left out."
+        )
+    if empty:
+        warnings.warn(
+            f"Left out of {group}, as a gap needs cases of both labels: {', '.join(empty)}.",
+            stacklevel=2,
+        )
+        rows = rows[rows[group].astype(str).isin(sizes)]
     weighting = _weighting(rows, group, label, weight)
     if patient is None:
         return GroupSizes(sizes, 1.0, 1.0, 1.0, *weighting)

@@ -212,3 +212,14 @@ def test_the_true_positive_rate_rests_on_positive_images_alone():
     # Two positive images of each patient count as two.
     twice = pd.concat([more, one], ignore_index=True)
     assert group_sizes(twice, group="sex", patient="patient_id").positive_cluster == 2.0
+
+
+def test_a_group_without_cases_is_left_out_and_named():
+    frame = pd.DataFrame({"y_true": [1, 1, 0, 0] * 10, "age": ["young", "old"] * 20})
+    more = pd.DataFrame({"y_true": [0] * 5, "age": ["child"] * 5})
+    with pytest.warns(UserWarning, match=r"Left out of age.*'child' \(0 positive, 5 negative\)"):
+        shown = fairthesis.auditing.power(pd.concat([frame, more]), group="age")
+    pd.testing.assert_frame_equal(shown, fairthesis.auditing.power(frame, group="age"))
+    only = pd.concat([frame[frame["age"] == "old"], more])
+    with pytest.raises(InputError, match=r"but got 1: 'child' \(0 positive, 5 negative\) left out"):
+        fairthesis.auditing.power(only, group="age")
