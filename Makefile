@@ -25,10 +25,11 @@ ALONE = OMP_NUM_THREADS=1
 SPREAD = -n "$$CORES" --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help book reproduce test lowest check install install-test chromium pins clean
+.PHONY: help book pdf reproduce test lowest check install install-test chromium pins clean
 
 help:
 	@echo "make book     environment, experiments, chapters, HTML (prints its path)"
+	@echo "make pdf      the same as one PDF, printed by a browser"
 	@echo "make test     environment, style, types, layers, all tests"
 	@echo "make reproduce  every experiment, method, seed and weight into build/archive; PROFILE=quick:"
 	@echo "              a small part in minutes; DATA_ROOT=, ONLY=, CORES=, ON=slurm, ARGS=--dry-run"
@@ -64,6 +65,9 @@ chromium:
 
 book: install
 	@$(BIN)/python workflow/build.py --cores="$$CORES" --args="$$ARGS"
+
+pdf: book
+	@$(BIN)/python workflow/pdf.py
 
 reproduce: install
 	@$(BIN)/python workflow/build.py --cores="$$CORES" --on="$$ON" --args="$$ARGS" --target reproduce \
