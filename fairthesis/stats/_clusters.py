@@ -50,6 +50,7 @@ class Assignment:
         self._rows, self.patient, self.n_groups, self.own = group, patient, n_groups, own
         self.replicates = len(self.own if self.own is not None else self.rows)
         self.size = self.replicates * n_groups
+        self._codes: dict[int, Index] = {}
         self.n_patients = int(patient.max()) + 1 if own is None else own.shape[1]
 
     @cached_property
@@ -67,6 +68,23 @@ class Assignment:
             some = slice(first, first + step)
             group, own = (None if x is None else x[some] for x in (self._rows, self.own))
             yield Assignment(group, self.patient, self.n_groups, own)
+
+    def codes(self, digits: int) -> Index:
+        """The groups of each patient in ``digits`` replicates as the digits of a number.
+
+        Shape (replicates / digits rounded up, patients); see ``_group_sums``. Kept, as metrics ask
+        for the same.
+        """
+        assert self.own is not None
+        if digits not in self._codes:
+            own, k = self.own, self.n_groups
+            codes = np.zeros((-(-len(own) // digits), own.shape[1]), np.intp)
+            for row in range(len(own) - 1, -1, -1):
+                code = codes[row // digits]
+                code *= k
+                code += own[row]
+            self._codes[digits] = codes
+        return self._codes[digits]
 
     def offset(self, width: int) -> Index:
         """First place of each replicate where one takes ``width`` places, (replicates, 1)."""

@@ -16,7 +16,7 @@ from fairthesis.stats._clusters import Assignment
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-TABLE = 2**15  # sums held for a pass: about 256 kB, which a core's cache holds
+TABLE = 2**16  # sums held for a pass: 512 kB, which a core's cache holds
 ROWS = 2_000_000  # places held at a time: 16 MB
 MOST_KINDS = 256
 
@@ -50,7 +50,7 @@ def summed_by_group(
     k, R, cells = groups.n_groups, groups.replicates, len(kind)
     digits = _digits(k, R, n_kinds, cells)
     n_codes = k**digits
-    codes = _codes(groups, digits)
+    codes = groups.codes(digits)
     base = kind * n_codes
     step = max(1, ROWS // max(cells, 1))
     tables: list[list[Array]] = [[] for _ in columns]
@@ -62,7 +62,7 @@ def summed_by_group(
             at += np.arange(0, len(some) * n_kinds * n_codes, n_kinds * n_codes)[:, None]
         size = len(some) * n_kinds * n_codes
         for table, column in zip(tables, columns, strict=True):
-            values = None if column is None else np.tile(column, len(some))
+            values = column if column is None or len(some) == 1 else np.tile(column, len(some))
             found = np.bincount(at.ravel(), values, size)
             table.append(np.asarray(found, np.float64).reshape(len(some), n_kinds, n_codes))
     # Whether the digit of a code is a group: (codes, digits groups).
@@ -87,20 +87,6 @@ def _digits(k: int, replicates: int, n_kinds: int, cells: int) -> int:
         digits += 1
     passes = -(-replicates // digits)
     return -(-replicates // passes)
-
-
-def _codes(groups: Assignment, digits: int) -> Index:
-    """The codes of every ``digits`` replicates, shape (passes, patients)."""
-    assert groups.own is not None
-    own, k = groups.own, groups.n_groups
-    if digits == 1:
-        return own.astype(np.intp)
-    codes = np.zeros((-(-len(own) // digits), own.shape[1]), np.intp)
-    for row in range(len(own) - 1, -1, -1):
-        code = codes[row // digits]
-        code *= k
-        code += own[row]
-    return codes
 
 
 def kinds(values: Array) -> tuple[Array, Index]:

@@ -69,7 +69,7 @@ class RatioOfSums:
         if who.b is None:
             parts = groups.parts(len(who.kept))
             return Values.joined([self._one_by_one(part, who) for part in parts])
-        columns = [None] if who.rest is None else [None, who.rest, who.rest**2]
+        columns = [None] if who.rest is None else [None, *who.rest]
         n, *sums = summed_by_group(groups, who.kept, who.kind, len(who.b), columns)
         b = who.b
         bottom, cells = n @ b, n.sum(-1)
@@ -124,7 +124,7 @@ class Patients:
         kind: Kind of each: of those of ``a`` and ``b`` together, or of ``b`` alone.
         b: Sum b of each kind; None where there are too many.
         a: Sum a of each kind; None where kinds are of ``b`` alone.
-        rest: There, each patient's a less the common ratio times b; else None.
+        rest: There, each patient's a less the common ratio times b, and its square; else None.
         common: Sum of all a over that of all b.
 
     >>> sex = np.array([[0, 1, 1]])
@@ -139,7 +139,7 @@ class Patients:
     kind: Index
     b: Array | None
     a: Array | None
-    rest: Array | None
+    rest: tuple[Array, Array] | None
     common: float
 
     @classmethod
@@ -159,4 +159,5 @@ class Patients:
             if len(pairs) <= most:
                 pair_a, pair_b = of_a[pairs // len(of_b)], of_b[pairs % len(of_b)]
                 return cls(kept, sums, kind, pair_b, pair_a, None, common)
-        return cls(kept, sums, kind_b, of_b, None, a - common * b, common)
+        rest = a - common * b
+        return cls(kept, sums, kind_b, of_b, None, (rest, rest**2), common)

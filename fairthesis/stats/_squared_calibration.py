@@ -86,7 +86,7 @@ class SquaredCalibrationError:
         """The same where few numbers of rows occur: sums by bin and number, times the number."""
         assert cells.kind is not None
         n_bins, rows = metrics.N_BINS, cells.rows
-        columns = [None, cells.residual, cells.residual**2]
+        columns = [None, cells.residual, cells.squares]
         of_kinds = summed_by_group(groups, cells.patient, cells.kind, len(rows) * n_bins, columns)
         M, R, RR = (x.reshape(groups.size, len(rows), n_bins) for x in of_kinds)
         return [
@@ -123,6 +123,7 @@ class Cells:
         kind: Which of ``rows`` and which bin the cell has, ``which * bins + bin``; None where there
             are too many, or nobody has looked.
         rows: The different values of ``n``.
+        squares: There, ``residual`` squared.
 
     >>> two = Cells.of(*map(np.array, ([0, 0, 1], [3, 3, 3], [0.5, -0.25, 0.5], [1.0, 1, 1])))
     >>> two.patient.tolist(), two.residual.tolist(), two.n.tolist()
@@ -135,6 +136,7 @@ class Cells:
     n: Array
     kind: Index | None
     rows: Array
+    squares: Array | None = None
 
     @classmethod
     def of(cls, cell: Index, bins: Index, residual: Array, weight: Array) -> Cells:
@@ -149,4 +151,4 @@ class Cells:
         if len(rows) > max(1, min(MOST_KINDS, len(self.n) // 8) // 4):
             return self
         kind = which * metrics.N_BINS + self.bin
-        return Cells(self.patient, self.bin, self.residual, self.n, kind, rows)
+        return Cells(self.patient, self.bin, self.residual, self.n, kind, rows, self.residual**2)
