@@ -235,7 +235,7 @@ def test_a_changed_method_trains_again(copy):
     critics.write_text(critics.read_text() + "\n# changed\n")
     steps = planned(copy)
     runs = [step.split(",")[0] for step in steps if step.startswith("run:")]
-    assert Counter(runs) == {"run: synthetic-cxr quick": 4, "run: synthetic-cxr-epochs quick": 4}
+    assert Counter(runs) == {"run: synthetic-cxr quick": 4, "run: synthetic-cxr-epochs quick": 6}
     assert "book: the pages" in steps
     assert not any(step.startswith("data:") for step in steps)
 
