@@ -32,6 +32,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "audit": ("95 of 100",),
     "bias": ("15 %", "40 %"),
     "chest_xray": ("000 of the 112",),
+    "data": ("000 of 112", "775 of 2"),
     "gallery": ("15 %", "40 %"),
     "leakage": ("0.55",),
     "measuring": ("0.85", "0.75", "80 of 100"),
