@@ -54,7 +54,8 @@ AUDITING = (
     *("stats/_histograms.py", "stats/_intervals.py", "stats/_inversion.py"),
     *("stats/_p_values.py", "stats/_permutations.py", "stats/_replicates.py"),
     *("stats/_group_sums.py", "stats/_placements.py", "stats/_ranked_cases.py"),
-    *("stats/_ratio_of_sums.py", "stats/_resampling.py", "stats/_squared_calibration.py"),
+    *("stats/_progress.py", "stats/_ratio_of_sums.py", "stats/_resampling.py"),
+    "stats/_squared_calibration.py",
     *("auditing/_adjusted.py", "auditing/_strata.py", "auditing/_weights.py"),
     "metrics/_weighing.py",
 )

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from fairthesis import metrics
+from fairthesis import metrics, stats
 from fairthesis.auditing._adjusted import AdjustedGroups, columns_for
 from fairthesis.auditing._comparing import reference_groups, warn_of_floor, warn_of_permutations
 from fairthesis.auditing._estimates import GroupEstimates
@@ -162,44 +162,49 @@ def audit(
         known = [*metrics.DISPARITIES, *map(gap_of, extra)]
         if name not in known:
             raise unknown("primary gap", name, known)
-    parts = GroupEstimates(data, n_boot, seed, interval, extra)
-    overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
-    additional = parts.additional(overall, members, means)
-    if decision is not None:
-        overall, additional = rates_only(overall), additional_of_decisions(additional)
-        members = {
-            a: {name: group_of_decisions(g) for name, g in groups.items()}
-            for a, groups in members.items()
-        }
-    references = reference_groups(members, reference or {})
-    gaps: dict[str, dict[str, Gap]] = {}
-    pairs, adjusted = {}, {}
-    made_of = {name: attribute_parts(frame, name) for name in (*members, *data.covariates)}
-    for attribute, found in members.items():
-        between = AttributeGaps(
-            data,
-            attribute,
-            found,
-            parts.replicates(attribute),
-            floor=floor,
-            n_permutations=n_permutations,
-            seed=seed,
-            intervals=n_boot > 0,
-            scored=decision is None,
-        )
-        counts = {name: (group.n_positive, group.n_negative) for name, group in found.items()}
-        scored = decision is None
-        warn_of_floor(attribute, counts, between.compared, floor, data.warnings, scored=scored)
-        gaps[attribute] = between.gaps(primary)
-        pairs[attribute] = between.pairs(references[attribute])
-        by = columns_for(made_of[attribute], data.covariates, made_of)
-        if by:
-            standardised = AdjustedGroups(data, attribute, by, between.compared, n_boot, seed)
-            adjusted[attribute] = standardised.to_dict(found, gaps[attribute], data.warnings)
-        elif data.covariates:
-            data.warnings.append(f"{attribute} is not adjusted: there is no column but its own.")
-        for name, chance in between.bands().items():
-            found[name] = replace(found[name], chance=chance)
+    # Permutations of all rows, and of the cases of each label.
+    draws = n_boot + 2 * n_permutations * len(data.groups)
+    with stats.progress_of_all(draws, "audit"):
+        parts = GroupEstimates(data, n_boot, seed, interval, extra)
+        overall, members = parts.overall(), {a: parts.groups(a) for a in data.groups}
+        additional = parts.additional(overall, members, means)
+        if decision is not None:
+            overall, additional = rates_only(overall), additional_of_decisions(additional)
+            members = {
+                a: {name: group_of_decisions(g) for name, g in groups.items()}
+                for a, groups in members.items()
+            }
+        references = reference_groups(members, reference or {})
+        gaps: dict[str, dict[str, Gap]] = {}
+        pairs, adjusted = {}, {}
+        made_of = {name: attribute_parts(frame, name) for name in (*members, *data.covariates)}
+        for attribute, found in members.items():
+            between = AttributeGaps(
+                data,
+                attribute,
+                found,
+                parts.replicates(attribute),
+                floor=floor,
+                n_permutations=n_permutations,
+                seed=seed,
+                intervals=n_boot > 0,
+                scored=decision is None,
+            )
+            counts = {name: (group.n_positive, group.n_negative) for name, group in found.items()}
+            scored = decision is None
+            warn_of_floor(attribute, counts, between.compared, floor, data.warnings, scored=scored)
+            gaps[attribute] = between.gaps(primary)
+            pairs[attribute] = between.pairs(references[attribute])
+            by = columns_for(made_of[attribute], data.covariates, made_of)
+            if by:
+                standardised = AdjustedGroups(data, attribute, by, between.compared, n_boot, seed)
+                adjusted[attribute] = standardised.to_dict(found, gaps[attribute], data.warnings)
+            elif data.covariates:
+                data.warnings.append(
+                    f"{attribute} is not adjusted: there is no column but its own."
+                )
+            for name, chance in between.bands().items():
+                found[name] = replace(found[name], chance=chance)
     warn_of_permutations(
         ([gap.p_value for gap in row.values()] for row in gaps.values()),
         n_permutations,

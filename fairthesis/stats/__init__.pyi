@@ -51,6 +51,8 @@ from ._power import power as power
 from ._power import rate_variance as rate_variance
 from ._power import smallest_gap as smallest_gap
 from ._power import smallest_gaps as smallest_gaps
+from ._progress import progress_of_all as progress_of_all
+from ._progress import progress_shown as progress_shown
 from ._ranked_cases import RankedCases as RankedCases
 from ._ranks import Ranks as Ranks
 from ._ranks import friedman_nemenyi as friedman_nemenyi
@@ -73,7 +75,6 @@ from ._resampling import label_permuter as label_permuter
 from ._resampling import patient_counts as patient_counts
 from ._resampling import patient_index as patient_index
 from ._resampling import percentile_interval as percentile_interval
-from ._resampling import progress_shown as progress_shown
 from ._sequential import BETS as BETS
 from ._sequential import drift_evidence as drift_evidence
 from ._squared_calibration import SquaredCalibrationError as SquaredCalibrationError
@@ -162,6 +163,7 @@ __all__ = [
     "permuted_tests",
     "power",
     "prepare",
+    "progress_of_all",
     "progress_shown",
     "quantile_of",
     "rate_variance",

@@ -11,18 +11,16 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
-from tqdm import tqdm
 
 from fairthesis.errors import InputError
 from fairthesis.machine import usable_cpus
+from fairthesis.stats._progress import round_of
 
 Array = NDArray[np.float64]
 #: How often each patient is drawn: whole numbers as float32, shape (resamples, patients).
@@ -35,7 +33,6 @@ LEVEL = 0.95
 CHUNK = 2_000_000  # weights held at a time and thread: 8 MB, about a core's cache
 MAX_UNDEFINED = 0.05
 JACKKNIFE = 200
-_SHOWN: ContextVar[bool] = ContextVar("shown", default=False)
 
 
 def generator(seed: int, stream: str, replicate: int) -> np.random.Generator:
@@ -102,24 +99,6 @@ def jackknife_counts(n_patients: int, blocks: range, seed: int = 0) -> Counts:
     return kept
 
 
-@contextmanager
-def progress_shown(whether: bool = True) -> Iterator[None]:
-    """Show, for the length of a ``with`` block, how far resampling is and how long it will take.
-
-    A bar on a terminal for each round of resamples or permutations that takes more than two
-    seconds; elsewhere nothing.
-
-    >>> with progress_shown():
-    ...     bootstrap(lambda counts: counts.sum(1), 3, n_boot=2).tolist()
-    [3.0, 3.0]
-    """
-    before = _SHOWN.set(whether)
-    try:
-        yield
-    finally:
-        _SHOWN.reset(before)
-
-
 def in_chunks(
     function: Callable[[range], Array], n: int, width: int, what: str = "resamples"
 ) -> Array:
@@ -139,10 +118,7 @@ def _chunks(
     chunks = [range(first, min(first + size, n)) for first in range(0, n, size)]
     with (
         ThreadPoolExecutor(min(usable_cpus(), 8)) as pool,
-        # only on a terminal, and gone when it is done
-        tqdm(
-            total=n, desc=what, leave=False, delay=2, disable=None if _SHOWN.get() else True
-        ) as bar,
+        round_of(n, what) as bar,
     ):
         for chunk, values in zip(chunks, pool.map(function, chunks), strict=True):
             yield values

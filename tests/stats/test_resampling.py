@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from support.predictions import scored
 
-from fairthesis.stats import _p_values
+from fairthesis.stats import _p_values, progress_of_all, progress_shown
 from fairthesis.stats import _resampling as resampling
 from fairthesis.stats._replicates import bootstrap_groups, prepare
 
@@ -99,8 +99,16 @@ def test_progress_is_shown_where_it_is_asked_for(monkeypatch):
 
     class Bar:
         def __init__(self, **how):
-            self.how, self.done = how, 0
+            self.how, self.done, self.said = how, 0, how["desc"]
+            self.total, self.disable = how["total"], how["disable"]
             bars.append(self)
+
+        @property
+        def n(self):
+            return self.done
+
+        def set_description_str(self, said, refresh):
+            self.said = said
 
         def __enter__(self):
             return self
@@ -111,15 +119,21 @@ def test_progress_is_shown_where_it_is_asked_for(monkeypatch):
         def update(self, n):
             self.done += n
 
-    monkeypatch.setattr(resampling, "tqdm", Bar)
+    monkeypatch.setattr("fairthesis.stats._progress.tqdm", Bar)
     monkeypatch.setattr(resampling, "CHUNK", 150)  # three replicates of 50 patients
     plain = resampling.bootstrap(lambda counts: counts.sum(1), 50, n_boot=20)
-    with resampling.progress_shown():
+    with progress_shown():
         shown = resampling.bootstrap(lambda counts: counts.sum(1), 50, n_boot=20)
-        with resampling.progress_shown(False):
+        with progress_shown(False):
             resampling.jackknife(lambda counts: counts.sum(1), 50)
     resampling.bootstrap(lambda counts: counts.sum(1), 50, n_boot=20)
     np.testing.assert_array_equal(plain, shown)
     # None: on a terminal; True: nowhere
     assert [bar.how["disable"] for bar in bars] == [True, None, True, True]
     assert [bar.done for bar in bars] == [20, 20, 50, 20] == [bar.how["total"] for bar in bars]
+    bars.clear()
+    with progress_shown(), progress_of_all(30, "audit"):  # a round more than was known
+        for _ in range(2):
+            resampling.bootstrap(lambda counts: counts.sum(1), 50, n_boot=20)
+    [bar] = bars
+    assert (bar.done, bar.total, bar.said) == (40, 40, "audit: resamples")
