@@ -26,7 +26,8 @@ def main() -> int:
         return 1
     log = OUT / "pages.log"
     OUT.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "jupyter_book", "build", "book", "--config", "_config.yml"]
+    tool = Path(sys.executable).parent / "jupyter-book"
+    command = [str(tool), "build", "book", "--config", "_config.yml"]
     command += ["--builder", "singlehtml", "--path-output", str(OUT), "-n", "--keep-going"]
     print("All pages as one", flush=True)
     with log.open("w", encoding="utf-8") as lines:

@@ -32,6 +32,9 @@ class ShownTable:
 
     def _repr_html_(self) -> str:
         part = self.frame.head(self.rows)
+        if part.index.nlevels == part.columns.nlevels == 1 and part.index.name:
+            # The name of a single index in the one row of heads, and not in a row of its own.
+            part = part.rename_axis(index=None, columns=part.index.name)
         table = part.to_html(border=0, na_rep="–", float_format=f"{{:.{self.digits}f}}".format)
         data = base64.b64encode(self.frame.to_csv().encode()).decode()
         rows = len(self.frame)
