@@ -138,6 +138,12 @@ def _sign(app: Sphinx, config: Any) -> None:
     )
 
 
+def _one_page(app: Sphinx, config: Any) -> None:
+    """The theme gives the one-page builder no handlers of what extensions add: those of HTML."""
+    handlers = app.registry.translation_handlers
+    handlers["singlehtml"] = {**handlers.get("html", {}), **handlers.get("singlehtml", {})}
+
+
 def _define_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """A link to the glossary carries the definition, which is shown where it is pointed at."""
     page = "glossary"
@@ -167,6 +173,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     )
     app.add_directive("chapter-times", ChapterTimes)
     app.connect("config-inited", _sign)
+    app.connect("config-inited", _one_page)
     app.connect("doctree-read", _number_tables, priority=1)
     app.connect("doctree-read", _describe_run, priority=2)
     app.connect("doctree-resolved", _define_terms, priority=900)
