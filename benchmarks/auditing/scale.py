@@ -141,6 +141,11 @@ def million(before: Path | None) -> list[str]:
         f"with {DRAWS[0]} and {DRAWS[1]} resamples and permutations; processor seconds of all "
         "threads.",
         "",
+        "Bare limit: numpy alone draws the patients, weighs every row and sums one number; draws "
+        "the permutations, of each attribute among all patients and within each label, and sums "
+        "one number of every row by group. No rank, bin, threshold, standard error or group's "
+        "interval is in it.",
+        "",
         "| what | fixed | each resample and permutation | 2,000 of each | ratio to bare | peak |",
         "|---|---:|---:|---:|---:|---:|",
     ]
