@@ -12,10 +12,10 @@ from fairthesis.study._across_cohorts import seed_interval, test_train_ratio
 from fairthesis.study._archive import Results
 from fairthesis.study._summaries import FLOOR, group_metrics
 
-# Metric -> what it is to a clinic, out of 100, and how it is had from the metric.
+# Metric -> what it is to a clinic, out of 100, and whether the metric counts the other cases.
 ERRORS = {
-    "tpr": ("missed of 100 with the disease", lambda rate: 100 * (1 - rate)),
-    "fpr": ("false alarms of 100 without", lambda rate: 100 * rate),
+    "tpr": ("missed of 100 with the disease", True),
+    "fpr": ("false alarms of 100 without", False),
 }
 
 
@@ -47,7 +47,7 @@ def errors_in_patients(
     for cohort, results in found.items():
         if not {variant, base} <= set(results.metrics["variant"]):
             continue
-        for metric, (said, of_100) in ERRORS.items():
+        for metric, (said, others) in ERRORS.items():
             table = results.metrics[results.metrics["group"].isna()]
             whole = table.query("metric == @metric").assign(who="all")
             parts = group_metrics(results, metric)
@@ -57,7 +57,8 @@ def errors_in_patients(
             parts = parts.assign(who=parts["attribute"] + " " + parts["group"].astype(str))
             both = pd.concat([whole, parts])[["who", "variant", "seed", "value"]]
             for who, part in both.groupby("who", sort=False):
-                runs = of_100(part.pivot(index="seed", columns="variant", values="value"))
+                rates = part.pivot(index="seed", columns="variant", values="value")
+                runs = 100 * (1 - rates if others else rates)
                 change = (runs[variant] - runs[base]).dropna()
                 shared = test_train_ratio(results)
                 rows.append(
@@ -109,7 +110,8 @@ def detectable_gaps(found: Mapping[str, Results], base: str = "erm") -> pd.DataF
             if len(cases) < 2:
                 rows.append([*row, np.nan, value, np.nan, np.nan])
                 continue
-            sizes = {str(g): Size(int(p), int(n)) for g, p, n in cases.itertuples()}
+            pairs = zip(cases.index, cases.to_numpy().astype(int).tolist(), strict=True)
+            sizes = {str(group): Size(*pair) for group, pair in pairs}
             least = smallest_gaps(sizes, {"auroc": reference})[["gap", "gap_corrected"]].min()
             rows.append([*row, int(cases.min(axis=None)), value, *least])
     columns = ["cohort", "attribute", "groups", "fewest", "gap found", "planned", "corrected"]

@@ -34,7 +34,8 @@ class ShownTable:
         part = self.frame.head(self.rows)
         if part.index.nlevels == part.columns.nlevels == 1 and part.index.name:
             # The name of a single index in the one row of heads, and not in a row of its own.
-            part = part.rename_axis(index=None, columns=part.index.name)
+            part = part.copy()
+            part.columns.name, part.index.name = part.index.name, None
         table = part.to_html(border=0, na_rep="–", float_format=f"{{:.{self.digits}f}}".format)
         data = base64.b64encode(self.frame.to_csv().encode()).decode()
         rows = len(self.frame)
