@@ -113,6 +113,6 @@ def detectable_gaps(found: Mapping[str, Results], base: str = "erm") -> pd.DataF
             pairs = zip(cases.index, cases.to_numpy().astype(int).tolist(), strict=True)
             sizes = {str(group): Size(*pair) for group, pair in pairs}
             least = smallest_gaps(sizes, {"auroc": reference})[["gap", "gap_corrected"]].min()
-            rows.append([*row, int(cases.min(axis=None)), value, *least])
+            rows.append([*row, int(cases.to_numpy().min()), value, *least])
     columns = ["cohort", "attribute", "groups", "fewest", "gap found", "planned", "corrected"]
     return pd.DataFrame(rows, columns=columns).set_index(columns[:2])
