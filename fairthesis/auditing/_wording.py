@@ -320,6 +320,6 @@ def model_card(found: Mapping[str, Any]) -> str:
 
 def _cell(text: str) -> str:
     """Text that stays text within a Markdown table."""
-    for mark in "\\|<>*_`[]":
+    for mark in "\\|<>*_`[]$":
         text = text.replace(mark, f"\\{mark}")
     return text.replace("\n", " ")

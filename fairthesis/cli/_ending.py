@@ -107,7 +107,7 @@ def in_words(path: list[str]) -> Iterator[None]:
         if not error.filename:  # it may be what is printed that has no place
             _silence(sys.stdout)
         sys.exit(2)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError) as error:
         if not _is_memory(error):
             raise
         say(
@@ -136,7 +136,11 @@ def _of_the_system(error: OSError) -> str:
 def _is_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError):
         return True
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    # the last two: of the system's loader, when a package is imported
+    known = ("can't allocate memory", "cannot allocate memory", "failed to map segment")
+    return type(error).__name__ == "OutOfMemoryError" or any(
+        words in str(error).replace("Cannot", "cannot") for words in known
+    )
 
 
 def _silence(stream: TextIO) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,11 +23,20 @@ Block = NDArray[np.float32]
 Part = tuple[pd.DataFrame, Block]
 
 
-def load_npy(file: Path) -> NDArray[Any]:
+@contextlib.contextmanager
+def _in_words(file: Path, what: str) -> Iterator[None]:
+    """Whatever NumPy raises over a damaged file (of zip, zlib, Python's tokens), in words."""
     try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{file.name!r} cannot be read as {what}: {error}") from error
+
+
+def load_npy(file: Path) -> NDArray[Any]:
+    with _in_words(file, "an array of numbers"):
         return np.asanyarray(np.load(file, mmap_mode="r"))
-    except ValueError as error:
-        raise InputError(f"{file.name!r} cannot be read as an array of numbers: {error}") from error
 
 
 def _from_parquet(file: Path, key: str, prefix: str | None, ids: Any) -> Iterator[Part]:
@@ -128,11 +138,13 @@ def _from_npy(file: Path, key: str, prefix: str | None, ids: Any) -> Iterator[Pa
 
 
 def _from_npz(file: Path, key: str, prefix: str | None, ids: Any) -> Iterator[Part]:
-    try:
-        with np.load(file) as found:
-            arrays = {name: found[name] for name in found.files}
-    except (ValueError, OSError) as error:
-        raise InputError(f"{file.name!r} cannot be read as arrays: {error}") from error
+    with _in_words(file, "arrays"), file.open("rb") as opened, np.load(opened) as found:
+        arrays = {name: found[name] for name in found.files}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise InputError(f"{name!r} of {file.name!r} is no array of NumPy's.")
+            if array.dtype.kind == "U":
+                "".join(array.ravel().tolist()).encode()  # refuses what are no letters
     yield from _of_arrays(file, arrays, key, ids)
 
 

@@ -172,7 +172,7 @@ def _zipped(path: Path) -> str:
     try:
         with ZipFile(path) as archive:
             names = archive.namelist()
-    except BadZipFile as error:
+    except (BadZipFile, NotImplementedError, ValueError) as error:
         raise InputError(f"{str(path)!r} is a broken zip file or workbook: {error}.") from error
     if any(name.startswith("xl/") for name in names):
         return "workbook"
@@ -218,7 +218,9 @@ def _workbook(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # styles that openpyxl does not know
             frame = pd.read_excel(path, dtype=object, engine="openpyxl")
-    except (ValueError, OSError, KeyError, BadZipFile, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of a damaged one openpyxl, XML and zlib raise errors of any kind
         raise InputError(f"{str(path)!r} is not a readable workbook: {error}") from error
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
     if columns is not None:

@@ -31,6 +31,8 @@ _ADVICE = {
     "EDQUOT": "Free some space, or choose another place.",
     "EFBIG": "Choose a place that takes larger files.",
     "ENAMETOOLONG": "Choose a shorter name.",
+    "EMFILE": "Raise the limit of open files (ulimit -n), or take fewer workers.",
+    "ENFILE": "Raise the limit of open files (ulimit -n), or take fewer workers.",
     "ENOTDIR": "A part of the path is a file: choose another place.",
 }
 

@@ -67,6 +67,8 @@ def test_an_interrupt_says_how_to_go_on(
         (OSError(errno.EXDEV, "Invalid link", "a", None, "b"), "'a' -> 'b': Invalid link"),
         (MemoryError(), "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 TB"), "not enough memory"),
+        (ImportError("x.so: failed to map segment from shared object"), "not enough memory"),
+        (ImportError("x.so: Cannot allocate memory"), "not enough memory"),
     ],
 )
 def test_what_the_system_refuses_is_one_message(
@@ -77,7 +79,11 @@ def test_what_the_system_refuses_is_one_message(
 
 
 def test_faults_of_our_own_keep_their_traceback(monkeypatch: Any, capsys: Any) -> None:
-    for error in (RuntimeError("shapes differ"), ModuleNotFoundError("no x", name="x")):
+    for error in (
+        RuntimeError("shapes differ"),
+        ImportError("no name x"),
+        ModuleNotFoundError("no x", name="x"),
+    ):
         with pytest.raises(type(error)):
             ended(monkeypatch, capsys, error, "audit")
 

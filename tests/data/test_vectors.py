@@ -1,5 +1,7 @@
 """Tables of vectors: every kind of file gives the same numbers and keys; bad ones are refused."""
 
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -193,8 +195,40 @@ def pickled(folder):
     return folder / "p.npy", "cannot be read as an array"
 
 
+def cut(folder):
+    file = npz(folder)
+    file.write_bytes(file.read_bytes()[:-40])
+    return file, "cannot be read as arrays"
+
+
+def changed(folder):
+    file = npz(folder)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1  # its checksum is then wrong
+    file.write_bytes(content)
+    return file, "cannot be read as arrays: Bad CRC"
+
+
+def no_array(folder):
+    with zipfile.ZipFile(npz(folder), "a") as file:
+        file.writestr("note", b"of no array")
+    return folder / "x.npz", "'note' of 'x.npz' is no array"
+
+
+def no_letters(folder):
+    ids = np.full(len(X), "a")
+    ids.view(np.uint32)[0] = 0x7FFFFFFF
+    np.savez(folder / "x.npz", embeddings=X, ids=ids)
+    return folder / "x.npz", "cannot be read as arrays"
+
+
+def emptied(folder):
+    (folder / "p.npy").write_bytes(b"")
+    return folder / "p.npy", "cannot be read as an array"
+
+
 BAD = [not_finite, infinite, doubled, keyless, no_keys, short, labels_alone, two_kinds, widths]
-BAD += [ragged, nothing, mixed, text, pickled]
+BAD += [ragged, nothing, mixed, text, pickled, cut, changed, no_array, no_letters, emptied]
 
 
 @pytest.mark.parametrize("make", BAD)

@@ -7,6 +7,7 @@ import string
 import subprocess
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -577,3 +578,30 @@ def test_memory_follows_the_needed_columns_not_the_file(tmp_path: Path) -> None:
     n, grown = map(int, done.stdout.split())
     assert n == 50_000
     assert grown < size / 3
+
+
+@pytest.mark.parametrize("damage", ["packed", "text", "unknown"])
+def test_a_damaged_workbook_is_refused_in_words(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    workbook(table(20), path)
+    with zipfile.ZipFile(path) as whole:
+        contents = {name: whole.read(name) for name in whole.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    if damage == "packed":  # in the middle of the sheet's packed bytes
+        with zipfile.ZipFile(path) as whole:
+            start = whole.getinfo(sheet).header_offset
+        content = bytearray(path.read_bytes())
+        content[start + 60 : start + 90] = bytes(30)
+        path.write_bytes(content)
+    else:
+        if damage == "text":
+            contents[sheet] = contents[sheet][: len(contents[sheet]) // 2]
+        else:  # what openpyxl does not know is a TypeError
+            contents["xl/workbook.xml"] = contents["xl/workbook.xml"].replace(
+                b"visibility=", b"visibilisy="
+            )
+        with zipfile.ZipFile(path, "w") as made:
+            for name, content in contents.items():
+                made.writestr(name, content)
+    with pytest.raises(InputError, match="is not a readable workbook"):
+        read_table(path)

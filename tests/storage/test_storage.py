@@ -114,6 +114,14 @@ def test_a_full_disk_costs_no_older_file_and_leaves_none(home):
     }
 
 
+def test_too_few_open_files_are_no_reason_to_choose_another_place(home):
+    def opening(to):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(to))
+
+    with pytest.raises(InputError, match=r"Too many open files\. Raise the limit"):
+        write_atomically(home / "a", opening)
+
+
 def test_an_error_about_another_file_is_not_called_one_of_the_output(home, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("other") / "nothing.csv"
     with pytest.raises(FileNotFoundError):
