@@ -23,6 +23,7 @@ from fairthesis.inputs._columns import text_column
 from fairthesis.inputs._delimited import column_names, read_delimited
 
 EXPECTED = "a table in CSV (also .tsv, .txt, .gz), Parquet or .xlsx, or a folder of its parts"
+UNPACKED, MOST_SHRUNK = 10**8, 100  # bytes of a workbook, and times; a full sheet shrinks by 20
 DIGITS = 10**15  # beyond which a spreadsheet rounds numbers
 # What other files begin with.
 _OTHERS = {
@@ -172,9 +173,16 @@ def _zipped(path: Path) -> str:
     try:
         with ZipFile(path) as archive:
             names = archive.namelist()
+            size = sum(member.file_size for member in archive.infolist())
     except (BadZipFile, NotImplementedError, ValueError) as error:
         raise InputError(f"{str(path)!r} is a broken zip file or workbook: {error}.") from error
     if any(name.startswith("xl/") for name in names):
+        packed = path.stat().st_size
+        if size > max(UNPACKED, MOST_SHRUNK * packed):
+            raise InputError(
+                f"{str(path)!r} is a workbook of {packed:,} bytes that unpacks to {size:,}: that "
+                "is how files that fill a memory look. Save it as CSV."
+            )
         return "workbook"
     raise InputError(f"{str(path)!r} is a zip archive: unpack it. Expected {EXPECTED}.")
 

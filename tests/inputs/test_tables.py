@@ -23,7 +23,7 @@ from support.predictions import run, table
 import fairthesis
 from fairthesis.auditing import AuditedRows, audited_rows, read_predictions
 from fairthesis.errors import InputError
-from fairthesis.inputs import _delimited
+from fairthesis.inputs import _delimited, _tables
 from fairthesis.inputs._columns import KeyWarning, key_column, probability_column, text_column
 from fairthesis.inputs._tables import read_table, table_columns
 
@@ -578,6 +578,19 @@ def test_memory_follows_the_needed_columns_not_the_file(tmp_path: Path) -> None:
     n, grown = map(int, done.stdout.split())
     assert n == 50_000
     assert grown < size / 3
+
+
+def test_a_workbook_that_fills_the_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.xlsx"
+    workbook(table(20), path)
+    monkeypatch.setattr(_tables, "UNPACKED", 10_000)
+    assert len(read_table(path)) == 20
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("xl/media/picture", bytes(10**7))
+    with pytest.raises(InputError, match=r"unpacks to 10,\d{3},\d{3}: .* Save it as CSV"):
+        read_table(path)
 
 
 @pytest.mark.parametrize("damage", ["packed", "text", "unknown"])
