@@ -216,8 +216,14 @@ def _parquet(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
                 )
             except pa.ArrowInvalid:
                 continue  # pictures, say: refused where they are used
-    frame = table.to_pandas(types_mapper=_INTEGERS.get, ignore_metadata=True, date_as_object=True)
-    return frame
+    try:  # what pandas noted of the table may be damaged where its columns are not
+        table = table.replace_schema_metadata()
+        return table.to_pandas(
+            types_mapper=_INTEGERS.get, ignore_metadata=True, date_as_object=True
+        )
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
 
 
 def _workbook(path: Path, columns: Collection[str] | None) -> pd.DataFrame:

@@ -618,3 +618,11 @@ def test_a_damaged_workbook_is_refused_in_words(damage: str, tmp_path: Path) -> 
                 made.writestr(name, content)
     with pytest.raises(InputError, match="is not a readable workbook"):
         read_table(path)
+
+
+def test_what_pandas_noted_in_a_parquet_file_may_be_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    whole = pa.Table.from_pandas(table(20))
+    pq.write_table(whole.replace_schema_metadata({b"pandas": b"{\xb0"}), path)
+    pq.write_table(whole, tmp_path / "whole.parquet")
+    pd.testing.assert_frame_equal(read_table(path), read_table(tmp_path / "whole.parquet"))
