@@ -292,12 +292,20 @@ def check_writable(path: str | Path, *, a_file: bool = False) -> None:
             path.stat()  # refuses a name that is too long
         there = next(part for part in (folder, *folder.parents) if part.exists())
         if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+            code = errno.EROFS if _read_only(there) else errno.EACCES
+            raise OSError(code, os.strerror(code), str(there))
         if there != folder:  # a name of its own: other processes may begin beside this one
             try:
                 Path(tempfile.mkdtemp(dir=there, prefix=".fairthesis-")).rmdir()
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
+def _read_only(folder: Path) -> bool:
+    """Whether the whole disk may only be read, where the system tells."""
+    if not hasattr(os, "statvfs"):
+        return False
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 @contextlib.contextmanager

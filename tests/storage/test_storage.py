@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -112,6 +113,18 @@ def test_a_full_disk_costs_no_older_file_and_leaves_none(home):
         "a": "old a",
         "b": "old b",
     }
+
+
+@pytest.mark.skipif(not hasattr(os, "statvfs"), reason="the system does not tell")
+def test_a_disk_that_may_only_be_read_is_called_so(home, monkeypatch):
+    told = os.statvfs(home)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match="Permission denied"):
+        check_writable(home / "new")
+    read_only = types.SimpleNamespace(f_flag=told.f_flag | os.ST_RDONLY)
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    with pytest.raises(InputError, match="Read-only file system"):
+        check_writable(home / "new")
 
 
 def test_too_few_open_files_are_no_reason_to_choose_another_place(home):
@@ -238,6 +251,7 @@ def test_where_a_run_reads_and_computes_is_not_what_it_computes():
 def test_the_table_half_works_where_there_is_neither_fcntl_nor_resource(tmp_path):
     code = """
 import sys
+import types
 sys.modules["fcntl"] = sys.modules["resource"] = None
 import numpy as np, pandas as pd
 from fairthesis import audit
