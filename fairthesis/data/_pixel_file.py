@@ -135,8 +135,9 @@ class PixelFile:
             held = getattr(found, "st_blocks", found.st_size // 512) * 512
         needed, free = self.length - held, shutil.disk_usage(self.path.parent).free
         if needed > free:
+            unit, name = (1e9, "GB") if needed > 1e8 else (1e3, "kB")
             raise InputError(
-                f"{what} take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free at "
+                f"{what} take {needed / unit:.1f} {name}, and {free / unit:.1f} {name} are free at "
                 f"{str(self.path.parent)!r}: choose another cache or a smaller size."
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,11 @@ def _from_npz(file: Path, key: str, prefix: str | None, ids: Any) -> Iterator[Pa
             if not isinstance(array, np.ndarray):
                 raise InputError(f"{name!r} of {file.name!r} is no array of NumPy's.")
             if array.dtype.kind == "U":
-                "".join(array.ravel().tolist()).encode()  # refuses what are no letters
+                codes = np.frombuffer(array.tobytes(), f"{array.dtype.str[0]}u4")
+                if ((codes > sys.maxunicode) | (codes >> 11 == 0x1B)).any():  # or half of a letter
+                    raise InputError(
+                        f"{name!r} of {file.name!r} holds numbers that are no letters."
+                    )
     yield from _of_arrays(file, arrays, key, ids)
 
 

@@ -282,7 +282,7 @@ def test_a_disk_that_fills_is_reported_and_the_same_call_goes_on(
         free = type("Usage", (), {"free": room})
         monkeypatch.setattr(pixel_file.shutil, "disk_usage", lambda path, free=free: free)
         if room < left:
-            with pytest.raises(InputError, match="GB are free"):
+            with pytest.raises(InputError, match="B are free"):
                 prepared_images(cohort, 16, cache)
     assert (pixels(cohort, cache) == expected).all()
     assert len(decoded) == N - 16

@@ -214,7 +214,7 @@ def test_a_full_disk_is_reported_before_anything_is_drawn(
     full = type("Usage", (), {"free": 100})
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     cohort = datasets.load("synthetic-cxr", n_train=2, n_val=1, n_test=1)
-    with pytest.raises(InputError, match="GB are free"):
+    with pytest.raises(InputError, match="B are free"):
         prepared_images(cohort, 16, tmp_path)
 
 

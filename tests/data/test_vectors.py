@@ -219,7 +219,12 @@ def no_letters(folder):
     ids = np.full(len(X), "a")
     ids.view(np.uint32)[0] = 0x7FFFFFFF
     np.savez(folder / "x.npz", embeddings=X, ids=ids)
-    return folder / "x.npz", "cannot be read as arrays"
+    return folder / "x.npz", "'ids' of 'x.npz' holds numbers that are no letters"
+
+
+def half_a_letter(folder):
+    np.savez(folder / "x.npz", embeddings=X, ids=np.array(["\ud800"] * len(X)))
+    return folder / "x.npz", "no letters"
 
 
 def emptied(folder):
@@ -229,6 +234,7 @@ def emptied(folder):
 
 BAD = [not_finite, infinite, doubled, keyless, no_keys, short, labels_alone, two_kinds, widths]
 BAD += [ragged, nothing, mixed, text, pickled, cut, changed, no_array, no_letters, emptied]
+BAD += [half_a_letter]
 
 
 @pytest.mark.parametrize("make", BAD)
