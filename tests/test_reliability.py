@@ -15,12 +15,12 @@ FOLDER = ROOT / "benchmarks" / "reliability"
 QUICK = """
 import names, places, tables, archives
 rows = [tables.damaged_table(*one) for one in tables.DAMAGED if one[1] in TABLES]
-rows += [archives.hostile_archive(*one) for one in archives.HOSTILE[:2]]
+rows += [archives.hostile_archive(*one) for one in archives.HOSTILE[:1]]
 rows += names.hostile_groups("audit", ("script", "formula"))
 rows += places.short_files()
 print(*(row.line() for row in rows), sep="\\n")
 """
-TABLES = ["a workbook whose sheet ends in a cell", "Parquet, cut to half", "random bytes"]
+TABLES = ["a workbook whose sheet ends in a cell", "Parquet, cut to half"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork: not on this system")
@@ -36,7 +36,7 @@ def test_faults_of_each_kind_end_as_expected() -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     rows = done.stdout.strip().splitlines()
-    assert len(rows) == len(TABLES) + 5
+    assert len(rows) == len(TABLES) + 4
     assert [row for row in rows if not row.endswith("| yes |")] == []
 
 

@@ -1,6 +1,6 @@
 """Which faults were tried, and what happened? Writes faults.md beside it.
 
-    python benchmarks/reliability/faults.py               # all: about an hour of a core
+    python benchmarks/reliability/faults.py               # all: 20 minutes of a core
     python benchmarks/reliability/faults.py names tables  # those kinds only, printed, not written
 
 With ``--parts FOLDER`` the rows of each fault are kept there, and not tried again: it can be
