@@ -94,7 +94,7 @@ def twin_table(results: Results, measure: str = "flips") -> pd.DataFrame:
         measure: one of ``auditing.TWIN_MEASURES``.
 
     Returns:
-        Text, indexed by variant, a column per change; ``0.132 (0.120 to 0.151)``. No rows where the
+        Text, indexed by variant, a column per change; ``0.132 (0.120–0.151)``. No rows where the
         cohort has no twins.
 
     Raises:
@@ -118,7 +118,7 @@ def twin_table(results: Results, measure: str = "flips") -> pd.DataFrame:
 
 
 def ranged(values: pd.Series) -> str:
-    """Mean over seeds, and the range of several; ``0.132 (0.120 to 0.151)``."""
+    """Mean over seeds, and the range of several; ``0.132 (0.120–0.151)``."""
     return _ranged(values.agg(["mean", "min", "max", "count"]))
 
 

@@ -44,7 +44,7 @@ def test_the_word_is_earned_where_all_four_cells_hold_in_every_seed():
     assert counts.loc["mine"].tolist() == [2, 2, 2, 2, 2, True]
     assert "*disentangled* is earned" in disentanglement_sentences(results(cells()))
     table = disentanglement_table(results(cells(disease_disease=[0.8, 0.9])))
-    assert table.loc["mine", "disease in the disease embedding"] == "0.850 (0.800 to 0.900)"
+    assert table.loc["mine", "disease in the disease embedding"] == "0.850 (0.800–0.900)"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_table_of_use_counts_seeds_whose_interval_is_on_one_side():
     object.__setattr__(found, "use", pd.DataFrame(rows, columns=USE_COLUMNS))
     row = use_table(found).loc[("erm", "auroc_gap")]
     assert row.tolist() == [
-        "0.200 (0.200 to 0.200)", "0.153 (0.100 to 0.210)", "-0.047", "2 of 3", "0 of 3", "-0.010"
+        "0.200 (0.200–0.200)", "0.153 (0.100–0.210)", "-0.047", "2 of 3", "0 of 3", "-0.010"
     ]  # fmt: skip
     with pytest.raises(InputError, match="Unknown scope 'given'"):
         use_table(found, "given")
