@@ -48,7 +48,9 @@ def test_page_opens_without_error(path, width, address, browser):
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
-    page.goto(f"{address}/{path}", wait_until="networkidle")
+    page.goto(f"{address}/{path}", wait_until="networkidle", timeout=120_000)
+    # A formula that is not set yet is one long word.
+    page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
     foreign = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     wrong = violations(page, known=(*KNOWN[""], *KNOWN.get(path, ())))
