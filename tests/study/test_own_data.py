@@ -30,6 +30,7 @@ def cohort(folder, n):
     return folder
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("chapter", ["chest_xray", "skin_lesions"])
 def test_a_chapter_runs_on_ones_own_images(chapter, tmp_path):
     given = {"dataset": "csv", "data_root": cohort(tmp_path / "mine", 120), "profile": "quick"}

@@ -13,7 +13,8 @@ from fairthesis.study import check_answer, shown
 
 def downloaded(table):
     found = re.search(r'download="([^"]+)" href="data:text/csv;base64,([^"]+)"', table)
-    return found[1], pd.read_csv(io.BytesIO(base64.b64decode(found[2])))
+    whole = io.BytesIO(base64.b64decode(found[2]))
+    return found[1], pd.read_csv(whole, float_precision="round_trip")
 
 
 def test_the_page_has_the_first_rows_and_the_download_has_all():
