@@ -14,7 +14,7 @@ from fairthesis.study import check_answer, shown
 def downloaded(table):
     found = re.search(r'download="([^"]+)" href="data:text/csv;base64,([^"]+)"', table)
     whole = io.BytesIO(base64.b64decode(found[2]))
-    return found[1], pd.read_csv(whole, float_precision="round_trip")
+    return found[1], pd.read_csv(whole, dtype=str)
 
 
 def test_the_page_has_the_first_rows_and_the_download_has_all():
@@ -23,7 +23,7 @@ def test_the_page_has_the_first_rows_and_the_download_has_all():
     assert page.count("<tr") == 11 and "10 of 44 rows shown" in page
     name, whole = downloaded(page)
     assert name == "gaps.csv"
-    np.testing.assert_array_equal(whole["gap"], frame["gap"])  # not rounded
+    assert whole["gap"].map(float).tolist() == frame["gap"].tolist()  # not rounded
     assert "0.023" in page and str(frame["gap"][1]) not in page
 
 
