@@ -56,4 +56,5 @@ def test_figures_and_tables_are_named_in_the_text(page):
     notebook = ROOT / "notebooks" / f"{page.removeprefix('executed/')}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     names = [c["metadata"]["mystnb"]["figure"]["name"] for c in cells if "mystnb" in c["metadata"]]
+    assert all(name.startswith(("fig-", "tab-")) for name in names)
     assert [name for name in names if f"{{numref}}`{name}`" not in text(page)] == []
