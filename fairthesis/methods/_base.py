@@ -18,7 +18,7 @@ from fairthesis.methods._batch import Batch, Values
 from fairthesis.methods._dependence import target_hsic
 from fairthesis.methods._losses import masked_cross_entropy
 from fairthesis.methods._setting import Setting
-from fairthesis.models import FairEncoder
+from fairthesis.models import FairEncoder, Frozen
 
 
 @dataclass(frozen=True)
@@ -248,15 +248,27 @@ class Method(nn.Module):
         """Probabilities of the targets, shape (n, targets)."""
         return torch.sigmoid(self.model.disease_logits(self.embed(images)[0]))
 
+    def learned_state(self) -> dict[str, Tensor]:
+        """``state_dict`` without the network of a frozen backbone, which no step changes."""
+        state: dict[str, Tensor] = self.state_dict()
+        if not isinstance(self.model.shared_encoder, Frozen):
+            return state
+        frozen = "model.shared_encoder.net."
+        return {name: value for name, value in state.items() if not name.startswith(frozen)}
+
+    def load_learned_state(self, state: dict[str, Tensor]) -> None:
+        """Put back what ``learned_state`` gave."""
+        self.load_state_dict({**self.state_dict(), **state})
+
     def training_state(self) -> dict[str, Any]:
         """Everything that a resumed run needs from the method."""
         optimisers = {name: o.state_dict() for name, o in self.optimisers.items()}
-        state = {"module": self.state_dict(), "optimisers": optimisers}
+        state = {"module": self.learned_state(), "optimisers": optimisers}
         return state | ({"scaler": self.scaler.state_dict()} if self.scaler.is_enabled() else {})
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Put back what ``training_state`` gave."""
-        self.load_state_dict(state["module"])
+        self.load_learned_state(state["module"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         if self.scaler.is_enabled():

@@ -178,7 +178,7 @@ def _run(
         save_state(place, method, state)
         tracker = tracker if told(tracker, config.described(), line) else None
         bar.set_postfix(val_auroc=f"{line['val_auroc']:.3f}", refresh=False)
-    method.load_state_dict(state.states[state.chosen])
+    method.load_learned_state(state.states[state.chosen])
     rows = 4 * config.batch_size
     with _told_if_diverged(config, state.epoch - 1):
         if isinstance(average, SWAD):

@@ -95,5 +95,5 @@ def use_average(
 
 
 def copied(method: Method) -> dict[str, Any]:
-    """The method's whole state on the CPU, to be kept."""
-    return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
+    """All of the method's state that training changes, on the CPU, to be kept."""
+    return {name: value.detach().cpu().clone() for name, value in method.learned_state().items()}
