@@ -46,6 +46,12 @@ NAMES = ("logistic", "mlp", "knn", "boosting")
     show_default=True,
     help="Folds of a head refitted before and after erasure; 0: none.",
 )
+@click.option(
+    "--max-rows",
+    default=50_000,
+    show_default=True,
+    help="Of each part: of more, patients are drawn.",
+)
 @_options.seed()
 @_options.quiet()
 def command(
@@ -60,6 +66,7 @@ def command(
     n_boot: int,
     n_shuffles: int,
     use_folds: int,
+    max_rows: int,
     seed: int,
     quiet: bool,
 ) -> None:
@@ -69,7 +76,8 @@ def command(
     was not trained on. Beside each AUROC stand its floors: the target alone, a randomly
     initialised encoder, the attribute shuffled. What can be recovered need not be used: a head is
     refitted with the attribute erased (LEACE) and without, and what that changes is shown beside.
-    Writes leakage.json, leakage.csv and use.csv into --out.
+    Of a table of millions of rows, those of drawn patients alone are read. Writes leakage.json,
+    leakage.csv and use.csv into --out.
 
     \b
     Examples:
@@ -78,16 +86,21 @@ def command(
       fairthesis probe embeddings.parquet --labels predictions.parquet --attribute age_group \\
           --prefix sensitive_ --probe logistic --probe mlp --out leakage/
     """
+    import pandas as pd
+
     from fairthesis.embeddings import probe
-    from fairthesis.inputs import read_table
+    from fairthesis.inputs import attribute_parts, read_table, table_columns
     from fairthesis.storage import warn_of_damage
 
     warn_of_damage(file)
     warn_of_damage(labels)
     numeric = re.escape(prefix) + "[0-9]+"
+    own = table_columns(labels)
+    needed = ["image_id", "y_true", *attribute_parts(pd.DataFrame(columns=own), attribute)]
+    whole = not set(needed) <= set(own)  # to be refused with the names of what is there
     found = probe(
-        read_table(file, numeric=numeric),
-        read_table(labels),
+        file,
+        read_table(labels, None if whole else [*needed, "target"]),
         attribute=attribute,
         target=target,
         prefix=prefix,
@@ -96,6 +109,7 @@ def command(
         n_boot=n_boot,
         n_shuffles=n_shuffles,
         use_folds=use_folds,
+        max_rows=max_rows,
         seed=seed,
     )
     _options.tell(lambda: summary(found), found.write(out), quiet)

@@ -20,9 +20,12 @@ from fairthesis.embeddings._attribute_use import AttributeUse, use_of_attribute
 from fairthesis.embeddings._judging import FLOOR, Judge, ProbeResult, read, usable_strata
 from fairthesis.embeddings._measured_erasure import TooFewPatientsError
 from fairthesis.embeddings._probes import PROBES, Code, online_code
+from fairthesis.embeddings._sources import Table
 from fairthesis.embeddings._tables import ProbePart
 from fairthesis.errors import InputError, unknown
 from fairthesis.storage import table_writer, text_writer, without_formulas, write_together
+
+MAX_ROWS = 50_000  # of the fitting part, and of the test part
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Leakage:
             the mean and 95 % point over refits with the attribute shuffled.
         code: the online code of the attribute given the embedding, in bits.
         warnings: what a reader must know, in words: a group or a class that is left out.
-        settings: ``prefix``, ``n_boot``, ``n_shuffles`` and ``seed`` of the call.
+        settings: ``prefix``, ``n_boot``, ``n_shuffles``, ``max_rows`` and ``seed`` of the call.
         use: what erasing the attribute does to a refitted head; None where it was not asked for,
             or patients are too few.
 
@@ -100,7 +103,7 @@ class Leakage:
 
 
 def probe(
-    embeddings: pd.DataFrame,
+    embeddings: Table,
     predictions: pd.DataFrame,
     *,
     attribute: str,
@@ -112,12 +115,15 @@ def probe(
     n_boot: int = 2000,
     n_shuffles: int = 20,
     use_folds: int = 0,
+    max_rows: int = MAX_ROWS,
     seed: int = 0,
 ) -> Leakage:
     """Measure how well fresh probes recover ``attribute`` from ``embeddings``.
 
     Args:
-        embeddings: ``image_id, patient_id, split`` and numbered columns that begin with prefix.
+        embeddings: ``image_id, patient_id, split`` and numbered columns that begin with prefix; or
+            the file of such a table: of one of millions of rows those that are probed alone are
+            held.
         predictions: ``image_id, target, y_true`` and the attribute; joined by ``image_id``.
         attribute: the column to recover; images where it is empty are left out and counted.
         target: the target for "given the target", where the table has several.
@@ -130,6 +136,9 @@ def probe(
         n_shuffles: refits with the attribute shuffled over patients; 0 for none.
         use_folds: folds of the patients of ``val`` and ``test`` over which a head is refitted
             before and after the attribute is erased (``use_of_attribute``); 0 leaves it out.
+        max_rows: of each part; where there are more, patients are drawn until they have so many
+            rows, and the others are counted in ``left_out``. Of 50,000 test images the interval of
+            an AUROC of .5 is about .01 wide.
         seed: the same seed gives the same result.
 
     Probes are fitted on ``val`` and judged on ``test``. Given the target, that is done within each
@@ -151,6 +160,8 @@ def probe(
     >>> bool(found.table()["auroc"][0] > 0.95)
     True
     """
+    if max_rows < 1:
+        raise InputError(f"max_rows is {max_rows}: expected 1 or more.")
     for key, number in (("n_boot", n_boot), ("n_shuffles", n_shuffles), ("seed", seed)):
         if number < 0:
             raise InputError(f"{key} is {number}: expected 0 or more.")
@@ -162,7 +173,7 @@ def probe(
         if name not in PROBES:
             raise unknown("probe", name, PROBES)
     rows, columns, groups, left_out, chosen = tables.join_labels(
-        embeddings, predictions, attribute, target, prefix
+        embeddings, predictions, attribute, target, prefix, max_rows, seed
     )
     warnings: list[str] = []
     rows, groups = _in_both(rows, groups, attribute, left_out, warnings)
@@ -191,7 +202,13 @@ def probe(
         readings=tuple(readings),
         code=online_code(fit.x, fit.group, fit.patient, seed),
         warnings=tuple(warnings),
-        settings={"prefix": prefix, "n_boot": n_boot, "n_shuffles": n_shuffles, "seed": seed},
+        settings={
+            "prefix": prefix,
+            "n_boot": n_boot,
+            "n_shuffles": n_shuffles,
+            "max_rows": max_rows,
+            "seed": seed,
+        },
         use=use,
     )
 

@@ -9,12 +9,12 @@ import pandas as pd
 
 from fairthesis import inputs, stats
 from fairthesis.embeddings._probes import Array, Codes
+from fairthesis.embeddings._sources import Source, Table, drawn
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     EMBEDDING_KEYS,
     PREDICTIONS_TABLE,
     as_frame,
-    embedding_columns,
     embedding_values,
     group_values,
     numbered_columns,
@@ -22,6 +22,8 @@ from fairthesis.inputs import (
     rows_of_target,
     text_column,
 )
+
+_PLACE = "\x1fplace"  # of a row in its table: no attribute is called so
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,25 @@ class ProbePart:
 
 
 def join_labels(
-    embeddings: pd.DataFrame,
+    embeddings: Table,
     predictions: pd.DataFrame,
     attribute: str,
     target: str | None,
     prefix: str,
+    max_rows: int | None = None,
+    seed: int = 0,
 ) -> tuple[pd.DataFrame, list[str], list[str], dict[str, int], str | None]:
     """Join the embeddings table with a target and an attribute of the predictions table.
 
     Args:
-        embeddings: ``image_id, patient_id, split`` and numbered columns that begin with ``prefix``.
+        embeddings: ``image_id, patient_id, split`` and numbered columns that begin with ``prefix``;
+            or the file of such a table, of which the numbers of the rows in use alone are read.
         predictions: ``image_id, y_true``, the attribute, and ``target`` if there are several.
         attribute: the column to be probed.
         target: which target; None where the table has one.
         prefix: of the embedding's columns.
+        max_rows: about how many rows of each part are taken at most, by whole patients, drawn.
+        seed: of the draw.
 
     Returns:
         The rows of ``val`` and ``test`` with embedding, target and attribute, by image; the names
@@ -70,11 +77,10 @@ def join_labels(
     (2, ['disease_0'], ['F', 'M'], 1)
     """
     what = "the embeddings table"
-    embeddings = as_frame(embeddings, what)
+    source = Source(embeddings, prefix, what)
+    columns = source.columns
     predictions = as_frame(predictions, PREDICTIONS_TABLE)
-    require_columns(embeddings, EMBEDDING_KEYS, what)
     require_columns(predictions, ["image_id", "y_true"], PREDICTIONS_TABLE)
-    columns = embedding_columns(embeddings, prefix, what)
     if attribute in (*EMBEDDING_KEYS, *columns):
         raise InputError(
             f"{attribute!r} is a column of {what} with a meaning of its own: expected an attribute "
@@ -84,7 +90,7 @@ def join_labels(
     labels = predictions[["image_id"]].copy()
     labels["y_true"] = inputs.label_column(predictions, "y_true", PREDICTIONS_TABLE)
     labels[attribute] = group_values(predictions, attribute, PREDICTIONS_TABLE)
-    rows = embeddings[[*EMBEDDING_KEYS, *columns]].copy()
+    rows = source.keys()
     rows["patient_id"] = inputs.filled(inputs.key_column(rows, "patient_id", what))
     rows["split"] = text_column(rows["split"])
     for frame, name in ((rows, what), (labels, PREDICTIONS_TABLE)):
@@ -99,9 +105,12 @@ def join_labels(
             f"is {shared.index[shared > 1][0]!r}: a probe is judged on patients that neither the "
             "encoder nor the probe has seen. Split by patient."
         )
-    rows = rows[rows["split"].isin(["val", "test"])]
+    both = int(rows["split"].isin(["val", "test"]).sum())
+    used = drawn(rows, max_rows, seed)
+    rows = rows.assign(**{_PLACE: np.arange(len(rows))})[used]
     joined = rows.merge(labels, on="image_id", how="left", indicator=True)
-    left_out = {
+    left_out = {"drawn from more rows": both - len(rows)} if len(rows) < both else {}
+    left_out |= {
         "not in the predictions table": int((joined["_merge"] != "both").sum()),
         f"no {attribute}": int((joined[attribute].isna() & (joined["_merge"] == "both")).sum()),
     }
@@ -115,8 +124,9 @@ def join_labels(
         )
     # A probe may depend on the order of its rows: it is that of the keys, not that of the table.
     joined = joined.sort_values("image_id", ignore_index=True)
-    found = pd.DataFrame(embedding_values(joined, columns, what), columns=columns)
-    joined = pd.concat([joined.drop(columns=columns), found], axis=1)
+    values = source.values(joined[_PLACE].to_numpy(np.intp))
+    found = pd.DataFrame(values, columns=columns)
+    joined = pd.concat([joined.drop(columns=_PLACE), found], axis=1)
     groups = sorted(joined[attribute].unique())
     if len(groups) < 2:
         raise InputError(f"{attribute} has only {groups[0]!r}: expected at least two groups.")

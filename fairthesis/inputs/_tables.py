@@ -14,9 +14,11 @@ from collections.abc import Collection
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fairthesis.errors import InputError
 from fairthesis.inputs._columns import text_column
@@ -25,6 +27,8 @@ from fairthesis.inputs._delimited import column_names, read_delimited
 EXPECTED = "a table in CSV (also .tsv, .txt, .gz), Parquet or .xlsx, or a folder of its parts"
 UNPACKED, MOST_SHRUNK = 10**8, 100  # bytes of a workbook, and times; a full sheet shrinks by 20
 DIGITS = 10**15  # beyond which a spreadsheet rounds numbers
+BATCH = 65_536  # rows of a Parquet file that are held beside those that are kept
+Rows = NDArray[np.bool_]
 # What other files begin with.
 _OTHERS = {
     b"\xd0\xcf\x11\xe0": "a workbook of the old kind (.xls): save it as .xlsx or CSV",
@@ -71,7 +75,11 @@ class SpreadsheetWarning(UserWarning):
 
 
 def read_table(
-    path: str | Path, columns: Collection[str] | None = None, *, numeric: str | None = None
+    path: str | Path,
+    columns: Collection[str] | None = None,
+    *,
+    numeric: str | None = None,
+    rows: Rows | None = None,
 ) -> pd.DataFrame:
     """The table in a file, or in a folder of files of one kind (as Spark writes it).
 
@@ -85,9 +93,12 @@ def read_table(
         columns: Those to keep, where they are there; all by default.
         numeric: An expression; columns whose whole name matches it are read as numbers where they
             can be: text of a wide embedding would fill the memory.
+        rows: Which rows to keep, shape (rows of the table,); all by default. Of Parquet the others
+            are never held.
 
     Raises:
-        InputError: The file is missing, empty or cannot be read as a table.
+        InputError: The file is missing, empty or cannot be read as a table, or has another number
+            of rows.
 
     Warns:
         Latin1Warning: Text is not UTF-8.
@@ -101,7 +112,7 @@ def read_table(
     [{'patient': '007', 'score': '0,5'}]
     """
     path = Path(path)
-    return (_folder if path.is_dir() else _file)(path, columns, numeric)
+    return (_folder if path.is_dir() else _file)(path, columns, numeric, rows)
 
 
 def table_columns(path: str | Path) -> list[str]:
@@ -134,13 +145,28 @@ def table_columns(path: str | Path) -> list[str]:
     return column_names(path)
 
 
-def _file(path: Path, columns: Collection[str] | None, numeric: str | None) -> pd.DataFrame:
+def _file(
+    path: Path, columns: Collection[str] | None, numeric: str | None, rows: Rows | None = None
+) -> pd.DataFrame:
     kind = _kind(path)
     if kind == "parquet":
-        return _parquet(path, columns)
+        return _parquet(path, columns, rows)
     if kind == "workbook":
-        return _workbook(path, columns)
-    return read_delimited(path, columns, numeric)
+        frame = _workbook(path, columns)
+    else:
+        frame = read_delimited(path, columns, numeric)
+    if rows is None:
+        return frame
+    _check_rows(path, rows, len(frame))
+    return frame[rows].reset_index(drop=True)
+
+
+def _check_rows(path: Path, rows: Rows, there: int) -> None:
+    if len(rows) != there:
+        raise InputError(
+            f"{str(path)!r} has {there:,} rows and {len(rows):,} were spoken of: was it written "
+            "anew meanwhile? Give the command again."
+        )
 
 
 def _kind(path: Path) -> str:
@@ -195,7 +221,7 @@ def _parquet_file(path: Path) -> pq.ParquetFile:
         raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
 
 
-def _parquet(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
+def _parquet(path: Path, columns: Collection[str] | None, rows: Rows | None = None) -> pd.DataFrame:
     """Parquet of pandas, R, Spark, polars: integers with nulls stay integers, bytes are text."""
     file = _parquet_file(path)
     names = [
@@ -204,7 +230,7 @@ def _parquet(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
         if not name.startswith("__index_level_") and (columns is None or name in columns)
     ]
     try:
-        table = file.read(columns=names)
+        table = file.read(columns=names) if rows is None else _some(path, file, names, rows)
     except (OSError, ValueError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
@@ -224,6 +250,19 @@ def _parquet(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
     except ValueError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"Cannot read {str(path)!r} as a table: {reason}") from error
+
+
+def _some(path: Path, file: pq.ParquetFile, names: list[str], rows: Rows) -> pa.Table:
+    """The given rows, batch by batch."""
+    _check_rows(path, rows, file.metadata.num_rows)
+    kept, at = [], 0
+    for batch in file.iter_batches(batch_size=BATCH, columns=names):
+        own = rows[at : at + len(batch)]
+        at += len(batch)
+        if own.any():
+            kept.append(batch.filter(pa.array(own)))
+    schema = pa.schema([file.schema_arrow.field(name) for name in names])
+    return pa.Table.from_batches(kept, schema=kept[0].schema if kept else schema)
 
 
 def _workbook(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
@@ -251,11 +290,25 @@ def _workbook(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
     return frame.apply(text_column) if len(frame.columns) else frame
 
 
-def _folder(path: Path, columns: Collection[str] | None, numeric: str | None) -> pd.DataFrame:
+def _folder(
+    path: Path, columns: Collection[str] | None, numeric: str | None, rows: Rows | None = None
+) -> pd.DataFrame:
     parts = _parts(path)
     frames: list[pd.DataFrame] = []
+    at = 0
     for part in parts:
-        frame = _file(part, columns, numeric)
+        if rows is None:
+            frame = _file(part, columns, numeric)
+        elif _kind(part) == "parquet":
+            n = _parquet_file(part).metadata.num_rows
+            frame = _parquet(part, columns, rows[at : at + n])
+            at += n
+        else:
+            frame = _file(part, columns, numeric)
+            n = len(frame)
+            _check_rows(part, rows[at : at + n], n)
+            frame = frame[rows[at : at + n]].reset_index(drop=True)
+            at += n
         for name, value in _partition(path, part).items():
             if columns is None or name in columns:
                 frame[name] = pd.Series([value] * len(frame), index=frame.index, dtype=object)
@@ -266,6 +319,8 @@ def _folder(path: Path, columns: Collection[str] | None, numeric: str | None) ->
                 f"{parts[0].name} and {part.name}. Expected parts of one table."
             )
         frames.append(frame)
+    if rows is not None:
+        _check_rows(path, rows, at)
     return pd.concat(frames, ignore_index=True)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
@@ -16,7 +19,10 @@ from fairthesis.inputs import SPLITS, attribute_parts
 from fairthesis.methods import Method
 from fairthesis.training._batches import Table
 from fairthesis.training._inference import Outputs, infer, joined
+from fairthesis.training._parts import in_parts
 from fairthesis.training._run_folder import WEIGHTS, RunFolder
+
+PART = 65_536  # rows of the embeddings table that are held at a time, and of its row groups
 
 
 def infer_cohort(
@@ -80,11 +86,30 @@ def write_results(
     batch_size: int,
     device: torch.device,
 ) -> None:
-    """Write ``predictions.parquet``, ``embeddings.parquet`` and ``model.safetensors``."""
+    """Write ``embeddings.parquet``, ``predictions.parquet`` and ``model.safetensors``.
+
+    Embeddings, which may be wide, are written part by part; scores are kept.
+    """
     rows = np.sort(np.concatenate([table.rows[split] for split in SPLITS]))
-    found = infer_cohort(method, table, rows, batch_size, device)
-    tables = predictions_of(cohort, rows, found.scores, targets, attributes)
+    scores: list[NDArray[np.floating[Any]]] = []
+
+    def write(to: Path) -> None:
+        writer: pq.ParquetWriter | None = None
+        try:
+            for part in in_parts(rows, batch_size, PART):
+                found = infer_cohort(method, table, part, batch_size, device)
+                scores.append(found.scores)
+                made = pa.Table.from_pandas(
+                    embeddings_of(cohort, part, found), preserve_index=False
+                )
+                writer = writer or pq.ParquetWriter(to, made.schema)
+                writer.write_table(made)
+        finally:
+            if writer is not None:
+                writer.close()
+
+    place.file(write, "embeddings.parquet")
+    tables = predictions_of(cohort, rows, np.concatenate(scores), targets, attributes)
     place.table(pd.concat(tables, ignore_index=True), "predictions.parquet")
-    place.table(embeddings_of(cohort, rows, found), "embeddings.parquet")
     weights = {name: value.contiguous() for name, value in method.model.state_dict().items()}
     place.file(lambda to: to.write_bytes(save(weights)), WEIGHTS)

@@ -17,6 +17,7 @@ from fairthesis import datasets
 from fairthesis.errors import InputError
 from fairthesis.models import FairEncoder, norm_layers
 from fairthesis.training import TrainConfig, load_run, predict_twins, train
+from fairthesis.training import _train as training_loop
 
 FEW = {"n_train": 96, "n_val": 48, "n_test": 48}
 SMALL = TrainConfig(
@@ -97,6 +98,33 @@ def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             other.unlink()
     trained(replace(FROZEN, seed=0), tmp_path / "d")
     assert sum(calls) > 512
+
+
+def test_a_state_holds_what_training_changes_and_no_frozen_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed after its first epoch ends as one that was not, to the bit."""
+    config = replace(FROZEN, epochs=3)
+    whole = load_file(train(config, tmp_path / "whole", progress=False) / "model.safetensors")
+    first: list[dict[str, torch.Tensor]] = []
+    save = training_loop.save_state
+
+    def killed(place: Any, method: Any, state: Any) -> None:
+        save(place, method, state)
+        first.append(torch.load(place.path / "state.pt", weights_only=False)["method"]["module"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_loop, "save_state", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run", progress=False)
+    frozen = "model.shared_encoder.net."
+    assert not [name for name in first[0] if name.startswith(frozen)]
+    learned = {name for name in whole if not f"model.{name}".startswith(frozen)}
+    assert learned <= {name.removeprefix("model.") for name in first[0]}
+    monkeypatch.setattr(training_loop, "save_state", save)
+    again = load_file(train(config, tmp_path / "run", progress=False) / "model.safetensors")
+    assert whole.keys() == again.keys()
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 @pytest.mark.parametrize(
