@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,15 +91,17 @@ def fit(
       fairthesis erase fit wide.parquet --labels predictions.parquet --group sex \\
           --directions auto --out eraser/
     """
+    import numpy as np
+
+    from fairthesis.embeddings import fit_eraser
     from fairthesis.inputs import read_table
     from fairthesis.postprocessing import erasure_rows, save_fitted
     from fairthesis.storage import warn_of_damage
 
     warn_of_damage(file)
     eraser = _eraser(method, given_target, shrinkage, directions, seed)
-    frame = read_table(file, numeric=re.escape(prefix) + "[0-9]+")
-    given = frame if labels is None else read_table(labels)
-    rows = erasure_rows(frame, given, group=group, target=target, prefix=prefix)
+    given = None if labels is None else read_table(labels)
+    rows = erasure_rows(file, given, group=group, target=target, prefix=prefix)
     if eraser.uses_target and rows.target is None:
         raise InputError(
             f"{method} needs a target{' here' if given_target else ''}: expected a column y_true "
@@ -109,7 +110,7 @@ def fit(
     if directions == "auto":
         rows.about["directions"] = _chosen(eraser, rows, seed)
     used, target_of = _fit_rows(eraser, rows)
-    eraser.fit(rows.x[used], rows.group[used], target=target_of)
+    fit_eraser(eraser, rows.x, rows.group, np.flatnonzero(used), target=target_of)
     measured, why = _measured(eraser, rows, probes, n_boot, n_shuffles, seed)
     rows.about["n_rows_used"] = int(used.sum())
     kept = measured.to_dict() if measured is not None else None
@@ -185,7 +186,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _fit_rows(eraser: Any, rows: ErasureRows) -> tuple[Any, Any]:
-    """The rows that the eraser is fitted on, and their target: those where it is stated."""
+    """The rows that the eraser is fitted on, where its target is stated, and the target."""
     import numpy as np
 
     if not eraser.uses_target or rows.target is None:
@@ -193,7 +194,7 @@ def _fit_rows(eraser: Any, rows: ErasureRows) -> tuple[Any, Any]:
     stated = ~np.isnan(rows.target)
     if not stated.any():
         raise InputError("No row to fit on has a stated target: do the tables belong together?")
-    return stated, rows.target[stated]
+    return stated, rows.target
 
 
 def _chosen(eraser: Any, rows: ErasureRows, seed: int) -> list[dict[str, Any]]:

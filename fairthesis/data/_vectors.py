@@ -40,6 +40,11 @@ class Vectors:
         return np.asarray(self.array[self.index[rows]], np.float32)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, width), as of an array."""
+        return len(self), self.width
+
+    @property
     def width(self) -> int:
         """Numbers of a vector."""
         return int(self.array.shape[1])

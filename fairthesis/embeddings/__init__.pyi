@@ -14,6 +14,7 @@ from ._erasers import Splince as Splince
 from ._erasers import mean_differences as mean_differences
 from ._erasure import LeaceEraser as LeaceEraser
 from ._erasure import fit_leace as fit_leace
+from ._fit_eraser import fit_eraser as fit_eraser
 from ._kernel_eraser import KernelEraser as KernelEraser
 from ._leakage import Leakage as Leakage
 from ._leakage import probe as probe
@@ -51,6 +52,7 @@ __all__ = [
     "choose_directions",
     "disentanglement",
     "expected_auroc",
+    "fit_eraser",
     "fit_leace",
     "fit_probe",
     "join_labels",

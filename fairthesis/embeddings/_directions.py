@@ -10,7 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
+from fairthesis.data import Vectors
 from fairthesis.embeddings._erasure_words import TOLERATED
+from fairthesis.embeddings._fit_eraser import rows_of
 from fairthesis.embeddings._measured_erasure import measure_erasure
 from fairthesis.errors import InputError
 
@@ -50,7 +52,7 @@ class Directions:
 
 def choose_directions(
     eraser: Any,
-    X: ArrayLike,
+    X: ArrayLike | Vectors,
     attribute: ArrayLike,
     patients: ArrayLike | None = None,
     *,
@@ -85,7 +87,7 @@ def choose_directions(
     >>> choose_directions(Leace(), x, a).chosen < 100
     True
     """
-    x, a = np.asarray(X, np.float64), np.asarray(attribute)
+    x, a = rows_of(X), np.asarray(attribute)
     if "directions" not in eraser.get_params():
         raise InputError(
             f"{type(eraser).__name__} has no option directions: expected leace or splince."

@@ -14,8 +14,10 @@ from scipy.stats import norm
 from sklearn.base import clone
 
 from fairthesis import stats
+from fairthesis.data import Vectors
 from fairthesis.embeddings._eraser import WholeSpaceWarning
 from fairthesis.embeddings._erasure_words import in_words
+from fairthesis.embeddings._fit_eraser import fit_eraser, rows_of
 from fairthesis.embeddings._probes import PROBES
 from fairthesis.embeddings._unseen_patients import ErasureReading, Judged, parts, some
 from fairthesis.errors import InputError, unknown
@@ -118,7 +120,7 @@ def expected_auroc(counts: ArrayLike, width: int) -> float:
 
 def measure_erasure(
     eraser: Any,
-    X: ArrayLike,
+    X: ArrayLike | Vectors,
     attribute: ArrayLike,
     patients: ArrayLike | None = None,
     *,
@@ -139,7 +141,7 @@ def measure_erasure(
 
     Args:
         eraser: of ``ERASERS``, with its options; it is copied, not fitted.
-        X: the embedding, shape (n, d), finite.
+        X: the embedding, shape (n, d), finite; or ``data.Vectors``, which stay on disk.
         attribute: the group of each row, shape (n,), none unknown.
         patients: a key of each row, shape (n,); None takes every row for a patient.
         target: 0, 1 or NaN, shape (n,): measured by a fresh logistic head before and after. An
@@ -163,7 +165,7 @@ def measure_erasure(
     >>> bool(first.before > 0.9), bool(first.after > 0.6)  # 300 rows are few for 100 numbers
     (True, True)
     """
-    x, a = np.asarray(X, np.float64), np.asarray(attribute)
+    x, a = rows_of(X), np.asarray(attribute)
     who = stats.patient_index(np.arange(len(a)) if patients is None else patients)
     _check(probes, {"folds": (folds, 2), "n_boot": (n_boot, 0), "n_shuffles": (n_shuffles, 0)})
     groups, codes = np.unique(a, return_inverse=True)
@@ -184,12 +186,13 @@ def measure_erasure(
     for fold, (fit, held) in enumerate(parts(codes, who, folds, seed)):
         own = fit[usable[fit]]
         n_fit = min(n_fit, len(own))
-        given = {"target": y[own]} if y is not None and eraser.uses_target else {}
+        given = {"target": y} if y is not None and eraser.uses_target else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", WholeSpaceWarning)  # given where it is fitted for use
-            fitted = clone(eraser).fit(x[own], a[own], **given)
+            fitted = fit_eraser(clone(eraser), x, a, own, **given)
         held = some(held, who, seed)
-        judged.add(fold, held, (x[held], fitted.transform(x[held])), codes, y, who, seed)
+        plain = np.asarray(x[held], np.float64)
+        judged.add(fold, held, (plain, fitted.transform(plain)), codes, y, who, seed)
     readings = tuple(judged.readings(codes, y, who, n_boot, seed))
     sizes = np.bincount(codes) * (n_fit / len(a))
     width = getattr(eraser, "directions", None) or x.shape[1]

@@ -49,6 +49,7 @@ from ._schema import group_values as group_values
 from ._schema import numbered_columns as numbered_columns
 from ._schema import require_columns as require_columns
 from ._tables import SpreadsheetWarning as SpreadsheetWarning
+from ._tables import parquet_files as parquet_files
 from ._tables import read_table as read_table
 from ._tables import table_columns as table_columns
 
@@ -88,6 +89,7 @@ __all__ = [
     "numbered_columns",
     "option_pairs",
     "parameter_kinds",
+    "parquet_files",
     "parse_document",
     "plugins",
     "probability_column",

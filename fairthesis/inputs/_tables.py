@@ -27,6 +27,7 @@ from fairthesis.inputs._delimited import column_names, read_delimited
 EXPECTED = "a table in CSV (also .tsv, .txt, .gz), Parquet or .xlsx, or a folder of its parts"
 UNPACKED, MOST_SHRUNK = 10**8, 100  # bytes of a workbook, and times; a full sheet shrinks by 20
 DIGITS = 10**15  # beyond which a spreadsheet rounds numbers
+DONE = "DONE"  # that a shard of embeddings is finished
 BATCH = 65_536  # rows of a Parquet file that are held beside those that are kept
 Rows = NDArray[np.bool_]
 # What other files begin with.
@@ -143,6 +144,34 @@ def table_columns(path: str | Path) -> list[str]:
     if kind == "workbook":
         return [str(name) for name in _workbook(path, None).columns]
     return column_names(path)
+
+
+def parquet_files(path: str | Path) -> list[Path]:
+    """The files of a table that is Parquet throughout, in its order; none where it is not.
+
+    For those who read a table of any length part by part: their rows, one file after another, are
+    those of ``read_table``. A folder whose ``name=value`` folders give a column is none.
+
+    Args:
+        path: A file or folder, as for ``read_table``.
+
+    Raises:
+        InputError: The file is missing or empty.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("b.parquet", "a.parquet"):
+    ...         pd.DataFrame({"n": [1]}).to_parquet(Path(folder) / name)
+    ...     [file.name for file in parquet_files(folder)]
+    ['a.parquet', 'b.parquet']
+    """
+    path = Path(path)
+    parts = _parts(path) if path.is_dir() else [path]
+    if any(
+        _kind(part) != "parquet" or (path.is_dir() and _partition(path, part)) for part in parts
+    ):
+        return []
+    return parts
 
 
 def _file(
@@ -333,6 +362,8 @@ def _parts(path: Path) -> list[Path]:
         and not any(name.startswith(("_", ".")) for name in file.relative_to(path).parts)
     ]
     kept = [file for file in found if file.stat().st_size > 0]
+    if any(file.suffix == ".parquet" for file in kept):  # beside its shards, what describes them
+        kept = [file for file in kept if file.name != DONE and file.suffix != ".json"]
     if not kept:
         raise InputError(f"The folder {str(path)!r} holds no table: expected {EXPECTED}.")
     kinds = {_kind(file): file for file in kept}

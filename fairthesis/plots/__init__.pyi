@@ -23,6 +23,7 @@ from ._figures import use_style as use_style
 from ._gallery import count_table as count_table
 from ._gallery import group_counts as group_counts
 from ._gallery import image_sheet as image_sheet
+from ._markers import marker_pictures as marker_pictures
 from ._methods_figure import methods_forest as methods_forest
 from ._settings import outcome_map as outcome_map
 from ._sliders import ThresholdSliders as ThresholdSliders
@@ -52,6 +53,7 @@ __all__ = [
     "image_grid",
     "image_sheet",
     "interval_dots",
+    "marker_pictures",
     "methods_forest",
     "outcome_map",
     "over_epochs",

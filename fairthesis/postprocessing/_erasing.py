@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fairthesis.data import Vectors, VectorTable, read_vectors
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     as_frame,
@@ -24,9 +26,11 @@ from fairthesis.inputs import (
     key_column,
     label_column,
     numbered_columns,
+    parquet_files,
     read_table,
     require_columns,
     rows_of_target,
+    table_columns,
     text_column,
 )
 from fairthesis.postprocessing._groups import Array
@@ -34,6 +38,7 @@ from fairthesis.storage import write_atomically, write_table
 
 WHAT, LABELS = "the embeddings table", "the table of labels"
 CELLS = 4_000_000  # numbers of an embedding that are held at a time
+MANY = 100_000  # rows from which on the numbers of a file stay on disk
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class ErasureRows:
     """The rows that an eraser is fitted on and measured on.
 
     Args:
-        x: the embedding, shape (n, d).
+        x: the embedding, shape (n, d); of a large file its numbers stay on disk.
         group: of each row as text, shape (n,).
         patient: a key of each row, shape (n,); of its own where the table has no patients.
         target: 0, 1 or NaN, shape (n,), or None.
@@ -52,7 +57,7 @@ class ErasureRows:
     (2, 3)
     """
 
-    x: Array
+    x: Array | Vectors
     group: NDArray[np.str_]
     patient: NDArray[Any]
     target: Array | None
@@ -60,8 +65,8 @@ class ErasureRows:
 
 
 def erasure_rows(
-    embeddings: pd.DataFrame,
-    labels: pd.DataFrame,
+    embeddings: pd.DataFrame | str | Path,
+    labels: pd.DataFrame | None = None,
     *,
     group: str,
     target: str | None = None,
@@ -71,8 +76,11 @@ def erasure_rows(
 
     Args:
         embeddings: ``image_id``, numbered columns that begin with ``prefix``, and where there are
-            such ``patient_id`` and ``split``; without splits all rows are taken.
-        labels: ``image_id``, the attribute, and ``y_true`` (and ``target``) for a target.
+            such ``patient_id`` and ``split``; without splits all rows are taken. Or the file of
+            such a table, or a folder of its shards: of Parquet of more than 100,000 rows the
+            numbers stay on disk, and are read by row (``fairthesis.data.read_vectors``).
+        labels: ``image_id``, the attribute, and ``y_true`` (and ``target``) for a target; without
+            them they are columns of the embeddings' own table.
         group: the attribute's column.
         target: which target; None where the table has one, or several and none is needed.
         prefix: of the embedding's columns.
@@ -87,9 +95,9 @@ def erasure_rows(
     >>> rows.group.tolist(), rows.about["n_rows"], rows.about["groups"]
     (['f', 'f', 'm'], 3, {'f': 2, 'm': 1})
     """
-    embeddings, labels = as_frame(embeddings, WHAT), as_frame(labels, LABELS)
+    embeddings, columns, kept = _read(embeddings, prefix)
+    labels = embeddings if labels is None else as_frame(labels, LABELS)
     require_columns(embeddings, ["image_id"], WHAT)
-    columns = embedding_columns(embeddings, prefix, WHAT)
     names = groups_of(embeddings, labels, group)
     images = key_column(embeddings, "image_id", WHAT)
     if images.dropna().duplicated().any():
@@ -116,12 +124,17 @@ def erasure_rows(
             f"{group} is {str(found[0])!r} in all {len(found)} rows to fit on: expected two groups "
             "or more."
         )
-    x = embedding_values(embeddings, columns, WHAT)[known]
+    rows = np.flatnonzero(known)
+    x = kept.vectors(rows) if kept else embedding_values(embeddings, columns, WHAT)[known]
     patient: NDArray[Any] = np.arange(len(x))
     if "patient_id" in embeddings:
         patient = filled(key_column(embeddings, "patient_id", WHAT)).to_numpy(object)[known]
     y, target = _target(embeddings, labels, target)
-    digest = hashlib.sha256(np.ascontiguousarray(x).tobytes())
+    digest = hashlib.sha256(
+        np.ascontiguousarray(x).tobytes()
+        if isinstance(x, np.ndarray)
+        else x.digest.encode() + rows.tobytes()
+    )
     digest.update("\n".join(found).encode())
     about = {
         "group": group,
@@ -136,6 +149,28 @@ def erasure_rows(
         "fingerprint": digest.hexdigest()[:16],
     }
     return ErasureRows(x, found, patient, None if y is None else y[known], about)
+
+
+def _read(
+    embeddings: pd.DataFrame | str | Path, prefix: str
+) -> tuple[pd.DataFrame, list[str], VectorTable | None]:
+    """The table, the names of its numbers, and where these stay on disk."""
+    if isinstance(embeddings, str | Path):
+        files = parquet_files(embeddings)
+        if sum(pq.read_metadata(file).num_rows for file in files) > MANY:
+            head = pd.DataFrame(columns=table_columns(embeddings))
+            require_columns(head, ["image_id"], WHAT)
+            columns = embedding_columns(head, prefix, WHAT)
+            kept = read_vectors(embeddings, prefix=prefix)
+            return (
+                kept.frame,
+                sorted(columns, key=lambda name: int(name.removeprefix(prefix))),
+                kept,
+            )
+        embeddings = read_table(embeddings, numeric=f"{re.escape(prefix)}[0-9]+")
+    frame = as_frame(embeddings, WHAT)
+    require_columns(frame, ["image_id"], WHAT)
+    return frame, embedding_columns(frame, prefix, WHAT), None
 
 
 def groups_of(embeddings: pd.DataFrame, labels: pd.DataFrame, group: str) -> pd.Series:
@@ -204,7 +239,7 @@ def erase_file(eraser: Any, about: Mapping[str, Any], file: str | Path, out: str
     Args:
         eraser: fitted, as of ``load_fitted``.
         about: ``fitted_on`` of its ``fitted_card``, with ``prefix`` and ``columns``.
-        file: the table.
+        file: the table, or a folder of its parts, which become one.
         out: a name ending in .csv or .parquet.
 
     Returns:
@@ -230,27 +265,34 @@ def erase_file(eraser: Any, about: Mapping[str, Any], file: str | Path, out: str
     prefix, columns = about["prefix"], list(about["columns"])
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"Cannot write {out.name!r}: expected a name ending in .csv or .parquet.")
-    if not (out.suffix == ".parquet" and _is_parquet(file)):
+    files = parquet_files(file) if out.suffix == ".parquet" else []
+    if not files:
         frame = read_table(file, numeric=f"{prefix}[0-9]+")
         _same_columns(numbered_columns(frame, prefix), columns)
         write_table(erased_frame(eraser, frame, columns), out)
         return len(frame)
-    n = 0
-    with pq.ParquetFile(file) as source:
-        old = source.schema_arrow
-        named = numbered_columns(pd.DataFrame(columns=old.names), prefix)
-        _same_columns(named, columns)
-        new = _with_floats(old, columns)
+    old = pq.read_schema(files[0])
+    for part in files:
+        own = pq.read_schema(part)
+        _same_columns(numbered_columns(pd.DataFrame(columns=own.names), prefix), columns)
+        if not own.equals(old):
+            raise InputError(
+                f"The parts of {str(file)!r} differ: the columns of {str(part)!r} are other than "
+                f"those of {str(files[0])!r}, or of another kind. Expected parts of one table."
+            )
+    new, n = _with_floats(old, columns), 0
 
-        def write(to: Path) -> None:
-            nonlocal n
-            with pq.ParquetWriter(to, new) as writer:
-                size = max(1, CELLS // len(columns))
-                for batch in source.iter_batches(batch_size=size):
-                    writer.write_batch(_erased_batch(eraser, batch, columns, new))
-                    n += len(batch)
+    def write(to: Path) -> None:
+        nonlocal n
+        size = max(1, CELLS // len(columns))
+        with pq.ParquetWriter(to, new) as writer:
+            for part in files:
+                with pq.ParquetFile(part) as source:
+                    for batch in source.iter_batches(batch_size=size):
+                        writer.write_batch(_erased_batch(eraser, batch, columns, new))
+                        n += len(batch)
 
-        write_atomically(out, write)
+    write_atomically(out, write)
     return n
 
 
@@ -271,13 +313,6 @@ def _transformed(eraser: Any, frame: pd.DataFrame, columns: list[str]) -> Array:
     if hasattr(eraser, "feature_names_in_"):  # it was fitted on a table, and asks for one
         x = pd.DataFrame(x, columns=columns)
     return eraser.transform(x)
-
-
-def _is_parquet(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        return opened.read(4) == b"PAR1"
 
 
 def _same_columns(found: list[str], columns: list[str]) -> None:

@@ -120,6 +120,37 @@ def test_numbered_items_of_tripod_are_named_alike_everywhere() -> None:
                     assert names[number].startswith(name), (row["id"], one)
 
 
+def test_a_question_stands_in_the_table_of_each_part_that_it_rests_on() -> None:
+    headings = {"TRIPOD+AI": "TRIPOD+AI", "GMLP": "The FDA's guiding principles"}
+    numbered = {
+        name: {topic.split()[0]: ids for topic, ids in mapped(heading)}
+        for name, heading in headings.items()
+    }
+    principles: dict[str, set[str]] = {}
+    for topic, ids in mapped("FUTURE-AI"):
+        principles.setdefault(topic.split()[0].lower(), set()).update(ids)
+    for row in ROWS:
+        for source in row["sources"].split("; "):
+            name, _, part = source.partition(": ")
+            if name in numbered:
+                for one in part.split(", "):
+                    assert row["id"] in numbered[name][one.split()[0]], (row["id"], source)
+            if name == "FUTURE-AI":
+                assert row["id"] in principles[part], (row["id"], source)
+
+
+def test_practices_of_future_ai_are_numbered_within_their_principle() -> None:
+    seen: dict[str, list[int]] = {}
+    for topic, _ in mapped("FUTURE-AI"):
+        principle, number = topic.split(":")[0].split()
+        seen.setdefault(principle, []).append(int(number))
+    assert {name: len(numbers) for name, numbers in seen.items()} == {
+        **{"Fairness": 3, "Universality": 4, "Traceability": 6, "Usability": 5},
+        **{"Robustness": 3, "Explainability": 2, "General": 7},
+    }
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in seen.values())
+
+
 def test_what_hiding_does_is_left_to_the_map() -> None:
     assert "executed/boundary.ipynb" in GUIDELINES
     assert "helps against" not in GUIDELINES
