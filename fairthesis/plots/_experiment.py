@@ -117,8 +117,13 @@ def headline_dots(results: Results, numbers: Sequence[str] | None = None) -> Fig
             raise unknown("headline number", number, HEADLINE)
     variants = list(dict.fromkeys(table["variant"]))
     with style():
-        figure, grid = plt.subplots(1, len(chosen), figsize=(2.2 * len(chosen), 2.9), squeeze=False)
-    for axes, number in zip(grid[0], chosen, strict=True):
+        across = min(2, len(chosen))  # on a phone the text of more could not be read
+        down = -(-len(chosen) // across)
+        figure, grid = plt.subplots(down, across, figsize=(2.3 * across, 2.5 * down), squeeze=False)
+    plots = list(grid.flat)[: len(chosen)]
+    for axes in list(grid.flat)[len(chosen) :]:
+        axes.remove()
+    for axes, number in zip(plots, chosen, strict=True):
         part = table[table["number"] == number]
         for place, variant in enumerate(variants):
             rows = part[part["variant"] == variant]
@@ -134,7 +139,7 @@ def headline_dots(results: Results, numbers: Sequence[str] | None = None) -> Fig
         if number in GAPS:
             axes.set_ylim(bottom=0)
     # Plots of the same scale share it: a small loss must not look like a large one.
-    same = [axes for axes, number in zip(grid[0], chosen, strict=True) if number not in GAPS]
+    same = [axes for axes, number in zip(plots, chosen, strict=True) if number not in GAPS]
     if same:
         low = min(axes.get_ylim()[0] for axes in same)
         high = max(axes.get_ylim()[1] for axes in same)
@@ -165,9 +170,9 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
     attributes = list(dict.fromkeys(table["attribute"]))
     with style():
         figure, grid = plt.subplots(
-            1, len(attributes), figsize=(5.2 * len(attributes), 3), squeeze=False
+            len(attributes), 1, figsize=(4.6, 2.8 * len(attributes)), squeeze=False
         )
-    for axes, attribute in zip(grid[0], attributes, strict=True):
+    for axes, attribute in zip(grid[:, 0], attributes, strict=True):
         part = table[table["attribute"] == attribute]
         labels: list[tuple[str, float]] = []
         for group, rows in part.groupby("group"):

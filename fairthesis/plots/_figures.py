@@ -23,6 +23,7 @@ from fairthesis.stats import Ranks
 
 CHANCE = "#c9d1da"
 SOFT = "#57606a"
+WIDE = 4.6  # inches: text can be read where the figure is 390 pixels wide
 
 
 @contextmanager
@@ -78,6 +79,10 @@ def _axes(ax: Axes | None, **figure: Any) -> Axes:
         return plt.subplots(**figure)[1]
 
 
+def _legend_above(ax: Axes) -> None:
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, columnspacing=1)
+
+
 def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) -> Axes:
     """A metric of each group with its interval, groups top down.
 
@@ -108,17 +113,17 @@ def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) 
     """
     require_columns(groups, ["attribute", "group", "n", "metric", "value", "ci_low"], "groups")
     rows = groups[groups["metric"] == metric].reset_index(drop=True)
-    ax = _axes(ax, figsize=(6.4, 0.9 + 0.34 * len(rows)))
+    ax = _axes(ax, figsize=(WIDE, 1.1 + 0.3 * len(rows)))
     for k, attribute in enumerate(rows["attribute"].unique()):
         part = rows[rows["attribute"] == attribute]
         ax.hlines(part.index, part["ci_low"], part["ci_high"], color=f"C{k}")
-        ax.plot(part["value"], part.index, "o", color=f"C{k}", label=literal(attribute))
+        ax.plot(part["value"], part.index, "o", color=f"C{k}", label=literal(attribute, 24))
     counted = zip(rows["group"], rows["n"], strict=True)
-    ax.set_yticks(rows.index, [f"{literal(group)} (n = {n})" for group, n in counted])
+    ax.set_yticks(rows.index, [f"{literal(group, 24)} (n = {n})" for group, n in counted])
     ax.invert_yaxis()
     ax.set_xlabel(literal(label_of(metric)))
     if rows["attribute"].nunique() > 1:
-        ax.legend(loc="best")
+        _legend_above(ax)
     return ax
 
 
@@ -146,7 +151,7 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
     require_columns(disparities, ["attribute", "name", "value", "null_q95"], "disparities")
     mine = (disparities["attribute"] == attribute) & (disparities["name"] != "worst_group_auroc")
     rows = disparities[mine].reset_index(drop=True)
-    ax = _axes(ax, figsize=(6.4, 0.9 + 0.34 * len(rows)))
+    ax = _axes(ax, figsize=(WIDE, 1.1 + 0.3 * len(rows)))
     ax.barh(rows.index, rows["null_q95"], color=CHANCE, height=0.7, label="chance (95 % point)")
     ax.hlines(rows.index, rows["ci_low"], rows["ci_high"], color="C0")
     ax.plot(rows["value"], rows.index, "o", color="C0", label="observed, 95 % interval")
@@ -154,7 +159,7 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
     ax.invert_yaxis()
     ax.set_xlim(left=0)
     ax.set_xlabel(f"difference between groups of {literal(attribute)}")
-    ax.legend(loc="best")
+    _legend_above(ax)
     return ax
 
 

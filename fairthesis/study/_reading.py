@@ -6,6 +6,7 @@ import base64
 import html
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -37,6 +38,8 @@ class ShownTable:
             part = part.copy()
             part.columns.name, part.index.name = part.index.name, None
         table = part.to_html(border=0, na_rep="–", float_format=f"{{:.{self.digits}f}}".format)
+        if part.index.nlevels > 1 and part.columns.nlevels == 1 and any(part.index.names):
+            table = _one_row_of_heads(table, part.index.names)
         data = base64.b64encode(self.frame.to_csv().encode()).decode()
         rows = len(self.frame)
         text = f"all {rows} rows" if rows > self.rows else "this table"
@@ -44,6 +47,15 @@ class ShownTable:
         file = html.escape(f"{self.name}.csv", quote=True)
         link = f'<a download="{file}" href="data:text/csv;base64,{data}">Download {text} as CSV</a>'
         return f'<div>\n{table}\n<p class="whole-table">{first}{link}</p>\n</div>'
+
+
+def _one_row_of_heads(table: str, names: Sequence[Any]) -> str:
+    """The names of several indices beside those of the columns, and not in a row of their own."""
+    heads, rest = table.split("</thead>", 1)
+    first = heads.split("</tr>", 1)[0]
+    cells = re.split(r"(?=<th>)", first)
+    named = [f"<th>{html.escape('' if name is None else str(name))}</th>\n      " for name in names]
+    return "".join([cells[0], *named, *cells[1 + len(named) :]]) + "</tr>\n  </thead>" + rest
 
 
 def shown(
