@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -65,8 +66,59 @@ def test_the_page_has_no_question_of_its_own_and_keeps_the_order() -> None:
 
 def test_the_printable_page_is_the_list() -> None:
     title, _, rest = checklist_text("md").partition("\n")
-    assert PRINTED.startswith(f"{title}\n")
-    assert PRINTED.endswith(rest)
+    listed, _, exercises = PRINTED.partition("\n## Exercises\n")
+    assert listed.startswith(f"{title}\n")
+    assert listed.rstrip().endswith(rest.rstrip())
+    assert exercises and "section#exercises { display: none; }" in listed  # not on paper
+
+
+def exercises(page: str) -> str:
+    return page.split("\n## Exercises\n")[1]
+
+
+@pytest.mark.parametrize("page", [GUIDELINES, PRINTED], ids=["guidelines", "checklist"])
+def test_exercises_have_solutions_that_name_questions_there_are(page: str) -> None:
+    part = exercises(page)
+    labels = re.findall(r":::\{exercise\}\n:label: (ex-\S+)", part)
+    assert len(labels) == 2
+    assert re.findall(r":::\{solution\} (\S+)\n:class: dropdown", part) == labels
+    assert set(re.findall(r"\b[BGMC]\d+\b", part)) <= {row["id"] for row in ROWS}
+    for name, place in re.findall(r"\[(\w+)\]\(item-(\w+)\)", part):
+        assert name.lower() == place
+
+
+def test_an_exercise_touches_every_stage() -> None:
+    solution = (
+        exercises(GUIDELINES).split(":::{solution} ex-guidelines-stages")[1].split("\n:::")[0]
+    )
+    stages = {row["id"]: row["stage"] for row in ROWS}
+    for stage in checklist()["stage"].unique():
+        line = next(one for one in solution.splitlines() if f"**{stage.capitalize()}.**" in one)
+        assert {stages[name] for name in re.findall(r"\[([BGMC]\d+)\]", line)} == {stage}
+
+
+def test_the_numbers_of_the_exercise_on_power_are_printed(capsys: pytest.CaptureFixture) -> None:
+    from fairthesis.cli import main
+
+    part = exercises(GUIDELINES)
+    blocks = re.findall(
+        r"```bash\n(fairthesis power [^\n]*)\n```.*?```text\n(.*?)\n```", part, re.S
+    )
+    assert len(blocks) == 2
+    for command, lines in blocks:
+        with pytest.raises(SystemExit) as ended:
+            main(shlex.split(command)[1:])
+        assert not ended.value.code
+        assert set(lines.splitlines()) <= set(capsys.readouterr().out.splitlines()), command
+    needed, women, everybody = map(int, re.findall(r"`(\d+) \* (\d+) / (\d+)`", part)[0])
+    assert f"needs {needed:,} patients" in part
+    assert f"is {needed * women / everybody:g} women with melanoma" in part
+
+
+def test_the_rows_that_people_answer_are_named() -> None:
+    named = re.search(r"These are (.*?):", exercises(PRINTED))
+    assert named is not None
+    assert re.findall(r"[BGMC]\d+", named[1]) == [row["id"] for row in ROWS if not row["command"]]
 
 
 def test_sources_are_in_the_bibliography_with_the_same_link() -> None:
