@@ -8,6 +8,10 @@ DATA_ROOT ?= data
 ONLY ?=
 ON ?= local
 ARGS ?=
+# Of `make vectors`: options of `fairthesis embed`, the folder, how many jobs.
+EMBED ?=
+VECTORS ?=
+SHARDS ?= 8
 # What a caller gives reaches the shell through the environment, letter for letter: there an
 # apostrophe or $(...) in the name of a folder is text.
 override CORES := $(value CORES)
@@ -16,7 +20,10 @@ override DATA_ROOT := $(value DATA_ROOT)
 override ONLY := $(value ONLY)
 override ON := $(value ON)
 override ARGS := $(value ARGS)
-export CORES PROFILE DATA_ROOT ONLY ON ARGS
+override EMBED := $(value EMBED)
+override VECTORS := $(value VECTORS)
+override SHARDS := $(value SHARDS)
+export CORES PROFILE DATA_ROOT ONLY ON ARGS EMBED VECTORS SHARDS
 BIN := .venv/bin
 # One thread for each worker's linear algebra: with a thread for every core in every worker they wait
 # for each other, and probes take three times as long.
@@ -25,7 +32,7 @@ ALONE = OMP_NUM_THREADS=1
 SPREAD = -n "$$CORES" --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help book pdf reproduce test lowest check install install-test chromium pins clean
+.PHONY: help book pdf reproduce vectors test lowest check install install-test chromium pins clean
 
 help:
 	@echo "make book     environment, experiments, chapters, HTML (prints its path)"
@@ -33,6 +40,8 @@ help:
 	@echo "make test     environment, style, types, layers, all tests"
 	@echo "make reproduce  every experiment, method, seed and weight into build/archive; PROFILE=quick:"
 	@echo "              a small part in minutes; DATA_ROOT=, ONLY=, CORES=, ON=slurm, ARGS=--dry-run"
+	@echo "make vectors  images into vectors, in shards; EMBED=\"--encoder ... --dataset ...\" VECTORS=folder"
+	@echo "              SHARDS=8 ON=slurm-gpu: options of fairthesis embed, where to, how many jobs"
 	@echo "make lowest   the table half's tests with the lowest versions that pyproject.toml allows"
 	@echo "make check    style, types and layers only"
 	@echo "make clean    remove everything that was made, except the environment"
@@ -72,6 +81,10 @@ pdf: book
 reproduce: install
 	@$(BIN)/python workflow/build.py --cores="$$CORES" --on="$$ON" --args="$$ARGS" --target reproduce \
 	  --set "profile=$$PROFILE" "data_root=$$DATA_ROOT" "only=$$ONLY"
+
+vectors: install
+	@$(BIN)/python workflow/build.py --cores="$$CORES" --on="$$ON" --args="$$ARGS" --target vectors \
+	  --set "embed=$$EMBED" "vectors=$$VECTORS" "shards=$$SHARDS"
 
 check: install-test
 	@$(BIN)/ruff check .

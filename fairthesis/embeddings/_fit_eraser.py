@@ -41,7 +41,7 @@ def fit_eraser(
     >>> x = np.array([[0, 1], [1, 0], [4, 1], [5, 0]], np.float32)
     >>> kept = Vectors(x, np.arange(4), "")
     >>> fit_eraser(Leace(), kept, ["f", "f", "m", "m"]).transform(x)[:, 0].round(6).tolist()
-    [2.5, 2.5, 2.5, 2.5]
+    [2.0, 3.0, 2.0, 3.0]
     """
     x, a = rows_of(X), np.asarray(attribute)
     own = np.arange(len(a)) if rows is None else np.asarray(rows)

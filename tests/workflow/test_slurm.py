@@ -112,3 +112,24 @@ def test_a_killed_build_takes_its_jobs_back_and_the_next_one_goes_on(
     assert "gpu:1" in asked and "NumCPUs=1" in asked, asked
     origin = json.loads((folder / RUN / "provenance.json").read_text(encoding="utf-8"))
     assert origin["threads"] == 1
+
+
+def test_shards_of_vectors_are_jobs_that_ask_for_a_gpu(slurm: Cluster, tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "p", epochs=1)
+    env = os.environ | slurm.env
+    env |= {"PYTHONPATH": str(folder), "FAIRTHESIS_CACHE": str(folder / "cache")}
+    env.pop("MAKELEVEL", None)
+    embed = "--encoder torchvision:squeezenet1_1 --weights random --size 32"
+    embed += " --dataset synthetic-cxr --dataset-option n_train=40"
+    embed += " --dataset-option n_val=8 --dataset-option n_test=8"
+    out = tmp_path / "vectors"
+    done = subprocess.run(
+        [sys.executable, "workflow/build.py", "--on", "slurm-gpu", f"--args={EAGER}",
+         "--target", "vectors", "--set", f"embed={embed}", f"vectors={out}", "shards=2"],
+        cwd=folder, env=env, text=True, capture_output=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for i in (1, 2):
+        assert (out / "embeddings" / f"shard-{i}-of-2" / "DONE").is_file()
+    logs = list((folder / "build" / "logs" / "slurm").glob("rule_embed/**/*.log"))
+    assert logs, "the shards were no jobs"
