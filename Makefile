@@ -95,10 +95,10 @@ check: install-test
 
 test: install-test chromium check book
 	@$(ALONE) $(BIN)/pytest $(SPREAD)
-	@$(ALONE) $(BIN)/python workflow/lowest.py -q $(SPREAD)
+	@$(ALONE) $(BIN)/python workflow/table_half.py lowest -q $(SPREAD)
 
 lowest: install-test
-	@$(ALONE) $(BIN)/python workflow/lowest.py -q $(SPREAD)
+	@$(ALONE) $(BIN)/python workflow/table_half.py lowest -q $(SPREAD)
 
 # Pins of the newest versions that the extras of pyproject.toml allow, torch as it is.
 pins: install-test
