@@ -120,8 +120,8 @@ def test_the_audit_chapter_takes_another_table(tmp_path):
     chapter = ROOT / "notebooks" / "audit.ipynb"
     execute_chapter(chapter, tmp_path / "out.ipynb", given | {"out_dir": str(tmp_path / "report")})
     text = (tmp_path / "out.ipynb").read_text()
-    assert "60 numbers in 5 groups compared by key" in text
-    assert "17 differences compared by key; all agree" in text
+    assert "60 numbers in 5 groups were compared" in text
+    assert "17 differences were compared; all agree" in text
     assert (tmp_path / "report" / "ham10000" / "audit.html").is_file()
 
 
