@@ -1,5 +1,6 @@
 """A Binder session opens the notebooks ready to run, as far as can be told without Docker."""
 
+import json
 import re
 import subprocess
 import sys
@@ -69,3 +70,38 @@ def test_post_build_is_a_script_that_runs():
     assert command is not None
 
     subprocess.run([sys.executable, "-W", "ignore", "-c", command.group(1)], check=True)
+
+
+@pytest.mark.needs("papermill")
+def test_the_notebook_for_colab_clones_runs_a_chapter_and_shows_it(tmp_path, monkeypatch):
+    """All but the installation itself, which would change the environment of the tests."""
+    import papermill
+
+    notebook = ROOT / ".binder" / "colab.ipynb"
+    checkout = copy_checkout(tmp_path / "origin")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        own = ["-c", "user.name=a", "-c", "user.email=a@b"] if command[0] == "commit" else []
+        subprocess.run(["git", *own, *command], cwd=checkout, check=True, capture_output=True)
+    folder = tmp_path / "book"
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    done = papermill.execute_notebook(
+        notebook, tmp_path / "out.ipynb", kernel_name="python3", progress_bar=False,
+        parameters={"chapter": "filled_example", "source": str(checkout), "folder": str(folder),
+                    "install": False},
+    )  # fmt: skip
+    shown = done.cells[-1]["outputs"]
+    kinds = {kind for output in shown for kind in output.get("data", {})}
+    assert {"text/markdown", "text/html"} <= kinds and "checklist" in str(shown)
+    assert (folder / "chapter.ipynb").is_file()
+
+
+def test_the_notebook_for_colab_offers_the_chapters_that_need_no_data():
+    cells = json.loads((ROOT / ".binder" / "colab.ipynb").read_text(encoding="utf-8"))["cells"]
+    line = next(line for cell in cells for line in cell["source"] if line.startswith("chapter ="))
+    offered = set(re.findall(r'"([a-z_]+)"', line))
+    assert offered <= {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert {"train", "chapters"} <= set(extras)  # what it installs
+    assert all(not cell.get("outputs") for cell in cells)
