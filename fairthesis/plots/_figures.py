@@ -158,6 +158,7 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
     ax.set_yticks(rows.index, [literal(label_of(name)) for name in rows["name"]])
     ax.invert_yaxis()
     ax.set_xlim(left=0)
+    ax.locator_params(axis="x", nbins=4)
     ax.set_xlabel(f"difference between groups of {literal(attribute)}")
     _legend_above(ax)
     return ax
