@@ -181,9 +181,10 @@ def compare(
                 weight=weight,
             )
             cuts = (cut, parts[other][1])
-            changes, levelled, between = comparison.changes_of(
-                rows, cuts, n_boot, seed, floor, LEVELLED
-            )
+            with stats.progress_of_all(n_boot, f"{reference} and {other}"):
+                changes, levelled, between = comparison.changes_of(
+                    rows, cuts, n_boot, seed, floor, LEVELLED
+                )
         except InputError as error:
             raise InputError(f"{reference} and {other}: {error}") from error
         tables.append(changes.assign(model=other)[["model", *changes.columns]])

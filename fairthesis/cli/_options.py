@@ -212,8 +212,19 @@ def _shard(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 
 
 def quiet(text: str = "Print the paths written only.") -> Option:
-    """``--quiet``; as it is for commands that end with ``tell``."""
-    return click.option("--quiet", is_flag=True, help=text)
+    """``--quiet``; as it is for commands that end with ``tell``.
+
+    Without it, whatever takes long in the command shows a bar with the time that is left, on a
+    terminal.
+    """
+    return click.option("--quiet", is_flag=True, help=text, callback=_with_bars)
+
+
+def _with_bars(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    from fairthesis.stats import progress_shown
+
+    context.with_resource(progress_shown(not value))
+    return value
 
 
 def tell(summary: Callable[[], str], written: Iterable[Path], quiet: bool) -> None:

@@ -146,7 +146,6 @@ def command(
       fairthesis audit masks.csv --group sex --patient patient_id --metric mean:dice:higher \\
           --metric median:distance:lower --out audit/
     """
-    from fairthesis import stats
     from fairthesis.auditing import audit
     from fairthesis.provenance import used_test_labels
     from fairthesis.storage import warn_of_damage
@@ -188,8 +187,7 @@ def command(
         written = reports.write(out, explorer=not no_explorer)
         _options.tell(lambda: _several.summary(reports), written, quiet)
         return
-    with stats.progress_shown(not quiet):
-        report = audit(table, target=several.target, **settings)
+    report = audit(table, target=several.target, **settings)
     _options.tell(lambda: summary(report), report.write(out, explorer=not no_explorer), quiet)
 
 

@@ -109,10 +109,15 @@ def read(
     """A reading in each of the scopes in which there is something to be judged."""
     found = []
     for scope in scopes if judge.classes else SCOPES[:1]:
-        scores = _scores(name, scope, fit, test, judge, seed)
+        with stats.round_of(1 + n_shuffles, f"{name}, {scope}") as bar:
+            scores = _scores(name, scope, fit, test, judge, seed)
+            bar.update(1)
+            null = []
+            for k in range(n_shuffles):
+                null.append(_shuffled(name, scope, fit, test, judge, k, seed))
+                bar.update(1)
         value = judge.value(scope, scores, test.group)
         ci = judge.interval(scope, scores) if judge.n_boot else (np.nan, np.nan)
-        null = [_shuffled(name, scope, fit, test, judge, k, seed) for k in range(n_shuffles)]
         found.append(ProbeResult(source, name, scope, value, ci[0], ci[1], *floor_of(null)))
     return found
 

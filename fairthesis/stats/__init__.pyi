@@ -53,6 +53,7 @@ from ._power import smallest_gap as smallest_gap
 from ._power import smallest_gaps as smallest_gaps
 from ._progress import progress_of_all as progress_of_all
 from ._progress import progress_shown as progress_shown
+from ._progress import round_of as round_of
 from ._ranked_cases import RankedCases as RankedCases
 from ._ranks import Ranks as Ranks
 from ._ranks import friedman_nemenyi as friedman_nemenyi
@@ -170,6 +171,7 @@ __all__ = [
     "residual_histograms",
     "residual_statistic",
     "ridge_scores",
+    "round_of",
     "smallest_gap",
     "smallest_gaps",
     "smooth_interval",

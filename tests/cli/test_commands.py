@@ -63,3 +63,23 @@ def test_warnings_are_reported_in_words():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "fairthesis: two images were left out"
+
+
+@pytest.mark.parametrize(("words", "shown"), [([], True), (["--quiet"], False)])
+def test_long_work_of_every_command_shows_bars_unless_it_is_to_be_quiet(words, shown):
+    """And afterwards none: a function called from Python says nothing of its own accord."""
+    import click
+    from click.testing import CliRunner
+
+    from fairthesis.cli import _options
+    from fairthesis.stats import _progress
+
+    seen = []
+
+    @click.command()
+    @_options.quiet()
+    def command(quiet):
+        seen.append(_progress._SHOWN.get())
+
+    assert CliRunner().invoke(command, words).exit_code == 0
+    assert seen == [shown] and not _progress._SHOWN.get()
