@@ -21,7 +21,7 @@ from fairthesis.stats import Interval
 
 Array = NDArray[np.float64]
 Drawn = Mapping[str, Array]
-PER_METRIC = dict(RANGES) | {"worst_group_auroc": "auroc"}
+PER_METRIC: dict[str, str] = dict(RANGES) | {"worst_group_auroc": "auroc"}
 
 
 class GapsOfModel:

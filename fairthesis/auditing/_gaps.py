@@ -19,7 +19,7 @@ from fairthesis.stats import GroupEnds, GroupTest, Interval
 
 Array = NDArray[np.float64]
 # The gaps that are the range of one metric.
-RANGES = {
+RANGES: dict[str, str] = {
     "auroc_gap": "auroc",
     "tpr_difference": "tpr",
     "fpr_difference": "fpr",
