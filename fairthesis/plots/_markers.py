@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fairthesis import datasets
-from fairthesis.datasets import Drawing, twin
-from fairthesis.errors import InputError
+from fairthesis.datasets import twin
+from fairthesis.errors import unknown
 from fairthesis.plots._figures import literal, style
-from fairthesis.plots._gallery import PIXELS, _picture
+from fairthesis.plots._gallery import PIXELS, TITLES, _picture
 
 COLUMNS, WIDE = 3, 3.7  # a page of a phone
 
@@ -27,17 +27,18 @@ def marker_pictures(dataset: str, markers: Sequence[str], *, seed: int = 0) -> F
         seed: of the cohort.
 
     Raises:
-        InputError: where the pictures may show patients, and for an unknown marker.
+        InputError: for another data set, whose pictures may show patients, and an unknown marker.
 
     >>> figure = marker_pictures("synthetic-derm", ["pen-ring", "hair"])
     >>> [axes.get_title() for axes in figure.axes]
     ['as it was', 'pen-ring', 'hair']
     >>> plt.close("all")
     """
+    if dataset not in TITLES:  # pictures of patients are shown nowhere
+        raise unknown("synthetic cohort", dataset, TITLES)
     few: dict[str, Any] = {"n_train": 40, "n_val": 8, "n_test": 8}
     plain = datasets.load(dataset, seed=seed, **few)
-    if not isinstance(plain.render, Drawing):
-        raise InputError(f"The pictures of {dataset} may show patients: expected a synthetic one.")
+    assert plain.render is not None
     one = np.array([0])
     pictures = {"as it was": plain.render(one, PIXELS)[0]}
     for marker in markers:
