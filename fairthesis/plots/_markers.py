@@ -30,7 +30,7 @@ def marker_pictures(dataset: str, markers: Sequence[str], *, seed: int = 0) -> F
         InputError: for another data set, whose pictures may show patients, and an unknown marker.
 
     >>> figure = marker_pictures("synthetic-derm", ["pen-ring", "hair"])
-    >>> [axes.get_title() for axes in figure.axes]
+    >>> [axes.get_title("left") for axes in figure.axes]
     ['as it was', 'pen-ring', 'hair']
     >>> plt.close("all")
     """

@@ -23,7 +23,7 @@ MARKERS = {
 def test_each_picture_is_the_first_one_with_a_marker_of_its_own(dataset: str) -> None:
     figure = marker_pictures(dataset, MARKERS[dataset], seed=3)
     pictures = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
-    assert [axes.get_title() for axes in figure.axes] == ["as it was", *MARKERS[dataset]]
+    assert [axes.get_title("left") for axes in figure.axes] == ["as it was", *MARKERS[dataset]]
     plain, *drawn = pictures
     for one in drawn:
         changed = (one != plain).reshape(*one.shape[:2], -1).any(axis=-1).mean()
