@@ -110,6 +110,8 @@ def commands(folder: Path, epochs: int) -> dict[str, list[str]]:
             f"{folder}/labels.csv",
             "--group",
             "sex",
+            "--prefix",
+            "z_",
             "--out",
             f"{folder}/eraser",
         ],

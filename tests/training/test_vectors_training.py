@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -131,3 +132,31 @@ def test_a_model_of_vectors_says_what_it_needs():
         FairEncoder("none", width=12, weights="IMAGENET1K_V1")
     disease, sensitive = FairEncoder("none", width=12).eval()(torch.rand(4, 12))
     assert disease.shape == (4, 128) and sensitive.shape == (4, 64)
+
+
+def test_tables_that_are_written_in_parts_are_the_same_table(tmp_path, monkeypatch):
+    """And a model that diverges in a later part leaves no half of a table."""
+    from fairthesis.training import _export as exporting
+
+    whole = run(tmp_path, name="whole", epochs=1)
+    monkeypatch.setattr(exporting, "PART", 256)
+    parts = run(tmp_path, name="parts", epochs=1)
+    for name in ("embeddings.parquet", "predictions.parquet"):
+        one, other = (pd.read_parquet(folder / name) for folder in (whole, parts))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert pq.ParquetFile(whole / "embeddings.parquet").num_row_groups == 1
+    assert pq.ParquetFile(parts / "embeddings.parquet").num_row_groups == 6
+    plain, seen = exporting.infer_cohort, []
+
+    def diverging(method, table, rows, batch_size, device):
+        seen.append(len(rows))
+        if len(seen) == 3:
+            raise FloatingPointError("a model's score is not finite")
+        return plain(method, table, rows, batch_size, device)
+
+    monkeypatch.setattr(exporting, "infer_cohort", diverging)
+    with pytest.raises(InputError, match="score is not finite"):
+        run(tmp_path, name="third", epochs=1)
+    left = {path.name for path in (tmp_path / "third").iterdir()}
+    assert "embeddings.parquet" not in left and "DONE" not in left
+    assert not [name for name in left if "partial" in name]
