@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fairthesis.data import Vectors, VectorTable, read_vectors
+from fairthesis.data import Vectors, VectorTable
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     as_frame,
@@ -158,6 +158,8 @@ def _read(
     if isinstance(embeddings, str | Path):
         files = parquet_files(embeddings)
         if sum(pq.read_metadata(file).num_rows for file in files) > MANY:
+            from fairthesis.data import read_vectors  # and with it the cache, its locks and Pillow
+
             head = pd.DataFrame(columns=table_columns(embeddings))
             require_columns(head, ["image_id"], WHAT)
             columns = embedding_columns(head, prefix, WHAT)
