@@ -225,8 +225,8 @@ def report(rows: int, epochs: int, limit: float, found: dict[str, dict[str, floa
     if own := found.get("bare"):
         lines += [
             "",
-            f"To compare with: reading every vector once takes {own['read']:.0f} s, and an epoch of "
-            "a bare PyTorch loop with the same network, without the method's kernel, its "
+            f"To compare with: reading every vector once takes {own['read']:.0f} s, and an epoch "
+            "of a bare PyTorch loop with the same network, without the method's kernel, its "
             f"validation and its files, {own['epoch']:.0f} processor seconds.",
         ]
     lines += [
