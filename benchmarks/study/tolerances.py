@@ -39,6 +39,12 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], int, bool]] = {
     "two threads": ({}, 2, True),
     "without oneDNN": ({}, 1, False),
 }
+# What a number is known by, in each table.
+KEYS = {
+    "metrics": ["variant", "seed", "target", "attribute", "group", "metric"],
+    "disparities": ["variant", "seed", "target", "attribute", "name"],
+    "twins": ["variant", "seed", "target", "change", "attribute", "group", "measure"],
+}
 COUNTS = ("n", "n_patients", "n_positive", "n_negative")
 ROOM = 1.5  # times the largest difference that was seen
 
@@ -67,8 +73,6 @@ def tables(name: str) -> dict[str, pd.DataFrame]:
 
 def differences() -> pd.DataFrame:
     """Of every number: the largest between two environments, and that between the methods."""
-    from fairthesis.study._archive import KEYS
-
     made = {name: tables(name) for name in ENVIRONMENTS}
     rows = []
     for table in ("metrics", "disparities", "twins"):

@@ -66,20 +66,30 @@ def test_warnings_are_reported_in_words():
 
 
 @pytest.mark.parametrize(("words", "shown"), [([], True), (["--quiet"], False)])
-def test_long_work_of_every_command_shows_bars_unless_it_is_to_be_quiet(words, shown):
+def test_long_work_of_every_command_shows_bars_unless_it_is_to_be_quiet(words, shown, monkeypatch):
     """And afterwards none: a function called from Python says nothing of its own accord."""
+    import contextlib
+
     import click
     from click.testing import CliRunner
 
+    from fairthesis import stats
     from fairthesis.cli import _options
-    from fairthesis.stats import _progress
 
     seen = []
+
+    @contextlib.contextmanager
+    def noted(whether):
+        seen.append(whether)
+        yield
+        seen.append("over")
+
+    monkeypatch.setattr(stats, "progress_shown", noted)
 
     @click.command()
     @_options.quiet()
     def command(quiet):
-        seen.append(_progress._SHOWN.get())
+        seen.append("at work")
 
     assert CliRunner().invoke(command, words).exit_code == 0
-    assert seen == [shown] and not _progress._SHOWN.get()
+    assert seen == [shown, "at work", "over"]

@@ -10,16 +10,7 @@ import pytest
 
 from fairthesis import cli
 from fairthesis.data import Vectors
-from fairthesis.embeddings import (
-    ERASERS,
-    KernelEraser,
-    Leace,
-    MeanDifferences,
-    Splince,
-    choose_directions,
-    fit_eraser,
-    measure_erasure,
-)
+from fairthesis.embeddings import ERASERS
 from fairthesis.errors import InputError
 from fairthesis.inputs import parquet_files
 from fairthesis.postprocessing import _erasing as erasing
@@ -62,12 +53,6 @@ def made(tmp_path, monkeypatch):
     return whole, labels, tmp_path
 
 
-def on_disk(x):
-    """The rows of ``x`` behind an index, as a file of other rows besides has them."""
-    turn = np.random.default_rng(1).permutation(len(x))
-    return Vectors(x[turn].astype(np.float32), np.argsort(turn), "")
-
-
 def test_rows_on_disk_are_those_of_the_table(made, monkeypatch):
     whole, labels, folder = made
     expected = erasure_rows(whole, labels, group="sex", prefix="z_")
@@ -81,35 +66,6 @@ def test_rows_on_disk_are_those_of_the_table(made, monkeypatch):
     assert differ == {"fingerprint"}
     other = erasure_rows(folder / "whole.parquet", labels, group="sex", prefix="z_")
     assert other.about["columns"] == expected.about["columns"]
-
-
-@pytest.mark.parametrize("size", [7, 10**6])
-@pytest.mark.parametrize("kind", [Leace, Splince, MeanDifferences, KernelEraser])
-def test_an_eraser_fitted_by_parts_is_the_same(kind, size, made, monkeypatch):
-    whole, labels, _ = made
-    monkeypatch.setattr("fairthesis.embeddings._fit_eraser.PART", size)
-    x = whole.filter(like="z_").to_numpy(np.float32)
-    rows = np.flatnonzero(whole["split"] != "test")
-    given = {"target": labels["y_true"].to_numpy(float)} if kind is Splince else {}
-    plain = kind().fit(
-        x[rows].astype(float), labels["sex"][rows], **{k: v[rows] for k, v in given.items()}
-    )
-    parts = fit_eraser(kind(), on_disk(x), labels["sex"].to_numpy(), rows, **given)
-    assert np.allclose(parts.projection_, plain.projection_, atol=1e-9)
-    assert np.allclose(parts.mean_, plain.mean_) and parts.rank_ == plain.rank_
-    again = fit_eraser(parts, on_disk(x), labels["sex"].to_numpy(), rows, **given)
-    assert np.allclose(again.projection_, plain.projection_, atol=1e-9)  # not the rows twice
-
-
-def test_what_is_measured_and_chosen_on_disk_is_the_same(made):
-    whole, labels, _ = made
-    x = whole.filter(like="z_").to_numpy(np.float32)
-    about = (labels["sex"].to_numpy(), whole["patient_id"].to_numpy())
-    options = {"probes": ["logistic"], "n_boot": 20, "n_shuffles": 1}
-    plain = measure_erasure(Leace(), x, *about, **options).table()
-    parts = measure_erasure(Leace(), on_disk(x), *about, **options).table()
-    pd.testing.assert_frame_equal(parts, plain, atol=1e-6)
-    assert choose_directions(Leace(), on_disk(x), *about) == choose_directions(Leace(), x, *about)
 
 
 @pytest.mark.parametrize("method", list(ERASERS))
