@@ -176,10 +176,13 @@ def test_the_profiles_of_the_machines_differ_in_where_steps_run_alone():
     assert {key: slurm[key] for key in slurm if key not in where} == local
     gpu = yaml.safe_load((ROOT / "workflow/profiles/slurm-gpu/config.yaml").read_text())
     assert gpu.pop("set-resources") == {
-        "train": slurm["set-resources"]["train"] | {"gres": "gpu:1"}
+        name: asked | {"gres": "gpu:1"} for name, asked in slurm["set-resources"].items()
     }
+    assert set(slurm["set-resources"]) == {"train", "embed"}  # all that computes with a network
     assert gpu == {key: value for key, value in slurm.items() if key != "set-resources"}
-    rules = re.findall(r"^rule (\w+):", (ROOT / "workflow/grid.smk").read_text(), re.MULTILINE)
+    files = ("grid.smk", "embed.smk")
+    text = "".join((ROOT / "workflow" / file).read_text() for file in files)
+    rules = re.findall(r"^rule (\w+):", text, re.MULTILINE)
     assert set(slurm["set-resources"]) <= set(rules)
 
 
