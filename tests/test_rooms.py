@@ -209,3 +209,9 @@ def test_a_type_checker_sees_what_a_user_calls(tmp_path: Path):
     assert "def (frame: " in done.stdout and "FairnessReport" in done.stdout, done.stdout
     assert "y_true: " in done.stdout
     assert 'Module has no attribute "nothing"' in done.stdout
+
+
+def test_no_two_test_files_have_one_name():
+    """pytest takes modules by their base name: a second one is an error of the whole suite."""
+    names = [file.name for file in sorted((ROOT / "tests").rglob("test_*.py"))]
+    assert not {name for name in names if names.count(name) > 1}

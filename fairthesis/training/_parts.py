@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 PART = 8192  # rows of a part, about: whole batches
 
 
-def in_parts(rows: NDArray[np.intp], batch: int, most: int = PART) -> Iterator[NDArray[np.intp]]:
-    """Rows in parts of whole batches, of ``most`` rows or a batch."""
-    size = max(most // batch, 1) * batch
+def in_parts(
+    rows: NDArray[np.intp], batch: int, most: int | None = None
+) -> Iterator[NDArray[np.intp]]:
+    """Rows in parts of whole batches, of ``most`` (``PART``) rows or a batch."""
+    size = max((most or PART) // batch, 1) * batch
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
