@@ -11,7 +11,14 @@ import pandas as pd
 from scipy.stats import t as student
 
 from fairthesis.errors import InputError
-from fairthesis.study._archive import LATER, TABLES, Results, archive_results, load_results
+from fairthesis.study._archive import (
+    LATER,
+    TABLES,
+    Results,
+    archive_results,
+    load_results,
+    of_attribute,
+)
 from fairthesis.study._summaries import FLOOR, group_metrics, headline_numbers, provenance_note
 
 PROFILES = ("full", "quick")
@@ -317,12 +324,15 @@ def share_of_oracle_distance(found: Mapping[str, Results]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(["cohort", "number", "variant"])
 
 
-def best_probes(found: Mapping[str, Results], scope: str = "given the target") -> pd.DataFrame:
+def best_probes(
+    found: Mapping[str, Results], scope: str = "given the target", attribute: str | None = None
+) -> pd.DataFrame:
     """The best fresh probe of each run's disease embedding, beside its floors; means over seeds.
 
     Args:
         found: cohort -> its results.
         scope: ``given the target`` or ``marginal``.
+        attribute: the one that is probed; each run's first if None.
 
     Returns:
         Indexed by ``cohort`` and ``variant``: ``best probe`` (several where seeds differ), its
@@ -338,7 +348,7 @@ def best_probes(found: Mapping[str, Results], scope: str = "given the target") -
     """
     rows = []
     for cohort, results in found.items():
-        table = results.leakage
+        table = of_attribute(results.leakage, attribute)
         table = table[table["scope"] == scope]
         for variant, part in table.groupby("variant", sort=False):
             read = part[part["source"] == "encoder"].sort_values("auroc", ascending=False)

@@ -147,6 +147,30 @@ def load_results(folder: str | Path, source: str | None = None) -> Results:
     return Results(**tables, provenance=described, source=source or f"archived in {folder}")
 
 
+def of_attribute(table: pd.DataFrame, attribute: str | None = None) -> pd.DataFrame:
+    """The rows of a table of ``leakage`` or ``use`` that are of one attribute.
+
+    Args:
+        table: with ``variant``, ``seed`` and ``attribute``.
+        attribute: which one; the first of each run if None.
+
+    Raises:
+        InputError: for an attribute that the table does not have, though it has others.
+
+    >>> rows = pd.DataFrame({"variant": "erm", "seed": 0, "attribute": ["sex", "sex", "age_group"]})
+    >>> len(of_attribute(rows)), len(of_attribute(rows, "age_group"))
+    (2, 1)
+    """
+    if table.empty:
+        return table
+    if attribute is None:
+        runs = table.groupby(["variant", "seed"], sort=False, dropna=False)["attribute"]
+        return table[table["attribute"] == runs.transform("first")]
+    if attribute not in set(table["attribute"]):
+        raise unknown("probed attribute", attribute, table["attribute"].unique().tolist())
+    return table[table["attribute"] == attribute]
+
+
 def archive_results() -> Path:
     """The folder ``results/`` of the checkout that the package or the working folder lies in.
 

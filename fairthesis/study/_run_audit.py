@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +45,9 @@ _TABLE = "../predictions.parquet"
 def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     """Audit one run on its test part, at a threshold chosen on its validation part.
 
-    Its embedding is probed too where the plan has ``probes``, and the attribute erased from it and
-    a head refitted; its twins are drawn where the cohort has some. An audit of the same
-    predictions, settings and code is used again.
+    Its embedding is probed too where the plan has ``probes``, for each of its attributes, and the
+    attribute erased from it and a head refitted; its twins are drawn where the cohort has some. An
+    audit of the same predictions, settings and code is used again.
 
     Args:
         plan: the experiment.
@@ -75,11 +75,11 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
     twins = has_run_twins(plan, variant, seed)
     needed = ["predictions.parquet", "embeddings.parquet", "provenance.json"]
     check_finished(folder, [*needed, *([WEIGHTS, "config.json"] if twins else [])])
-    key = _audit_key(plan, folder, seed, twins)
+    groups = list(json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["groups"])
+    key = _audit_key(plan, folder, seed, twins, groups)
     if _audited(folder, key):
         return folder / "audit"
     frame = pd.read_parquet(folder / "predictions.parquet")
-    groups = list(json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["groups"])
     used_test_labels(folder)
     texts: dict[str, str] = {}
     for target in frame["target"].unique():
@@ -93,9 +93,13 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
         )
         texts[f"{target}/audit.json"] = json_text(report.to_dict())
     if plan.probes:
-        leaks = probed(folder, seed, **plan.probes, beside=_beside(plan, variant, seed, folder))
+        beside = _beside(plan, variant, seed, folder)
+        leaks = pd.concat(
+            [probed(folder, seed, a, **plan.probes, beside=beside) for a in groups],
+            ignore_index=True,
+        )
         texts["leakage.csv"] = leaks.to_csv(index=False, lineterminator="\n")
-    for name, table in tables_of_run(plan, folder, seed).items():
+    for name, table in tables_of_run(plan, folder, seed, groups).items():
         texts[name] = table.to_csv(index=False, lineterminator="\n")
     if twins:
         moved = run_twins(plan, variant, seed, folder)
@@ -128,11 +132,12 @@ def check_audited(folder: Path) -> None:
         )
 
 
-def _audit_key(plan: Plan, folder: Path, seed: int, twins: bool) -> str:
+def _audit_key(plan: Plan, folder: Path, seed: int, twins: bool, groups: Sequence[str]) -> str:
     read: list[Any] = [plan.audit_settings, seed]
     if plan.probes:
         read.append([dict(plan.probes), code_fingerprint(PROBING)])
         read.append([plan.disentanglement, code_fingerprint(USING)])
+        read += [list(groups)] if len(groups) > 1 else []
     if twins:
         read.append(twins_key(plan, folder))
     return _digest(folder / "predictions.parquet", read, AUDITING)
@@ -181,7 +186,7 @@ def probe_run(
         kept = folder / f"leakage-{key[:16]}.csv"
         mark = kept.with_suffix(".txt").name  # vouches for the table
         if damage_in_words(folder, marker=mark):
-            leaks = probed(folder, seed, n_boot, n_shuffles)
+            leaks = probed(folder, seed, None, n_boot, n_shuffles)
             text = leaks.to_csv(index=False, lineterminator="\n")
             seal = marker_text(key, {kept.name: content_digest(kept.name, text.encode())}, mark)
             files = {kept.name: text_writer(text), mark: text_writer(seal)}
@@ -219,18 +224,19 @@ def _beside(plan: Plan, variant: str, seed: int, folder: Path) -> dict[str, pd.D
 def probed(
     folder: Path,
     seed: int,
+    attribute: str | None = None,
     n_boot: int = 200,
     n_shuffles: int = 3,
     beside: Mapping[str, pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
     """The table of ``probe_run`` for one run, without its ``variant``.
 
-    ``beside`` as for ``embeddings.probe``.
+    Of the first attribute if None; ``beside`` as for ``embeddings.probe``.
     """
     from fairthesis.embeddings import probe
 
     predictions = pd.read_parquet(folder / "predictions.parquet")
-    attribute = attribute_columns(predictions)[0]
+    attribute = attribute or attribute_columns(predictions)[0]
     found = probe(
         pd.read_parquet(folder / "embeddings.parquet"),
         predictions,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fairthesis.auditing import label_of
 from fairthesis.errors import unknown
-from fairthesis.study._archive import Results
+from fairthesis.study._archive import Results, of_attribute
 from fairthesis.study._twins import most_flipped, twin_table
 
 FLOOR = 30  # positives and negatives that a group needs to enter a gap, as in an audit
@@ -319,11 +319,12 @@ def adversaries_and_probes(results: Results | None) -> pd.DataFrame:
     return table.groupby("variant").mean().sort_values(names[1])
 
 
-def ablation_table(results: Results | None) -> pd.DataFrame:
+def ablation_table(results: Results | None, attribute: str | None = None) -> pd.DataFrame:
     """One row per variant and seed: the headline numbers and the best fresh probe.
 
     Args:
         results: an experiment; None gives an empty table.
+        attribute: the one that is probed; each run's first if None.
 
     Returns:
         ``variant, seed, AUROC, AUROC gap, equalized odds difference, worst group's AUROC`` and
@@ -342,7 +343,7 @@ def ablation_table(results: Results | None) -> pd.DataFrame:
     wide = headline_numbers(results).pivot_table(
         index=["variant", "seed"], columns="number", values="value", aggfunc="mean", sort=False
     )
-    read = results.leakage
+    read = of_attribute(results.leakage, attribute)
     read = read[(read["source"] == "encoder") & (read["scope"] == "given the target")]
     best = read.groupby(["variant", "seed"])["auroc"].max().rename("best probe given the target")
     found = wide[numbers].join(best)

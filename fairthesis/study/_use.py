@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,13 @@ import pandas as pd
 
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import attribute_columns
-from fairthesis.study._archive import BOTH_FILE, USE_COLUMNS, USE_FILE, Results
+from fairthesis.study._archive import (
+    BOTH_FILE,
+    USE_COLUMNS,
+    USE_FILE,
+    Results,
+    of_attribute,
+)
 from fairthesis.study._kept import KEPT, without_category
 from fairthesis.study._twins import ranged
 
@@ -29,15 +35,19 @@ DIAGONAL = (("disease", "disease"), ("sensitive", "attribute"))
 
 
 def use_of_run(
-    embeddings: pd.DataFrame, predictions: pd.DataFrame, seed: int, n_boot: int = 200
+    embeddings: pd.DataFrame,
+    predictions: pd.DataFrame,
+    attribute: str,
+    seed: int,
+    n_boot: int = 200,
 ) -> pd.DataFrame:
-    """``embeddings.use_of_attribute`` of a run's tables, first target and first attribute.
+    """``embeddings.use_of_attribute`` of a run's tables, first target.
 
     On the patients of validation and test part. No rows where they are too few.
     """
     from fairthesis.embeddings import TooFewPatientsError, join_labels, use_of_attribute
 
-    attribute, target = attribute_columns(predictions)[0], str(predictions["target"].iloc[0])
+    target = str(predictions["target"].iloc[0])
     rows, columns, _, _, _ = join_labels(embeddings, predictions, attribute, target, "disease_")
     try:
         found = use_of_attribute(
@@ -53,22 +63,29 @@ def use_of_run(
     return found.table().assign(attribute=attribute)
 
 
-def tables_of_run(plan: Plan, folder: Path, seed: int) -> dict[str, pd.DataFrame]:
-    """File name to table: of what the plan asks of a run's embeddings, beside the probes."""
+def tables_of_run(
+    plan: Plan, folder: Path, seed: int, attributes: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """File name to table: of what the plan asks of a run's embeddings, beside the probes.
+
+    Use is told of every attribute; the 2 x 2 table is of the first.
+    """
     from fairthesis.embeddings import disentanglement
 
     if not plan.probes:
         return {}
     predictions = pd.read_parquet(folder / "predictions.parquet")
     vectors = pd.read_parquet(folder / "embeddings.parquet")
-    found = {USE_FILE: use_of_run(vectors, predictions, seed, plan.probes.get("n_boot", 200))}
+    n_boot = plan.probes.get("n_boot", 200)
+    used = [use_of_run(vectors, predictions, name, seed, n_boot) for name in attributes]
+    found = {USE_FILE: pd.concat([table for table in used if len(table)] or used)}
     if plan.disentanglement:
         both = disentanglement(
             vectors,
             predictions,
-            attribute=attribute_columns(predictions)[0],
+            attribute=attributes[0],
             target=str(predictions["target"].iloc[0]),
-            n_boot=plan.probes.get("n_boot", 200),
+            n_boot=n_boot,
             n_shuffles=plan.disentanglement,
             seed=seed,
         )
@@ -83,22 +100,32 @@ def used_anew(folder: Path) -> pd.DataFrame | None:
         return None
     predictions, vectors = (pd.read_parquet(file) for file in files)
     parts = []
+    asked = pd.read_csv(folder / USE_FILE) if (folder / USE_FILE).is_file() else None
     runs = vectors[["variant", "seed"]].astype({"variant": str}).drop_duplicates()
     for variant, seed in zip(runs["variant"].tolist(), runs["seed"].tolist(), strict=True):
         own, labels = (
             without_category(table[(table["variant"] == variant) & (table["seed"] == seed)])
             for table in (vectors, predictions)
         )
-        parts.append(use_of_run(own, labels, seed).assign(variant=variant, seed=seed))
+        names = attribute_columns(labels)[:1]
+        if asked is not None:
+            here = asked[(asked["variant"] == variant) & (asked["seed"] == seed)]
+            names = here["attribute"].unique().tolist() or names
+        for name in names:
+            found = use_of_run(own, labels, name, seed)
+            parts.append(found.assign(variant=variant, seed=seed))
     return pd.concat(parts, ignore_index=True)[list(USE_COLUMNS)]
 
 
-def use_table(results: Results | None, scope: str = "given the target") -> pd.DataFrame:
+def use_table(
+    results: Results | None, scope: str = "given the target", attribute: str | None = None
+) -> pd.DataFrame:
     """What erasing the attribute and refitting the head changes, in a row per variant and metric.
 
     Args:
         results: an experiment; None gives an empty table.
         scope: how it is erased: ``marginal`` or ``given the target``.
+        attribute: which one is erased; each run's first if None.
 
     Returns:
         Indexed by variant and metric: ``kept`` and ``erased``, means over seeds with their range as
@@ -108,7 +135,7 @@ def use_table(results: Results | None, scope: str = "given the target") -> pd.Da
         taken out. No rows where nothing was erased, as in older archives.
 
     Raises:
-        InputError: for another scope.
+        InputError: for another scope, and for an attribute that no run was probed for.
 
     >>> use_table(None).columns.tolist()
     ['kept', 'erased', 'change', 'seeds below 0', 'seeds above 0', 'at random']
@@ -118,7 +145,7 @@ def use_table(results: Results | None, scope: str = "given the target") -> pd.Da
     columns = ["kept", "erased", "change", "seeds below 0", "seeds above 0", "at random"]
     rows = {}
     table = results.use if results is not None else pd.DataFrame(columns=USE_COLUMNS)
-    table = table[table["scope"] == scope]
+    table = of_attribute(table[table["scope"] == scope], attribute)
     for key, part in table.groupby(["variant", "metric"], sort=False):
         rows[key] = [
             *(ranged(part[name]) for name in ("kept", "erased")),

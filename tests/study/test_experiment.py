@@ -23,6 +23,7 @@ from fairthesis.models import AVERAGING
 from fairthesis.postprocessing import POSTHOC
 from fairthesis.study import _experiment as experiment
 from fairthesis.study import _run_audit, _variants
+from fairthesis.study._across_cohorts import best_probes
 from fairthesis.study._archive import compare_results, load_results
 from fairthesis.study._kept import archived_embeddings
 from fairthesis.study._summaries import (
@@ -35,7 +36,7 @@ from fairthesis.study._summaries import (
     summary_table,
 )
 from fairthesis.study._twins import twin_table
-from fairthesis.study._use import used_anew
+from fairthesis.study._use import use_table, used_anew
 
 TINY = {
     "dataset_options": {"n_train": 300, "n_val": 150, "n_test": 400},
@@ -525,7 +526,7 @@ def test_what_probes_read_is_gathered_where_a_plan_asks_for_it(plan, out, tmp_pa
     assert set(zip(read["variant"], read["seed"], strict=True)) == set(asked.runs)
     for source in ("logit", "features"):
         assert set(gathered[gathered["source"] == source]["variant"]) == set(plan.variants)
-    alone = experiment.probed(out / "runs" / "erm-0", 0, 20, 1)
+    alone = experiment.probed(out / "runs" / "erm-0", 0, None, 20, 1)
     for row in alone.itertuples():
         same = gathered.query(
             "variant == 'erm' and source == @row.source and probe == @row.probe"
@@ -536,6 +537,32 @@ def test_what_probes_read_is_gathered_where_a_plan_asks_for_it(plan, out, tmp_pa
         experiment.audit_run(plan, variant, seed, out)
     without = experiment.collect(plan, tmp_path, out)
     assert without.leakage.empty and without.use.empty and without.disentanglement.empty
+
+
+def test_every_attribute_of_a_run_is_probed_and_erased(tmp_path):
+    few = TINY | {"attributes": ["sex", "age_group"], "epochs": 1}
+    few["dataset_options"] = {"n_train": 300, "n_val": 500, "n_test": 700}  # cases of all ages
+    asked = experiment.Plan(
+        *("synthetic-cxr", "quick", few, {"erm": {"method": "erm"}}, (0,)),
+        **{"n_boot": 20, "n_permutations": 20, "probes": {"n_boot": 20, "n_shuffles": 1}},
+    )
+    found = experiment.run_experiment(asked, tmp_path, progress=False)
+    for table in (found.leakage, found.use):
+        assert table["attribute"].unique().tolist() == ["sex", "age_group"]
+        keys = [c for c in ("attribute", "source", "probe", "scope", "metric") if c in table]
+        assert not table[keys].duplicated().any()
+    # A second attribute's probes are its own, and the tables show the first unless they are asked.
+    read = found.leakage.query("source == 'encoder' and scope == 'given the target'")
+    best = read.groupby("attribute")["auroc"].max()
+    shown = [ablation_table(found, name) for name in (None, "sex", "age_group")]
+    named = [table["best probe given the target"].item() for table in shown]
+    assert named == [best["sex"], best["sex"], best["age_group"]] and best.nunique() == 2
+    probes = best_probes({"": found}, attribute="age_group")
+    assert probes["auroc"].item() == pytest.approx(best["age_group"])
+    assert not use_table(found).equals(use_table(found, attribute="age_group"))
+    with pytest.raises(InputError, match=r"Unknown probed attribute 'age'.*sex.*age_group"):
+        use_table(found, attribute="age")
+    assert used_anew(tmp_path)["attribute"].unique().tolist() == ["sex", "age_group"]
 
 
 def test_a_finished_run_outlives_a_better_explanation_but_not_other_code(tmp_path, monkeypatch):
