@@ -134,7 +134,7 @@ def _sign(app: Sphinx, config: Any) -> None:
     config.html_theme_options["extra_footer"] = (
         f"<p>fairthesis {html.escape(version('fairthesis'))}{commit}. Text: CC BY 4.0; code: MIT "
         "licence. Not a medical device: nothing here is made or tested for decisions on patients."
-        "</p>"
+        '<span class="versions"></span></p>'  # filled by workflow/versions.py
     )
 
 
