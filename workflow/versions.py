@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 LATEST = "latest"  # what is on the main branch
 LINK = re.compile(r'<span class="versions">.*?</span>', re.DOTALL)
 NOTE = re.compile(r'<p class="version-note" role="note">.*?</p>\n', re.DOTALL)
+ARTICLE = '<article class="bd-article">\n'
 STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem;"
     "color-scheme:light dark}"
@@ -72,7 +73,7 @@ def name_each_other(site: Path) -> None:
             link = f'<span class="versions"> <a href="{up}versions.html">Other versions</a>.</span>'
             text = LINK.sub(link, NOTE.sub("", old))
             said = note(name, newest, up)
-            text = re.sub(r"<h1\b", lambda found, s=said: s + found[0], text, count=1)
+            text = text.replace(ARTICLE, ARTICLE + said, 1)  # the page's other title is for print
             if text != old:
                 written(page, text)
     items = "\n".join(

@@ -11,7 +11,8 @@ import pytest
 from conftest import ROOT
 
 pytest.importorskip("packaging")
-PAGE = '<html><body><main><h1 id="a">{0}</h1>{0}</main><p>Foot.<span class="versions"></span></p>'
+PAGE = """<html><body><h1>{0}, for print</h1><article class="bd-article">
+<section><h1>{0}</h1>{0}</section></article><p>Foot.<span class="versions"></span></p>"""
 
 
 def built(folder: Path, text: str) -> Path:
@@ -28,7 +29,7 @@ def add(site: Path, book: Path, version: str) -> subprocess.CompletedProcess[str
 
 def note(site: Path, page: str) -> str:
     text = (site / page).read_text(encoding="utf-8")
-    found = re.findall(r'<p class="version-note" role="note">(.*?)</p>\n<h1', text)
+    found = re.findall(r'<p class="version-note" role="note">(.*?)</p>\n<section><h1', text)
     assert len(found) <= 1 and text.count('<span class="versions">') == 1
     for link in re.findall(r'href="([^"]+)"', text):
         assert ((site / page).parent / link).resolve().is_file(), link
