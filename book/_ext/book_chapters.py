@@ -12,6 +12,7 @@ import datetime
 import html
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RECORDS = ROOT / "build" / "benchmarks"
 NOTEBOOKS = ROOT / "notebooks"
 SHOWN = "executed/"
+UNIT = re.compile(r"(\d) (%|px\b|[kMG]i?B\b)")
+CODE = (nodes.FixedTextElement, nodes.literal, nodes.math)  # shown as it is typed
 
 
 class CaptionedTable(nodes.General, nodes.Element):
@@ -162,6 +165,14 @@ def _define_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             link["classes"].append("glossary-term")
 
 
+def _keep_units(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """No line ends between a number and its unit."""
+    for text in list(doctree.findall(nodes.Text)):
+        whole = UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text)
+        if whole != text and not isinstance(text.parent, CODE):
+            text.parent.replace(text, nodes.Text(whole))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_enumerable_node(
         CaptionedTable,
@@ -177,4 +188,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", _number_tables, priority=1)
     app.connect("doctree-read", _describe_run, priority=2)
     app.connect("doctree-resolved", _define_terms, priority=900)
+    app.connect("doctree-resolved", _keep_units, priority=901)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
