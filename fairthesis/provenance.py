@@ -43,7 +43,8 @@ TRAINING = (
 AUDITING = (
     *("auditing/_additional.py", "auditing/_audit.py", "auditing/_estimates.py"),
     *("auditing/_gaps.py", "auditing/_meaning.py", "auditing/_metrics.py"),
-    *("auditing/_missing.py", "auditing/_report.py", "auditing/_rows.py", "auditing/_rule.py"),
+    *("auditing/_missing.py", "auditing/_report.py", "auditing/_row_warnings.py"),
+    *("auditing/_rows.py", "auditing/_rule.py"),
     *("auditing/_comparing.py", "auditing/_hard.py", "auditing/_small_cells.py"),
     "auditing/_threshold_source.py",
     *("inputs/_arrays.py", "inputs/_columns.py", "inputs/_order.py", "inputs/_rows.py"),

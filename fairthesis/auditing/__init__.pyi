@@ -10,6 +10,8 @@ from ._decisions import Decided as Decided
 from ._decisions import Decisions as Decisions
 from ._estimates import unanimous_interval as unanimous_interval
 from ._findings import wanted_targets as wanted_targets
+from ._levelling import Levelling as Levelling
+from ._levelling import Levellings as Levellings
 from ._metrics import CALIBRATION as CALIBRATION
 from ._metrics import FIXED as FIXED
 from ._metrics import RESAMPLED_METRICS as RESAMPLED_METRICS
@@ -27,8 +29,6 @@ from ._outcome_report import OutcomeGap as OutcomeGap
 from ._outcome_report import OutcomeGroup as OutcomeGroup
 from ._outcome_report import OutcomesReport as OutcomesReport
 from ._outcomes import audit_outcomes as audit_outcomes
-from ._pairs import Levelling as Levelling
-from ._pairs import Levellings as Levellings
 from ._power import GroupSizes as GroupSizes
 from ._power import group_sizes as group_sizes
 from ._power import power as power

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from fairthesis import metrics, stats
-from fairthesis.auditing import _pairs as comparison
 from fairthesis.auditing._comparing import warn_of_floor
 from fairthesis.auditing._gaps import AttributeGaps
+from fairthesis.auditing._levelling import Levelling
+from fairthesis.auditing._pairs import changes_of, paired_rows
 from fairthesis.auditing._weights import relative, with_weights
 from fairthesis.errors import InputError, unknown
 from fairthesis.inputs import (
@@ -170,7 +171,7 @@ def compare(
     tables, levels, compared = [], [], set[int]()
     for other in others:
         try:
-            rows = comparison.paired_rows(
+            rows = paired_rows(
                 first,
                 parts[other][0],
                 group=group,
@@ -182,9 +183,7 @@ def compare(
             )
             cuts = (cut, parts[other][1])
             with stats.progress_of_all(n_boot, f"{reference} and {other}"):
-                changes, levelled, between = comparison.changes_of(
-                    rows, cuts, n_boot, seed, floor, LEVELLED
-                )
+                changes, levelled, between = changes_of(rows, cuts, n_boot, seed, floor, LEVELLED)
         except InputError as error:
             raise InputError(f"{reference} and {other}: {error}") from error
         tables.append(changes.assign(model=other)[["model", *changes.columns]])
@@ -293,10 +292,10 @@ def _small(between: AttributeGaps, groups: list[str], group: str, floor: int) ->
     return warnings
 
 
-def _level(model: str, metric: str, level: comparison.Levelling | None) -> dict[str, object]:
+def _level(model: str, metric: str, level: Levelling | None) -> dict[str, object]:
     """A row of ``Comparison.levelling``: empty where fewer than two groups have the metric."""
     row: dict[str, object] = {"model": model, "metric": metric}
-    for field in fields(comparison.Levelling):
+    for field in fields(Levelling):
         value = None if level is None else getattr(level, field.name)
         if field.name.endswith("_ci"):
             low, high = value if isinstance(value, tuple) else (None, None)

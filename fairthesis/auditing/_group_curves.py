@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairthesis.auditing._rows import FEW, AuditedRows
+from fairthesis.auditing._row_warnings import FEW
+from fairthesis.auditing._rows import AuditedRows
 from fairthesis.metrics import reliability_curve, roc_curve, smooth_curve, threshold_counts
 
 MOST_POINTS = 101  # of a smooth curve

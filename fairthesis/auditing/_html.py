@@ -30,7 +30,8 @@ from fairthesis.auditing._page_parts import (
     predictive_values,
     score_densities,
 )
-from fairthesis.auditing._rows import FEW, AuditedRows
+from fairthesis.auditing._row_warnings import FEW
+from fairthesis.auditing._rows import AuditedRows
 from fairthesis.auditing._weighted_page import weighted_page
 from fairthesis.auditing._wording import (
     ALPHA,

@@ -18,7 +18,7 @@ from fairthesis.auditing._outcome_wording import (
     outcome_sentences,
 )
 from fairthesis.auditing._page import render_page, round_ticks
-from fairthesis.auditing._rows import FEW
+from fairthesis.auditing._row_warnings import FEW
 from fairthesis.auditing._wording import ALPHA, p_value_text
 
 Chance = Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]

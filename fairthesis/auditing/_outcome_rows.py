@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.auditing._outcome_metrics import OutcomeMetric
-from fairthesis.auditing._rows import PATIENT_NAMES, warn_of_few_patients
+from fairthesis.auditing._row_warnings import warn_of_few_patients
+from fairthesis.auditing._rows import PATIENT_NAMES
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
     as_frame,

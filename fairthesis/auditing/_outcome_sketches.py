@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fairthesis.auditing._outcome_kinds import Measured
 from fairthesis.auditing._outcome_rows import OutcomeRows
-from fairthesis.auditing._rows import FEW
+from fairthesis.auditing._row_warnings import FEW
 
 STEPS = 24
 ENDS = (0.005, 0.995)  # what lies beyond these quantiles of all rows counts in the end steps

@@ -10,13 +10,8 @@ from sklearn.metrics import roc_auc_score
 from support.predictions import two
 
 from fairthesis import metrics
-from fairthesis.auditing._pairs import (
-    NOT_SHOWN,
-    SHOWN,
-    UNKNOWN,
-    Levellings,
-    paired_changes,
-)
+from fairthesis.auditing._levelling import NOT_SHOWN, SHOWN, UNKNOWN, Levellings
+from fairthesis.auditing._pairs import paired_changes
 from fairthesis.errors import InputError
 from fairthesis.metrics import cross_auroc, fpr_at_tpr, net_benefit, smooth_ece, tpr_at_fpr
 from fairthesis.stats import bca_interval, bootstrap, delong, delong_paired

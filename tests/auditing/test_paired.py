@@ -10,7 +10,8 @@ from support.predictions import table, two
 
 from fairthesis import cli
 from fairthesis.auditing._compare import TESTED, compare
-from fairthesis.auditing._pairs import NOT_SHOWN, SHOWN, UNKNOWN, paired_changes
+from fairthesis.auditing._levelling import NOT_SHOWN, SHOWN, UNKNOWN
+from fairthesis.auditing._pairs import paired_changes
 from fairthesis.cli.compare import summary
 from fairthesis.errors import InputError
 from fairthesis.stats import benjamini_hochberg, bootstrap_p_value, holm, percentile_interval
