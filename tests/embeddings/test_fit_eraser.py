@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from support.embeddings import shifted
 
 from fairthesis.data import Vectors
 from fairthesis.embeddings import (
@@ -15,23 +16,6 @@ from fairthesis.embeddings import (
     measure_erasure,
 )
 
-N, D = 600, 12
-
-
-def made():
-    """Embeddings of which sex shifts some numbers, two rows a patient, and their labels."""
-    rng = np.random.default_rng(0)
-    patient = np.arange(N) // 2
-    sex = rng.choice(["F", "M"], N // 2)[patient]
-    y = rng.integers(0, 2, N)
-    x = rng.normal(size=(N, D)) + np.outer(sex == "F", rng.normal(size=D))
-    x += np.outer(y, np.eye(D)[0])
-    columns = [f"z_{k}" for k in range(D)]
-    whole = pd.DataFrame(x.astype(np.float32), columns=columns)
-    whole["patient_id"] = patient.astype(str)
-    whole["split"] = np.array(["train", "val", "test"])[patient % 3]
-    return whole, pd.DataFrame({"y_true": y, "sex": sex})
-
 
 def on_disk(x):
     """The rows of ``x`` behind an index, as a file of other rows besides has them."""
@@ -42,7 +26,7 @@ def on_disk(x):
 @pytest.mark.parametrize("size", [7, 10**6])
 @pytest.mark.parametrize("kind", [Leace, Splince, MeanDifferences, KernelEraser])
 def test_an_eraser_fitted_by_parts_is_the_same(kind, size, monkeypatch):
-    whole, labels = made()
+    whole, labels = shifted()
     monkeypatch.setattr("fairthesis.embeddings._fit_eraser.PART", size)
     x = whole.filter(like="z_").to_numpy(np.float32)
     rows = np.flatnonzero(whole["split"] != "test")
@@ -58,7 +42,7 @@ def test_an_eraser_fitted_by_parts_is_the_same(kind, size, monkeypatch):
 
 
 def test_what_is_measured_and_chosen_on_disk_is_the_same():
-    whole, labels = made()
+    whole, labels = shifted()
     x = whole.filter(like="z_").to_numpy(np.float32)
     about = (labels["sex"].to_numpy(), whole["patient_id"].to_numpy())
     options = {"probes": ["logistic"], "n_boot": 20, "n_shuffles": 1}

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.embeddings import shifted
 
 from fairthesis import cli
 from fairthesis.data import Vectors
@@ -15,8 +16,6 @@ from fairthesis.errors import InputError
 from fairthesis.inputs import parquet_files
 from fairthesis.postprocessing import _erasing as erasing
 from fairthesis.postprocessing import erasure_rows, load_fitted
-
-N, D = 600, 12
 
 
 def run(*argv):
@@ -28,26 +27,15 @@ def run(*argv):
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """A folder of shards as ``embed --shard`` leaves it, the same table whole, and labels."""
-    rng = np.random.default_rng(0)
-    patient = np.arange(N) // 2
-    sex = rng.choice(["F", "M"], N // 2)[patient]
-    y = rng.integers(0, 2, N)
-    x = rng.normal(size=(N, D)) + np.outer(sex == "F", rng.normal(size=D))
-    x += np.outer(y, np.eye(D)[0])
-    keys = pd.DataFrame({"image_id": [f"i{k}" for k in range(N)], "patient_id": patient})
-    keys["patient_id"] = keys["patient_id"].astype(str)
-    keys["split"] = np.array(["train", "val", "test"])[patient % 3]
-    columns = [f"z_{k}" for k in range(D)]  # z_10 stands after z_1 in the order of letters
-    whole = keys.join(pd.DataFrame(x.astype(np.float32), columns=columns))
+    whole, labels = shifted()
     whole.to_parquet(tmp_path / "whole.parquet", index=False)
     shards = tmp_path / "shards"
-    for i, part in enumerate(np.array_split(np.arange(N), 3)):
+    for i, part in enumerate(np.array_split(np.arange(len(whole)), 3)):
         at = shards / f"shard-{i + 1}-of-3"
         at.mkdir(parents=True)
         whole.iloc[part].to_parquet(at / "embeddings.parquet", index=False)
         for name in ("DONE", "config.json", "provenance.json"):
             (at / name).write_text("{}")
-    labels = keys.assign(target="edema", y_true=y, y_score=0.5, sex=sex)
     labels.to_parquet(tmp_path / "labels.parquet", index=False)
     monkeypatch.setenv("FAIRTHESIS_CACHE", str(tmp_path / "cache"))
     return whole, labels, tmp_path
@@ -137,4 +125,4 @@ def test_the_card_says_the_same_of_rows_on_disk(made, monkeypatch):
     assert run("erase", "fit", folder / "shards", *fit) == 0
     about = json.loads((folder / "a" / "fitted.json").read_text())["fitted_on"]
     assert (about["n_rows"], about["n_patients"], about["n_left_out"]) == (400, 200, 200)
-    assert about["columns"] == [f"z_{k}" for k in range(D)]
+    assert about["columns"] == [f"z_{k}" for k in range(12)]
