@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,9 @@ def command(
     operating point, with intervals over patients. It sees a shortcut that is the same in all
     groups, which moves no gap.
 
+    A post-hoc result (training.apply_posthoc) is measured with the model of the run that it was
+    made from, which has to lie beside it.
+
     OUT gets twins.csv, twins.json, and pairs.parquet with the scores of single images.
 
     \b
@@ -79,16 +83,36 @@ def command(
         raise InputError("--quiet leaves nothing to see without --out: give a folder.")
     if n_boot < 0:
         raise InputError(f"--n-boot is {n_boot}: expected 0 or more.")
-    model = load_run(run, device=device)
+    model_run = _model_of(run)
+    model = load_run(model_run, device=device)
     cohort = cohort_for(model, dataset, data_root, dataset_option, None, None)
     report, pairs = twins_of_run(
-        model, cohort, split=split, changes=list(changes) or None, most=most,
+        model, cohort, after=None if model_run == run else run, split=split,
+        changes=list(changes) or None, most=most,
         threshold=threshold, n_boot=n_boot, seed=seed, progress=not quiet,
     )  # fmt: skip
     if out is None:
         click.echo(summary(report))
     else:
         _options.tell(lambda: summary(report), report.write(out, pairs), quiet)
+
+
+def _model_of(run: Path) -> Path:
+    """The run whose weights are used: the parent of a post-hoc result."""
+    try:
+        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        name = str(config["parent"]["run"]) if "posthoc" in config else run.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return run  # `load_run` says what is wrong with it
+    if name == run.name:
+        return run
+    parent = run.resolve().with_name(name)
+    if not parent.is_dir():
+        raise InputError(
+            f"{str(run)!r} was made by the post-hoc method {config['posthoc']} from the run "
+            f"{name!r}, which has the weights: expected it beside, in {str(parent)!r}."
+        )
+    return parent
 
 
 def summary(report: TwinReport) -> str:

@@ -14,6 +14,7 @@ from ._frontier import equalized_odds_frontier as equalized_odds_frontier
 from ._kept_by_group import BY_GROUP as BY_GROUP
 from ._kept_by_group import apply_by_group as apply_by_group
 from ._kept_by_group import fit_by_group as fit_by_group
+from ._posthoc import DRAWN as DRAWN
 from ._posthoc import POSTHOC as POSTHOC
 from ._posthoc import RunTables as RunTables
 from ._posthoc import exponentiated_gradient as exponentiated_gradient
@@ -30,6 +31,7 @@ from ._thresholds import LevelUpThresholds as LevelUpThresholds
 __all__ = [
     "BY_GROUP",
     "CALIBRATIONS",
+    "DRAWN",
     "KINDS",
     "POSTHOC",
     "ErasureRows",

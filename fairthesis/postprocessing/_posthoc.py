@@ -268,3 +268,5 @@ POSTHOC: dict[str, Callable[[RunTables], RunTables]] = {
     "exponentiated_gradient": exponentiated_gradient,
     "threshold_optimizer": threshold_optimizer,
 }
+#: Those whose score is a decision that is drawn: two images' may differ by the draw alone.
+DRAWN = frozenset({"exponentiated_gradient", "threshold_optimizer"})

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fairthesis.errors import InputError, unknown
 from fairthesis.study._kept import INFERENCE
+from fairthesis.study._tolerance import tolerance_of
 from fairthesis.study._twins import COLUMNS, FILE
 
 TABLES = ("metrics", "disparities", "curves")
@@ -41,8 +42,6 @@ KEYS = {
     "curves": ["variant", "seed", "epoch", "name"],
     "twins": ["variant", "seed", "target", "change", "attribute", "group", "measure"],
 }
-# Archived numbers of a quick experiment are to come out again within this absolute distance.
-TOLERANCE = {"metrics": 0.05, "disparities": 0.08, "twins": 0.1}
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,8 @@ def compare_results(old: Results, new: Results) -> pd.DataFrame:
     that only one side has does not agree.
 
     Args:
-        old: the archived results, whose provenance states the tolerance of each table.
+        old: the archived results, whose provenance states the tolerance of each table: one for all
+            its numbers, or one for each by name (another one then has the largest).
         new: the same experiment, run again.
 
     Returns:
@@ -223,7 +223,7 @@ def compare_results(old: Results, new: Results) -> pd.DataFrame:
         key = both[keys].fillna("all").agg(" / ".join, axis=1)
         x, y = both["value_archived"], both["value_now"]
         counts = both[keys[-1]].isin(["n", "n_patients", "n_positive", "n_negative"])
-        limit = counts.map({True: 0.0, False: tolerance}) + 1e-6
+        limit = tolerance_of(both[keys[-1]], tolerance).mask(counts, 0.0) + 1e-6
         agrees = ((x - y).abs() <= limit) | (x.isna() & y.isna())
         parts.append(
             pd.DataFrame(

@@ -16,13 +16,13 @@ from fairthesis.study._archive import (
     LATER,
     LEAKAGE,
     TABLES,
-    TOLERANCE,
     Results,
     load_results,
 )
 from fairthesis.study._kept import INFERENCE, audited_anew, kept_tables, small_writer
 from fairthesis.study._plans import Plan
 from fairthesis.study._run_audit import check_audited
+from fairthesis.study._tolerance import TOLERANCE
 from fairthesis.study._use import used_anew
 
 

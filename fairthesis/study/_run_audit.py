@@ -32,7 +32,14 @@ from fairthesis.storage import (
     write_together,
 )
 from fairthesis.study._archive import LATER
-from fairthesis.study._twins import FILE, WEIGHTS, has_run_twins, run_twins, twins_key
+from fairthesis.study._twins import (
+    FILE,
+    WEIGHTS,
+    has_run_twins,
+    model_folder,
+    run_twins,
+    twins_key,
+)
 from fairthesis.study._use import tables_of_run
 
 if TYPE_CHECKING:
@@ -73,10 +80,12 @@ def audit_run(plan: Plan, variant: str, seed: int, out: Path) -> Path:
 
     folder = plan.folder(out, variant, seed)
     twins = has_run_twins(plan, variant, seed)
-    needed = ["predictions.parquet", "embeddings.parquet", "provenance.json"]
-    check_finished(folder, [*needed, *([WEIGHTS, "config.json"] if twins else [])])
+    check_finished(folder, ["predictions.parquet", "embeddings.parquet", "provenance.json"])
+    model = model_folder(plan, variant, seed, folder) if twins else None
+    if model is not None:
+        check_finished(model, [WEIGHTS, "config.json"])
     groups = list(json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["groups"])
-    key = _audit_key(plan, folder, seed, twins, groups)
+    key = _audit_key(plan, folder, seed, model, groups)
     if _audited(folder, key):
         return folder / "audit"
     frame = pd.read_parquet(folder / "predictions.parquet")
@@ -132,14 +141,16 @@ def check_audited(folder: Path) -> None:
         )
 
 
-def _audit_key(plan: Plan, folder: Path, seed: int, twins: bool, groups: Sequence[str]) -> str:
+def _audit_key(
+    plan: Plan, folder: Path, seed: int, model: Path | None, groups: Sequence[str]
+) -> str:
     read: list[Any] = [plan.audit_settings, seed]
     if plan.probes:
         read.append([dict(plan.probes), code_fingerprint(PROBING)])
         read.append([plan.disentanglement, code_fingerprint(USING)])
         read += [list(groups)] if len(groups) > 1 else []
-    if twins:
-        read.append(twins_key(plan, folder))
+    if model is not None:
+        read.append(twins_key(plan, model))
     return _digest(folder / "predictions.parquet", read, AUDITING)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from fairthesis import datasets
 from fairthesis.auditing import TWIN_COLUMNS, TWIN_MEASURES
 from fairthesis.errors import unknown
+from fairthesis.postprocessing import DRAWN
 from fairthesis.provenance import TWINS, code_fingerprint
 
 if TYPE_CHECKING:
@@ -24,18 +25,23 @@ FLIPPED = "most decisions flipped"
 
 
 def has_run_twins(plan: Plan, variant: str, seed: int) -> bool:
-    """Whether a run's twins are computed: its cohort has some, and it has weights of its own."""
-    if not plan.twins or plan.parent(variant) is not None:
+    """Whether a run's twins are computed: its cohort has some, and its scores are not drawn."""
+    if not plan.twins or plan.variants[variant].get("posthoc") in DRAWN:
         return False
-    listed = {**plan.base, **plan.variants[variant]}
+    listed = {**plan.base, **plan.variants[plan.parent(variant) or variant]}
     # Where the plan names it the configuration is not read, which takes torch.
     name = str(listed.get("dataset") or plan.config(variant, seed).dataset)
     return datasets.has_twins(name, listed.get("dataset_options"))
 
 
-def twins_key(plan: Plan, folder: Path) -> list[Any]:
+def model_folder(plan: Plan, variant: str, seed: int, folder: Path) -> Path:
+    """The run whose model draws a run's twins: its parent, for a post-hoc variant."""
+    return folder.with_name(f"{plan.parent(variant) or variant}-{seed}")
+
+
+def twins_key(plan: Plan, model: Path) -> list[Any]:
     """What a run's twins depend on, beside its predictions."""
-    weights = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    weights = hashlib.sha256((model / WEIGHTS).read_bytes()).hexdigest()
     return [plan.twins, plan.n_boot, weights, code_fingerprint(TWINS)]
 
 
@@ -45,9 +51,11 @@ def run_twins(plan: Plan, variant: str, seed: int, folder: Path) -> pd.DataFrame
 
     config = plan.config(variant, seed)
     cohort = datasets.load(config.dataset, config.data_root, seed=seed, **config.dataset_options)
+    model = model_folder(plan, variant, seed, folder)
     report, _ = twins_of_run(
-        load_run(folder),
+        load_run(model),
         cohort,
+        after=None if model == folder else folder,
         most=plan.twins,
         threshold=plan.threshold,
         n_boot=plan.n_boot,

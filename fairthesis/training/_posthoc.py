@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fairthesis.errors import InputError, unknown
-from fairthesis.postprocessing import POSTHOC, RunTables
+from fairthesis.postprocessing import DRAWN, POSTHOC, RunTables
 from fairthesis.provenance import code_fingerprint, peak_memory_mb, provenance
 from fairthesis.storage import RUN, check_finished
 from fairthesis.training._run_folder import RunFolder, claimed
@@ -127,6 +128,58 @@ def apply_posthoc(
         place.json(origin, "provenance.json")
         place.finish(origin["data_fingerprint"], RUN)
     return out
+
+
+def scores_after(
+    folder: str | Path, parent: str | Path, z: NDArray[np.floating[Any]],
+    scores: NDArray[np.floating[Any]],
+) -> NDArray[np.float64]:  # fmt: skip
+    """What a post-hoc result gives for other images, from what its parent's model gives for them.
+
+    The method is fitted again, on the same rows.
+
+    Args:
+        folder: the result, as ``apply_posthoc`` wrote it.
+        parent: the run that it was made from.
+        z: the parent's disease embeddings of the images, shape (n, d).
+        scores: its probabilities, shape (n, targets).
+
+    Returns:
+        Probabilities, shape (n, targets).
+
+    Raises:
+        InputError: for a method that draws decisions, and where ``folder`` was made from another
+            run, or from other tables of this one.
+    """
+    folder, parent = Path(folder), Path(parent)
+    check_finished(folder, ("config.json", "predictions.parquet"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    name = str(config.get("posthoc"))
+    if name not in POSTHOC:
+        raise unknown(f"post-hoc method of {str(folder)!r}", name, POSTHOC)
+    if name in DRAWN:
+        raise InputError(
+            f"{folder.name}: {name} draws its decisions, and two images' would differ by the draw "
+            f"alone. Expected a result of one of {', '.join(n for n in POSTHOC if n not in DRAWN)}."
+        )
+    if config["parent"]["tables"] != _digest(parent):
+        raise InputError(
+            f"{folder.name} was made from other tables than those of {str(parent)!r}: expected the "
+            f"run {config['parent']['run']!r} as it was then. Apply the method again."
+        )
+    run = read_run(parent)[0]
+    n = len(z)
+    keys = pd.DataFrame({"image_id": [None] * n, "patient_id": [None] * n, "split": "other"})
+    both = RunTables(
+        pd.concat([run.keys, keys], ignore_index=True),
+        np.concatenate([run.z, z]),
+        np.concatenate([run.y_true, np.full((n, len(run.targets)), np.nan)]),
+        np.concatenate([run.y_score, scores]),
+        np.concatenate([run.group, np.full(n, None, object)]),
+        run.targets,
+        run.seed,
+    )
+    return POSTHOC[name](both).y_score[len(run.keys) :]
 
 
 def _digest(folder: Path) -> str:

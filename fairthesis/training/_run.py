@@ -150,17 +150,11 @@ class Run:
             if rule not in known:
                 raise unknown("rule of a shared model", rule, known)
             return known[rule]
-        held = self.validation(target)
-        y = held["y_true"].to_numpy(np.float64)
-        s = probability_column(held, "y_score", str(self.folder))  # as an audit reads them
-        return metrics.choose_threshold(y, s, chosen, rate)
+        return chosen_threshold(self.folder, rule, self._target(target))
 
     def validation(self, target: str | None = None) -> pd.DataFrame:
         """The validation rows of the run's predictions that have a label."""
-        target = self._target(target)
-        table, _ = rows_of_target(pd.read_parquet(self.folder / "predictions.parquet"), target)
-        held = rows_of_part(table, "val")
-        return held[held["y_true"].notna()]
+        return _validation(self.folder, self._target(target))
 
     def _target(self, target: str | None) -> str:
         target = target or self.targets[0]
@@ -239,3 +233,20 @@ class Run:
             raise InputError(f"Expected images as floats from 0 to 1, but got {x.dtype}.")
         if not torch.isfinite(x).all():
             raise InputError("Expected finite numbers, but some are NaN or infinite.")
+
+
+def chosen_threshold(folder: Path, rule: str, target: str) -> float:
+    """The threshold that a rule chooses on the validation rows of a folder's predictions."""
+    chosen, rate = metrics.parse_threshold(rule)
+    if chosen == "fixed":
+        return float(rate if rate is not None else 0.5)
+    held = _validation(folder, target)
+    y = held["y_true"].to_numpy(np.float64)
+    s = probability_column(held, "y_score", str(folder))  # as an audit reads them
+    return metrics.choose_threshold(y, s, chosen, rate)
+
+
+def _validation(folder: Path, target: str) -> pd.DataFrame:
+    table, _ = rows_of_target(pd.read_parquet(folder / "predictions.parquet"), target)
+    held = rows_of_part(table, "val")
+    return held[held["y_true"].notna()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from fairthesis.inputs import SPLITS
 from fairthesis.training._export import predictions_of
 from fairthesis.training._features import kept_features
 from fairthesis.training._inference import infer, joined
-from fairthesis.training._run import Run
+from fairthesis.training._posthoc import scores_after
+from fairthesis.training._run import Run, chosen_threshold
 from fairthesis.training._setup import inputs_of
 
 
@@ -26,6 +28,7 @@ def predict_twins(
     run: Run,
     cohort: Cohort | None = None,
     *,
+    after: str | Path | None = None,
     split: str = "test",
     changes: Sequence[str] | None = None,
     most: int | None = None,
@@ -36,6 +39,7 @@ def predict_twins(
     Args:
         run: the model (``load_run``).
         cohort: a cohort that has twins (``datasets.twin_changes``); that of the run if None.
+        after: a post-hoc result of this run (``apply_posthoc``), whose scores are taken instead.
         split: the part that is taken, or ``all``.
         changes: names of its changes; all if None.
         most: images of each group of the run's first attribute that are taken at most, the first in
@@ -48,7 +52,8 @@ def predict_twins(
 
     Raises:
         InputError: for a cohort that has no twins or that the run cannot take, for another change
-            or part, and for a part without images.
+            or part, for a part without images, and for a post-hoc result of another run or one that
+            draws its decisions.
 
     >>> import os, tempfile
     >>> from unittest import mock
@@ -84,7 +89,8 @@ def predict_twins(
             read, wanted = run.reader(shown.render(at, size)), np.arange(len(at))
         else:
             read, wanted = run.reader(kept), at
-        return joined(infer(run.model, read, wanted, batch), len(at)).scores
+        found = joined(infer(run.model, read, wanted, batch), len(at))
+        return found.scores if after is None else np.hstack([found.scores, found.disease])
 
     try:
         own, twins = twin_values(
@@ -93,6 +99,8 @@ def predict_twins(
         )  # fmt: skip
     except FloatingPointError as error:
         raise InputError(f"{run.folder.name} cannot be used for {cohort.name}: {error}.") from error
+    if after is not None:
+        own, twins = _after(after, run, own, twins)
     tables = predictions_of(cohort, rows, own, run.targets, run.attributes)
     for t, table in enumerate(tables):
         tables[t] = table.assign(**{f"twin_{name}": s[:, t] for name, s in twins.items()})
@@ -103,6 +111,7 @@ def twins_of_run(
     run: Run,
     cohort: Cohort | None = None,
     *,
+    after: str | Path | None = None,
     split: str = "test",
     changes: Sequence[str] | None = None,
     most: int | None = None,
@@ -118,6 +127,7 @@ def twins_of_run(
     Args:
         run: the model (``load_run``).
         cohort: as for ``predict_twins``.
+        after: as for ``predict_twins``; the operating point is then that of the result.
         split: as for ``predict_twins``.
         changes: as for ``predict_twins``.
         most: as for ``predict_twins``.
@@ -145,9 +155,16 @@ def twins_of_run(
     >>> list(report.changes), 0 <= report.value("device_removed", "flips") <= 1
     (['sex', 'device_removed', 'device_added', 'disease_removed', 'disease_added'], True)
     """
-    points = {name: run.operating_point(threshold, name) for name in run.targets}
+    points = {
+        name: run.operating_point(threshold, name)
+        if after is None
+        else chosen_threshold(Path(after), threshold, name)
+        for name in run.targets
+    }
     cohort = _own_cohort(run) if cohort is None else cohort
-    pairs = predict_twins(run, cohort, split=split, changes=changes, most=most, progress=progress)
+    pairs = predict_twins(
+        run, cohort, after=after, split=split, changes=changes, most=most, progress=progress
+    )
     report = twin_effects(
         pairs,
         groups=run.attributes,
@@ -164,6 +181,22 @@ def twins_of_run(
         },
     )
     return report, pairs
+
+
+def _after(
+    folder: str | Path,
+    run: Run,
+    own: NDArray[np.floating[Any]],
+    twins: Mapping[str, NDArray[np.floating[Any]]],
+) -> tuple[NDArray[np.floating[Any]], dict[str, NDArray[np.floating[Any]]]]:
+    """A post-hoc result's scores, from the model's scores and embeddings side by side."""
+    t = len(run.targets)
+    every = np.concatenate([own, *twins.values()])
+    drawn = ~np.isnan(every[:, 0])  # a change that does not apply has no twin
+    scores = np.full((len(every), t), np.nan)
+    scores[drawn] = scores_after(folder, run.folder, every[drawn, t:], every[drawn, :t])
+    parts = np.split(scores, len(twins) + 1)
+    return parts[0], dict(zip(twins, parts[1:], strict=True))
 
 
 def _own_cohort(run: Run) -> Cohort:

@@ -1,14 +1,28 @@
 """``fairthesis twins`` on a small run: its own scores, its own threshold, files, and refusals."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from fairthesis import cli, datasets
+from fairthesis import cli, datasets, metrics
+from fairthesis.embeddings import Leace
 from fairthesis.errors import InputError
-from fairthesis.training import TrainConfig, load_run, predict_twins, train, twins_of_run
+from fairthesis.inputs import probability_column
+from fairthesis.storage import DONE, mark_finished
+from fairthesis.training import (
+    TrainConfig,
+    apply_posthoc,
+    load_run,
+    predict_twins,
+    train,
+    twins_of_run,
+)
 
 FEW = {"n_train": 120, "n_val": 60, "n_test": 80}
 
@@ -116,3 +130,62 @@ def test_a_cohort_without_twins_is_told_what_has_some(run):
     plain = replace(cohort, name="films", render=lambda rows, size: drawing(rows, size))
     with pytest.raises(InputError, match=r"films has no twins.*planted markers"):
         predict_twins(load_run(run), plain, progress=False)
+
+
+@pytest.fixture(scope="module")
+def erased(run):
+    return apply_posthoc("leace", run, run.with_name("erased"))
+
+
+def test_twins_after_an_eraser_are_the_erased_vectors_of_their_pictures(run, erased):
+    model = load_run(run)
+    pairs = predict_twins(model, after=erased, progress=False)
+    own = pd.read_parquet(erased / "predictions.parquet").query("split == 'test'")
+    np.testing.assert_allclose(pairs["y_score"], own["y_score"], atol=1e-5)
+    # By scikit-learn and the eraser alone, from the vectors that the model makes of the pictures.
+    cohort = datasets.load("synthetic-cxr", **FEW)
+    train_rows, test_rows = (
+        np.flatnonzero(cohort.frame["split"] == part) for part in ("train", "test")
+    )
+    z = model.outputs(cohort.take(train_rows)).disease.astype(np.float64)
+    eraser = Leace().fit(z, cohort.group_of("sex").to_numpy(object)[train_rows])
+    head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    head.fit(eraser.transform(z), cohort.frame["opacity"].iloc[train_rows])
+    other = model.outputs(datasets.twin(cohort, test_rows, "sex")).disease
+    expected = head.predict_proba(eraser.transform(other.astype(np.float64)))[:, 1]
+    np.testing.assert_allclose(pairs["twin_sex"], expected, atol=1e-4)
+    plain = predict_twins(model, progress=False)
+    assert (pairs["twin_sex"] - plain["twin_sex"]).abs().max() > 1e-3
+    assert (pairs["twin_device_added"].isna() == plain["twin_device_added"].isna()).all()
+
+
+def test_the_command_takes_a_posthoc_result_beside_its_run(run, erased, tmp_path, capsys):
+    out = tmp_path / "twins"
+    assert command("twins", erased, "--n-boot", 0, "--out", out, "--quiet") == 0
+    report, _ = twins_of_run(load_run(run), after=erased, n_boot=0, progress=False)
+    pd.testing.assert_frame_equal(pd.read_csv(out / "twins.csv"), report.effects, rtol=1e-6)
+    point = json.loads((out / "twins.json").read_text())["targets"]["opacity"]["threshold"]["value"]
+    held = pd.read_parquet(erased / "predictions.parquet").query("split == 'val'")
+    assert point == metrics.choose_threshold(
+        held["y_true"].to_numpy(float), probability_column(held, "y_score", "it"), "youden"
+    )
+    assert point != load_run(run).operating_point()
+    capsys.readouterr()
+    alone = shutil.copytree(erased, tmp_path / "alone" / "erased")
+    assert command("twins", alone) == 2
+    said = capsys.readouterr().err
+    assert "post-hoc method leace from the run 'run'" in said and "expected it beside" in said
+    # Another run of that name stands where the parent should be.
+    other = shutil.copytree(run, alone.with_name("run"))
+    table = pd.read_parquet(run / "predictions.parquet")
+    table.assign(y_score=0.5).to_parquet(other / "predictions.parquet")
+    mark_finished(other, "0a1b", [file.name for file in other.iterdir() if file.name != DONE])
+    with pytest.raises(InputError, match=r"made from other tables.*Apply the method again"):
+        predict_twins(load_run(other), after=alone, progress=False)
+
+
+@pytest.mark.filterwarnings("ignore")  # fairlearn's own use of pandas
+def test_twins_of_drawn_decisions_are_refused(run):
+    out = apply_posthoc("threshold_optimizer", run, run.with_name("drawn"))
+    with pytest.raises(InputError, match=r"draws its decisions.*leace, orthogonalised, kernel"):
+        predict_twins(load_run(run), after=out, progress=False)

@@ -18,7 +18,14 @@ from fairthesis.cli import main
 from fairthesis.embeddings import WholeSpaceWarning
 from fairthesis.errors import InputError
 from fairthesis.inputs import check_predictions
-from fairthesis.postprocessing import POSTHOC, RunTables, leace, mean_differences, orthogonalised
+from fairthesis.postprocessing import (
+    DRAWN,
+    POSTHOC,
+    RunTables,
+    leace,
+    mean_differences,
+    orthogonalised,
+)
 from fairthesis.study import OF_RUN
 from fairthesis.training._config import TrainConfig
 from fairthesis.training._posthoc import CODE, apply_posthoc, read_run
@@ -312,6 +319,11 @@ def test_an_experiment_holds_post_hoc_variants_beside_trained_ones(tmp_path):
     results = study.run_experiment(plan, tmp_path, progress=False)
     for table in (results.metrics, results.disparities, results.curves):
         assert set(table["variant"]) == {"erm", *POSTHOC}
+    # Twins of what erases; a drawn decision would differ by its draw.
+    assert set(results.twins["variant"]) == {"erm", *POSTHOC} - DRAWN
+    keys = ["change", "group", "measure"]
+    wide = results.twins.pivot_table("value", keys, "variant")
+    assert (wide.nunique(axis=1) > 1).any()
     assert plan.config("leace", 3) == plan.config("erm", 3)
     probed = study.probe_run(plan, tmp_path, 0, n_boot=0, n_shuffles=0)
     read_from = probed[(probed["source"] == "encoder") & (probed["probe"] == "logistic")]
