@@ -26,9 +26,10 @@ FLIPPED = "most decisions flipped"
 
 def has_run_twins(plan: Plan, variant: str, seed: int) -> bool:
     """Whether a run's twins are computed: its cohort has some, and its scores are not drawn."""
+    parent = plan.parent(variant)
     if not plan.twins or plan.variants[variant].get("posthoc") in DRAWN:
         return False
-    listed = {**plan.base, **plan.variants[plan.parent(variant) or variant]}
+    listed = {**plan.base, **plan.variants[parent or variant]}
     # Where the plan names it the configuration is not read, which takes torch.
     name = str(listed.get("dataset") or plan.config(variant, seed).dataset)
     return datasets.has_twins(name, listed.get("dataset_options"))
