@@ -163,8 +163,9 @@ def of_attribute(table: pd.DataFrame, attribute: str | None = None) -> pd.DataFr
     if table.empty:
         return table
     if attribute is None:
-        runs = table.groupby(["variant", "seed"], sort=False, dropna=False)["attribute"]
-        return table[table["attribute"] == runs.transform("first")]
+        named = table.assign(attribute=table["attribute"].fillna("").astype(str))
+        runs = named.groupby(["variant", "seed"], sort=False, dropna=False)["attribute"]
+        return table[named["attribute"] == runs.transform("first")]
     if attribute not in set(table["attribute"]):
         raise unknown("probed attribute", attribute, table["attribute"].unique().tolist())
     return table[table["attribute"] == attribute]
