@@ -163,7 +163,7 @@ def of_attribute(table: pd.DataFrame, attribute: str | None = None) -> pd.DataFr
     if table.empty:
         return table
     if attribute is None:
-        named = table.assign(attribute=table["attribute"].fillna("").astype(str))
+        named = table.assign(attribute=table["attribute"].astype("string").fillna(""))
         runs = named.groupby(["variant", "seed"], sort=False, dropna=False)["attribute"]
         return table[named["attribute"] == runs.transform("first")]
     if attribute not in set(table["attribute"]):
