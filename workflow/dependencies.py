@@ -60,7 +60,8 @@ def home(name: str) -> str:
     return name
 
 
-def imported(code: str) -> set[str]:
+@cache
+def imported(code: str) -> frozenset[str]:
     """The modules of the package that code takes something from, each name in its own file."""
     tree = ast.parse(code)
     rooms: dict[str, str] = {}  # local name -> what it stands for, where that is a room
@@ -86,10 +87,10 @@ def imported(code: str) -> set[str]:
             room = rooms.get(node.value.id)
             if room:
                 found.add(home(f"{room}.{node.attr}"))
-    return found - {"fairthesis"}
+    return frozenset(found - {"fairthesis"})
 
 
-@cache
+@cache  # a build asks for each module many times
 def sources(*names: str) -> list[str]:
     """The files that names rest on: their modules, and every module that these import.
 

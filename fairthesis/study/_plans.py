@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -182,6 +184,11 @@ def experiments() -> dict[str, dict[str, Any]]:
     >>> sorted(experiments()["synthetic-derm"])[:2], experiments()["synthetic-cxr"]["full"]["seeds"]
     (['full', 'grid'], 5)
     """
+    return copy.deepcopy(_listed())  # the caller's own
+
+
+@cache
+def _listed() -> dict[str, dict[str, Any]]:
     text = (Path(__file__).parent / "experiments.yml").read_text(encoding="utf-8")
     return parse_document(text, "experiments.yml", typed=True)
 
