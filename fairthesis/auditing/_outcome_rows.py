@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairthesis.auditing._outcome_metrics import OutcomeMetric
-from fairthesis.auditing._row_warnings import warn_of_few_patients
+from fairthesis.auditing._row_warnings import warn_of_few_patients, warn_of_shared
 from fairthesis.auditing._rows import PATIENT_NAMES
 from fairthesis.errors import InputError
 from fairthesis.inputs import (
@@ -79,7 +79,7 @@ def outcome_rows(
     if rows.empty:
         raise InputError(f"No rows in {TABLE}: expected one row per case.")
     if patient and split is not None:
-        _warn_of_shared(frame, rows, patient, warnings)
+        warn_of_shared(frame, rows, patient, warnings)
     columns = {name: _columns(rows, metric, orders) for name, metric in metrics.items()}
     order = _order(rows, [one for own in columns.values() for one in own], (patient,), groups)
     rows = rows.iloc[order]
@@ -234,16 +234,4 @@ def _warn_of_missing(
         warnings.append(
             f"{int((~there).sum())} of {len(there)} rows have no {what} and are left out of "
             f"{', '.join(names)}: {'; '.join(by)}."
-        )
-
-
-def _warn_of_shared(
-    frame: pd.DataFrame, rows: pd.DataFrame, patient: str, warnings: list[str]
-) -> None:
-    others = frame.loc[~frame.index.isin(rows.index), patient]
-    shared = pd.Index(rows[patient].dropna().unique()).intersection(others.dropna().unique())
-    if len(shared):
-        warnings.append(
-            f"{len(shared)} patients of the audited part are also in another split: what the "
-            "model saw of them in training flatters these numbers."
         )

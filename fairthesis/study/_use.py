@@ -145,7 +145,8 @@ def use_table(
     columns = ["kept", "erased", "change", "seeds below 0", "seeds above 0", "at random"]
     rows = {}
     table = results.use if results is not None else pd.DataFrame(columns=USE_COLUMNS)
-    table = of_attribute(table[table["scope"] == scope], attribute)
+    table = of_attribute(table, attribute)
+    table = table[table["scope"] == scope]
     for key, part in table.groupby(["variant", "metric"], sort=False):
         rows[key] = [
             *(ranged(part[name]) for name in ("kept", "erased")),
