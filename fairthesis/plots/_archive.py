@@ -10,14 +10,14 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from fairthesis.plots._figures import CHANCE, SOFT, literal, style
+from fairthesis.plots._figures import CHANCE, COLUMN, SOFT, literal, style
 from fairthesis.study import Results, headline_intervals, headline_numbers
 from fairthesis.study import ablation_table as of_ablation
 
-COLUMNS = 3
 CROWD = 8  # methods in a plot, above which not each is drawn with its seeds
 ENDS = ("erm", "adversarial", "oracle")
 MARKS = "Ds^vPX*"  # eight colours, then the next form
+OTHERS = "other methods"
 CHANGED = "#0072b2"
 REFERENCE = "#d55e00"
 
@@ -26,8 +26,8 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
     """AUROC against a gap, one plot per cohort: upper left is better.
 
     A cross is a method's mean with its intervals over seeds, small dots are the seeds; a line joins
-    the methods that no other beats in both means. Where a cohort has more than eight methods, seeds
-    and intervals are drawn of the encoder, of its two ends and of the methods on the line only.
+    the methods that no other beats in both means. Where a cohort has more than eight methods, the
+    encoder, its two ends and the methods on the line are drawn so; of the others the mean, in grey.
 
     Args:
         found: cohort -> its results, as ``study.load_all`` gives them.
@@ -43,11 +43,11 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
     numbers = ["cohort", "number", "variant"]
     means = table.groupby(numbers)[["mean", "lo", "hi"]].mean().reset_index()
     names = list(dict.fromkeys(table["variant"]))
-    columns = min(COLUMNS, len(found))
+    columns = min(2, len(found))
     rows = -(-len(found) // columns)
     with style():
         figure, grid = plt.subplots(
-            rows, columns, figsize=(2.9 * columns + 0.6, 2.7 * rows + 0.5), squeeze=False
+            rows, columns, figsize=(COLUMN, 1.25 * rows + 0.85), squeeze=False
         )
     for axes in grid.flat[len(found) :]:
         axes.set_axis_off()
@@ -59,7 +59,8 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
         own = means[means["cohort"] == cohort].set_index("variant")
         gap, auroc = (own[own["number"] == name] for name in (x, "AUROC"))
         profile = results.provenance["experiment"]["profile"]
-        axes.set_title(f"{literal(cohort)} ({literal(profile)})", fontsize=10)
+        title = f"{literal(cohort)} ({literal(profile)})"
+        axes.set_title(title, fontsize=9 if len(title) < 22 else 7.5)
         if gap["mean"].isna().all():
             axes.text(0.5, 0.5, "too few cases for a gap", ha="center", transform=axes.transAxes)
             axes.set(xticks=[], yticks=[])
@@ -68,13 +69,13 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
         front = _front(gap["mean"], auroc["mean"].reindex(gap.index))
         whole = {*ENDS, *front[2]} if len(variants) > CROWD else {*variants}
         for variant in sorted(variants, key=lambda name: name in whole):  # those in front last
+            across, up = (of.loc[variant, ["mean", "lo", "hi"]].to_list() for of in (gap, auroc))
+            if variant not in whole:
+                [handles[OTHERS]] = axes.plot(across[0], up[0], MARKS[0], ms=4, color=CHANCE)
+                continue
             place = names.index(variant)
             color, mark = f"C{place % 8}", MARKS[place // 8 % len(MARKS)]
-            across, up = (of.loc[variant, ["mean", "lo", "hi"]].to_list() for of in (gap, auroc))
-            told = literal(variant)
-            [handles[variant]] = axes.plot(across[0], up[0], mark, ms=6, color=color, label=told)
-            if variant not in whole:
-                continue
+            [handles[variant]] = axes.plot(across[0], up[0], mark, ms=6, color=color)
             dots = seeds.loc[variant]
             axes.plot(dots[x], dots["AUROC"], "o", ms=3, alpha=0.35, color=color)
             axes.hlines(up[0], across[1], across[2], color=color, lw=1.2)
@@ -86,10 +87,12 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
         axes.set_ylabel("AUROC")
     for axes in grid.flat[max(0, len(found) - columns) : len(found)]:
         axes.set_xlabel(literal(x))
-    listed = [name for name in names if name in handles]
+    listed = [name for name in (*names, OTHERS) if name in handles]
     artists, labels = [handles[name] for name in listed], [literal(name) for name in listed]
-    columns = min(6, 2 * len(found))
-    figure.legend(artists, labels, loc="outside upper center", ncols=columns)
+    figure.legend(
+        artists, labels, loc="outside upper center", ncols=4, fontsize=7, columnspacing=0.8,
+        handletextpad=0.1, handlelength=1.4,
+    )  # fmt: skip
     return figure
 
 
@@ -131,7 +134,7 @@ def adversary_and_probe(
     own = {"adversary_auroc", "critic_auroc"}
     with style():
         figure, grid = plt.subplots(
-            1, len(variants), figsize=(1 + 2.5 * len(variants), 3.3), squeeze=False, sharey=True
+            1, len(variants), figsize=(1 + 2.1 * len(variants), 3.2), squeeze=False, sharey=True
         )
     table = results.curves
     plain = table[(table["variant"] == "erm") & (table["name"] == "val_leakage")]
@@ -181,10 +184,13 @@ def all_variants(results: Results | None, baseline: str = "erm") -> Figure:
     numbers = ["AUROC", "AUROC gap", "equalized odds difference", "best probe given the target"]
     numbers = [name for name in numbers if table[name].notna().any()]
     variants = list(dict.fromkeys(table["variant"]))
-    with style():
-        size = (1.2 + 1.9 * len(numbers), 0.28 * len(variants) + 1)
-        figure, grid = plt.subplots(1, len(numbers), figsize=size, sharey=True, squeeze=False)
-    for axes, number in zip(grid[0], numbers, strict=True):
+    down = -(-len(numbers) // 2)
+    with style():  # two beside each other: four could not be read on a phone
+        size = (COLUMN, down * (0.23 * len(variants) + 0.6))
+        figure, grid = plt.subplots(down, 2, figsize=size, sharey=True, squeeze=False)
+    for axes in grid.flat[len(numbers) :]:
+        axes.remove()
+    for axes, number in zip(grid.flat, numbers, strict=False):
         level = table.loc[table["variant"] == baseline, number].mean()
         axes.axvline(level, color=CHANCE, lw=1)
         for place, variant in enumerate(variants):

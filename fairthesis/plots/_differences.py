@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,9 +13,10 @@ from matplotlib.ticker import MaxNLocator
 
 from fairthesis.errors import InputError
 from fairthesis.inputs import require_columns
-from fairthesis.plots._figures import CHANCE, SOFT, literal, style
+from fairthesis.plots._figures import CHANCE, COLUMN, SOFT, literal, style
 
 NEEDED = ["difference", "lo", "hi", "verdict"]
+ACROSS = 14  # letters of a verdict on one line
 TOLD = {"lower": "C0", "higher": "C1"}  # all else is drawn hollow and grey
 
 
@@ -58,8 +60,8 @@ def differences(
     with style():
         figure, grid = plt.subplots(
             len(parts), 1, squeeze=False,
-            figsize=(6.4, sum(0.75 + 0.27 * len(part) for _, part in parts)),
-            height_ratios=[0.9 + 0.27 * len(part) for _, part in parts],
+            figsize=(COLUMN, sum(0.75 + 0.34 * len(part) for _, part in parts)),
+            height_ratios=[0.9 + 0.34 * len(part) for _, part in parts],
         )  # fmt: skip
         for axes, (name, part) in zip(grid.flat, parts, strict=True):
             _panel(axes, part, labels, margin)
@@ -81,10 +83,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: Sequence[str], margin: float 
             ends = [-row["smallest_change"], row["smallest_change"]]
             axes.plot(ends, [y, y], "|", color=SOFT, markersize=7)
         axes.annotate(
-            str(row["verdict"]), (1.01, y), xycoords=("axes fraction", "data"),
+            fill(literal(row["verdict"]), ACROSS), (1.01, y), xycoords=("axes fraction", "data"),
             va="center", fontsize=8, color=color,
         )  # fmt: skip
-    names = [", ".join(literal(row[name]) for name in labels) for _, row in rows.iterrows()]
-    axes.set_yticks(range(len(rows)), names)
+    names = ["\n".join(literal(row[name], 30) for name in labels) for _, row in rows.iterrows()]
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(3))

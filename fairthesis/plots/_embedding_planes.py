@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fairthesis.embeddings import mean_differences
 from fairthesis.errors import InputError
 from fairthesis.inputs import numbered_columns, require_columns
-from fairthesis.plots._figures import literal, style
+from fairthesis.plots._figures import COLUMN, literal, style
 
 SEED = 0  # of which points are drawn
 MARKS = "o^sDv"  # beside the colour, for grey print
@@ -54,7 +54,7 @@ def embedding_planes(
     """
     with style():
         figure, grid = plt.subplots(
-            len(tables), 2, figsize=(4.6, 0.5 + 2.2 * len(tables)), squeeze=False
+            len(tables), 2, figsize=(COLUMN, 0.5 + 2.2 * len(tables)), squeeze=False
         )
     titles = ("by disease", f"by {literal(attribute.replace('_', ' '))}")
     for line, (name, table) in zip(grid, tables.items(), strict=True):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fairthesis.errors import InputError
 from fairthesis.inputs import numbered_columns, require_columns
-from fairthesis.plots._figures import literal, style
+from fairthesis.plots._figures import COLUMN, literal, style
 
 PREFIXES = {"disease embedding": "disease_", "sensitive embedding": "sensitive_"}
 SEED = 0  # of which points are drawn, and which lies above which
@@ -52,7 +52,7 @@ def two_embeddings(table: pd.DataFrame, attribute: str, points: int = 600) -> Fi
         f"by {literal(attribute.replace('_', ' '))}": rows[attribute].astype(str),
     }
     with style():
-        figure, grid = plt.subplots(2, 2, figsize=(6.4, 6.0))
+        figure, grid = plt.subplots(2, 2, figsize=(COLUMN, 4.6))
     for line, (name, prefix) in zip(grid, PREFIXES.items(), strict=True):
         plane = _plane(rows, prefix, name)[drawn]
         for axes, values in zip(line, colours.values(), strict=True):

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from fairthesis.auditing import label_of
 from fairthesis.data import Cohort
 from fairthesis.errors import InputError, unknown
-from fairthesis.plots._figures import CHANCE, literal, style
+from fairthesis.plots._figures import CHANCE, COLUMN, literal, style
 from fairthesis.study import HEADLINE, Results, group_metrics, headline_numbers
 
 GAPS = ("AUROC gap", "equalized odds difference", "ECE gap")
 
 
-def image_grid(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 6) -> Figure:
+def image_grid(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 4) -> Figure:
     """A sheet of images, each under its title.
 
     Args:
@@ -54,7 +54,7 @@ def image_grid(images: NDArray[np.uint8], titles: Sequence[str], columns: int = 
 
 
 def cohort_examples(
-    cohort: Cohort, target: str, attribute: str, size: int = 96, each: int = 3
+    cohort: Cohort, target: str, attribute: str, size: int = 96, each: int = 2
 ) -> Figure:
     """The first ``each`` training images of every group without and with the target.
 
@@ -170,7 +170,7 @@ def group_change(results: Results, metric: str = "auroc") -> Figure:
     attributes = list(dict.fromkeys(table["attribute"]))
     with style():
         figure, grid = plt.subplots(
-            len(attributes), 1, figsize=(4.6, 2.8 * len(attributes)), squeeze=False
+            len(attributes), 1, figsize=(COLUMN, 2.8 * len(attributes)), squeeze=False
         )
     for axes, attribute in zip(grid[:, 0], attributes, strict=True):
         part = table[table["attribute"] == attribute]
@@ -229,7 +229,7 @@ def probe_aurocs(table: pd.DataFrame) -> Figure:
     probes, scopes = list(rows["probe"].unique()), list(rows["scope"].unique())
     variants = list(rows["variant"].unique())
     with style():
-        figure, grid = plt.subplots(1, len(scopes), figsize=(7, 3), squeeze=False, sharey=True)
+        figure, grid = plt.subplots(1, len(scopes), figsize=(COLUMN, 3), squeeze=False, sharey=True)
     for axes, scope in zip(grid[0], scopes, strict=True):
         for place, variant in enumerate(variants):
             part = rows[(rows["scope"] == scope) & (rows["variant"] == variant)]
@@ -238,7 +238,7 @@ def probe_aurocs(table: pd.DataFrame) -> Figure:
             spread = np.abs(part[["ci_low", "ci_high"]].to_numpy().T - part["auroc"].to_numpy())
             axes.errorbar(x, part["auroc"], yerr=spread, fmt="o", label=literal(variant))
             axes.hlines(part["shuffled_mean"], x - 0.08, x + 0.08, color=CHANCE, lw=5, zorder=0)
-        axes.set_xticks(range(len(probes)), [literal(name, 24) for name in probes], rotation=20)
+        axes.set_xticks(range(len(probes)), [literal(name, 24) for name in probes], rotation=25)
         axes.set_title(literal(scope), loc="left")
     grid[0, 0].set_ylabel("AUROC of the probe")
     artists, labels = grid[0, 0].get_legend_handles_labels()
@@ -277,7 +277,7 @@ def over_epochs(
     >>> plt.close("all")
     """
     with style():
-        axes = ax if ax is not None else plt.subplots(figsize=(6.4, 3.2))[1]
+        axes = ax if ax is not None else plt.subplots(figsize=(COLUMN, 2.8))[1]
     rows = results.curves[results.curves["variant"] == variant]
     for number, name in enumerate(names):
         part = rows[rows["name"] == name]

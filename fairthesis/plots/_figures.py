@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from fairthesis.auditing import label_of
 from fairthesis.inputs import require_columns
@@ -23,7 +24,7 @@ from fairthesis.stats import Ranks
 
 CHANCE = "#c9d1da"
 SOFT = "#57606a"
-WIDE = 4.6  # inches: text can be read where the figure is 390 pixels wide
+COLUMN = 4.6  # inches: the width of a figure whose text of 8 points can be read on a phone
 
 
 @contextmanager
@@ -49,6 +50,17 @@ def use_style() -> None:
     # A notebook's backend registers itself with the first figure; inside a `with style()` block
     # that would be undone at the block's end, and later figures would not be shown.
     plt.switch_backend(plt.get_backend())
+
+
+def _sheet(width: float, height: float) -> Figure:
+    """A figure whose Axes stay where they are put: without a layout engine, now and later.
+
+    With ``layout="none"`` the style's engine would come back with the first ``savefig`` that crops,
+    and the next picture of the same figure would be another one.
+    """
+    figure = plt.figure(figsize=(width, height))
+    figure.set_layout_engine("none")
+    return figure
 
 
 def literal(name: object, longest: int = 48) -> str:
@@ -113,7 +125,7 @@ def forest(groups: pd.DataFrame, metric: str = "auroc", ax: Axes | None = None) 
     """
     require_columns(groups, ["attribute", "group", "n", "metric", "value", "ci_low"], "groups")
     rows = groups[groups["metric"] == metric].reset_index(drop=True)
-    ax = _axes(ax, figsize=(WIDE, 1.1 + 0.3 * len(rows)))
+    ax = _axes(ax, figsize=(COLUMN, 1.1 + 0.3 * len(rows)))
     for k, attribute in enumerate(rows["attribute"].unique()):
         part = rows[rows["attribute"] == attribute]
         ax.hlines(part.index, part["ci_low"], part["ci_high"], color=f"C{k}")
@@ -151,7 +163,7 @@ def gaps(disparities: pd.DataFrame, attribute: str, ax: Axes | None = None) -> A
     require_columns(disparities, ["attribute", "name", "value", "null_q95"], "disparities")
     mine = (disparities["attribute"] == attribute) & (disparities["name"] != "worst_group_auroc")
     rows = disparities[mine].reset_index(drop=True)
-    ax = _axes(ax, figsize=(WIDE, 1.1 + 0.3 * len(rows)))
+    ax = _axes(ax, figsize=(COLUMN, 1.1 + 0.3 * len(rows)))
     ax.barh(rows.index, rows["null_q95"], color=CHANCE, height=0.7, label="chance (95 % point)")
     ax.hlines(rows.index, rows["ci_low"], rows["ci_high"], color="C0")
     ax.plot(rows["value"], rows.index, "o", color="C0", label="observed, 95 % interval")

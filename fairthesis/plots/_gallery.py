@@ -19,7 +19,7 @@ from fairthesis import datasets
 from fairthesis.data import Cohort
 from fairthesis.datasets import Drawing, twin
 from fairthesis.errors import InputError, unknown
-from fairthesis.plots._figures import CHANCE, SOFT, literal, style
+from fairthesis.plots._figures import CHANCE, SOFT, _sheet, literal, style
 from fairthesis.storage import write_atomically
 
 SIZES = {"quick": 4000, "full": 40000}  # images that the shares are counted on
@@ -90,10 +90,10 @@ def bands(cohorts: list[Cohort]) -> Figure:
                 f"The pictures of {cohort.name} may show patients: expected a synthetic cohort."
             )
     tall = [0.34, 0.52, EDGE, EDGE, EDGE, 0.12]  # title, shares, three rows of pictures, space
-    left, across = 0.86, 8 * EDGE + 3 * 0.14
+    left, across = 1.0, 8 * EDGE + 3 * 0.14
     height = len(cohorts) * sum(tall)
     with style():
-        figure = plt.figure(figsize=(left + across, height), layout="none")
+        figure = _sheet(left + across, height)
         grid = GridSpec(
             *(len(tall) * len(cohorts), 11),
             figure=figure,
@@ -140,7 +140,7 @@ def _band(figure: Figure, grid: GridSpec, top: int, cohort: Cohort) -> None:
     title = figure.add_subplot(grid[top, :])
     title.set_axis_off()
     heading = literal(TITLES.get(cohort.name, cohort.name))
-    title.text(0, 0.5, heading, fontsize=11, fontweight="bold", va="center")
+    title.text(0, 0.5, heading, fontsize=13, fontweight="bold", va="center")
     labels = ["as drawn", f"other {literal(render.group.replace('skin_', ''))}", "no device"]
     for subgroup, (group, label, rows) in enumerate(examples_of(cohort)):
         column = 3 * subgroup
@@ -160,7 +160,7 @@ def _band(figure: Figure, grid: GridSpec, top: int, cohort: Cohort) -> None:
                 at = one if line == 0 else np.array([0])
                 _picture(axes, None if blank else version.render(at, PIXELS)[0], wrong)
                 if subgroup == 0 and place == 0:
-                    axes.text(-0.08, 0.5, labels[line], transform=axes.transAxes, fontsize=9,
+                    axes.text(-0.08, 0.5, labels[line], transform=axes.transAxes, fontsize=11.5,
                               ha="right", va="center")  # fmt: skip
 
 
@@ -171,9 +171,9 @@ def _share(axes: Axes, word: str, share: float, device: float) -> None:
     axes.barh(0.1, share, height=0.5, color=CHANCE)
     device = 0.0 if np.isnan(device) else device
     axes.barh(0.1, share * device, height=0.5, color="C0")
-    axes.text(0, 1.65, literal(word), fontsize=9, va="center", fontweight="bold")
+    axes.text(0, 1.65, literal(word), fontsize=11, va="center", fontweight="bold")
     text = f"{share:.0%} of all, {device:.0%} device"
-    axes.text(0, 0.85, text, fontsize=7.5, va="center", color=SOFT)
+    axes.text(0, 0.8, text, fontsize=9.5, va="center", color=SOFT)
 
 
 def _picture(axes: Axes, image: NDArray[np.uint8] | None, wrong: bool) -> None:
@@ -181,7 +181,7 @@ def _picture(axes: Axes, image: NDArray[np.uint8] | None, wrong: bool) -> None:
     for spine in axes.spines.values():
         spine.set(visible=True, linewidth=2.5 if wrong else 1.5, color=WRONG if wrong else "white")
     if image is None:
-        axes.text(0.5, 0.5, "has none", transform=axes.transAxes, fontsize=7.5, ha="center",
+        axes.text(0.5, 0.5, "has none", transform=axes.transAxes, fontsize=10, ha="center",
                   va="center", color=SOFT)  # fmt: skip
         for spine in axes.spines.values():
             spine.set_visible(False)

@@ -7,13 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fairthesis.errors import unknown
-from fairthesis.plots._figures import CHANCE, SOFT, literal, style
+from fairthesis.plots._figures import CHANCE, COLUMN, SOFT, literal, style
 from fairthesis.study import HEADLINE, Results, best_probes, headline_intervals
 
 PROBE = "best probe given the target"
 LARGER = ("AUROC", "worst group's AUROC")  # of which more is better
 ENDS = ("erm", "oracle")
-WIDTH = 4.6  # inches: a page's column, and still legible on a phone
 
 
 def methods_forest(
@@ -45,7 +44,7 @@ def methods_forest(
         raise unknown("number", number, (*HEADLINE, PROBE))
     rows = _intervals(results, number)
     with style():
-        _, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.23 * max(len(rows), 2)))
+        _, axes = plt.subplots(figsize=(COLUMN, 0.9 + 0.23 * max(len(rows), 2)))
     if rows.empty:
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "not archived: nothing to show", ha="center", va="center", color=SOFT)

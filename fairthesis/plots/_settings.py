@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -48,14 +49,16 @@ def outcome_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
         require_columns(table, NEEDED, f"the map of {title}")
     settings = list(dict.fromkeys(name for table in maps.values() for name in table.index))
     with style():
-        size = (1.5 + 1.45 * len(maps), 0.5 + 0.46 * max(1, len(settings)))
+        size = (1.1 + 1.1 * len(maps), 0.5 + 0.5 * max(1, len(settings)))
         figure, axes = plt.subplots(figsize=size)
         for across, table in enumerate(maps.values()):
             for down, setting in enumerate(settings):
                 if setting in table.index:
                     _cell(axes, across, down, table.loc[setting])
         axes.set(xlim=(0, len(maps)), ylim=(len(settings), 0))
-        axes.set_xticks([x + 0.5 for x in range(len(maps))], [*map(literal, maps)])
+        axes.set_xticks(
+            [x + 0.5 for x in range(len(maps))], [fill(literal(title), 14) for title in maps]
+        )
         axes.set_yticks([y + 0.5 for y in range(len(settings))], [*map(literal, settings)])
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
@@ -73,9 +76,13 @@ def _cell(axes: Axes, across: int, down: int, row: pd.Series) -> None:
             facecolor=COLOURS.get(told, "#ffffff"), edgecolor=CHANCE, linewidth=0.8,
         )
     )  # fmt: skip
-    axes.text(across + 0.5, down + 0.36, told, ha="center", va="center", fontsize=8)
+    words = told.replace(", ", ",\n")  # a cell is narrow, so that four fit on a phone
+    axes.text(
+        across + 0.5, down + 0.37, words,
+        ha="center", va="center", fontsize=8, linespacing=0.95,
+    )  # fmt: skip
     ends = [f"{row[name]:.3f}".removeprefix("0") for name in ("gap before", "gap after")]
     axes.text(
-        across + 0.5, down + 0.7, " → ".join(ends),
+        across + 0.5, down + 0.79, " → ".join(ends),
         ha="center", va="center", fontsize=7.5, color=SOFT,
     )  # fmt: skip

@@ -14,12 +14,11 @@ from fairthesis.data import Cohort
 from fairthesis.datasets import Drawing, twin, twin_changes
 from fairthesis.errors import InputError
 from fairthesis.inputs import require_columns
-from fairthesis.plots._figures import CHANCE, SOFT, literal, style
+from fairthesis.plots._figures import CHANCE, COLUMN, SOFT, _sheet, literal, style
 from fairthesis.plots._gallery import PIXELS, WORDS, WRONG, _picture, examples_of
 
 NEEDED = ["value", "lo", "hi"]
 MARKERS = "osD^vPX*"  # beside the colour: series can be told apart in grey print
-WIDE = 4.6  # inches: text of 8 points can be read where this is 390 pixels
 POINTED = {"disease_removed": "{target}", "device_removed": "device"}
 
 
@@ -67,7 +66,7 @@ def interval_dots(
     with style():
         figure, grid = plt.subplots(
             len(parts), 1, squeeze=False,
-            figsize=(WIDE, legend + sum(0.75 + line * n for n in lines)),
+            figsize=(COLUMN, legend + sum(0.75 + line * n for n in lines)),
             height_ratios=[0.75 + line * n for n in lines],
         )  # fmt: skip
         for axes, (name, part) in zip(grid.flat, parts, strict=True):
@@ -136,11 +135,11 @@ def group_pictures(cohort: Cohort, pointed: bool = False) -> Figure:
         )
     frame, target = cohort.frame, cohort.targets[0]
     train = frame[frame["split"] == "train"]
-    edge, gap, heading = (WIDE - 0.12) / 4, 0.12, 0.48
+    edge, gap, heading = (COLUMN - 0.12) / 4, 0.12, 0.48
     subgroups = examples_of(cohort)
     down = len(subgroups) // 2
     with style():
-        figure = plt.figure(figsize=(WIDE, down * (heading + edge)), layout="none")
+        figure = _sheet(COLUMN, down * (heading + edge))
         grid = GridSpec(
             2 * down, 5, figure=figure, left=0, right=1, top=1, bottom=0, wspace=0, hspace=0,
             width_ratios=[edge, edge, gap, edge, edge], height_ratios=[heading, edge] * down,

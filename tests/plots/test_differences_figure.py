@@ -36,7 +36,7 @@ def test_each_difference_stands_on_its_line() -> None:
     gap, auroc = figure.axes
     assert [axes.get_title("left") for axes in figure.axes] == ["gap", "AUROC"]
     names = [text.get_text() for text in gap.get_yticklabels()]
-    assert names == ["a − b, sex", r"\$a − b\$, age"]
+    assert names == ["a − b\nsex", "\\$a − b\\$\nage"]
     ends = [line.get_segments()[0] for line in gap.collections if line.get_segments()]
     assert [(x[0][0], x[1][0], x[0][1]) for x in ends] == [(-0.14, -0.06, 0), (-0.02, 0.04, 1)]
     assert [text.get_text() for text in gap.texts] == ["lower", "cannot be told"]

@@ -22,6 +22,7 @@ import pytest
 from conftest import QUICK
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from fairthesis.data import Cohort
 from fairthesis.datasets import load
@@ -47,6 +48,7 @@ NAMES = [
     ),
     *("", " ", "100 % {x} #&<>'\"", "\\", "x" * 500, "^_^", "{", "%s"),
 ]
+SCREEN = 358  # pixels of a page's column on a phone of 390
 TWO = ("$0-$50k", r"_$\frac{$")  # of a figure: two that are kept apart
 
 
@@ -205,6 +207,16 @@ def test_names_with_dollar_signs_and_underscores_are_shown_letter_for_letter(nam
     if name not in ("_gallery.image_sheet", "_gallery.bands", "_experiment.over_epochs"):
         # where the second name is an attribute, underscores are blanks, as in all names of columns
         assert TWO[1] in text or TWO[1].replace("_", " ").strip() in text
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_text_can_be_read_on_a_phone(name: str) -> None:
+    what = FIGURES[name]("a", "b")
+    figure = what.figure if isinstance(what, Axes) else what
+    figure.draw_without_rendering()
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text().strip()]
+    pixels = min(sizes) / 72 * SCREEN / figure.get_figwidth()
+    assert pixels > (5.5 if name.startswith("_gallery") else 6.5)  # sheets are wide, and say so
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if name != "_gallery.image_sheet"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_every_setting_has_a_sheet_of_both_cohorts(setting: str, tmp_path: Path)
         assert word in words, word
     assert (tmp_path / f"{setting}.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_sheet_that_was_written_is_shown_as_it_was() -> None:
+    figure = bands([synthetic("synthetic-cxr")])
+    places = [axes.get_position().bounds for axes in figure.axes]
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):  # as a notebook's style
+        for _ in range(2):  # cropping puts the layout engine of the settings back
+            figure.savefig(io.BytesIO(), bbox_inches="tight")
+    assert [axes.get_position().bounds for axes in figure.axes] == places
 
 
 def test_shares_above_the_pictures_are_those_of_the_training_part() -> None:

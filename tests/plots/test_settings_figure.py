@@ -23,8 +23,8 @@ def test_each_cell_says_its_outcome_where_it_stands():
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["none", "same", "more"]
     words = {tuple(round(v, 2) for v in t.get_position()): t.get_text() for t in axes.texts}
-    assert words[(0.5, 1.36)] == "harms" and words[(1.5, 1.36)] == "helps"
-    assert words[(1.5, 1.7)] == ".200 → .050" and (1.5, 0.36) not in words
+    assert words[(0.5, 1.37)] == "harms" and words[(1.5, 1.37)] == "helps"
+    assert words[(1.5, 1.79)] == ".200 → .050" and (1.5, 0.37) not in words
     patches = [p for p in axes.patches if isinstance(p, Rectangle)]
     colours = {(int(p.get_x()), int(p.get_y())): p.get_facecolor() for p in patches}
     assert same_color(colours[0, 1], COLOURS["harms"])
