@@ -93,6 +93,18 @@ def test_an_installed_wheel_lists_the_experiments(installed, tmp_path):
     assert "synthetic-cxr" in installed(tmp_path, "-m", "fairthesis", "experiment", "list")
 
 
+@pytest.mark.needs("torch")
+def test_the_experiments_are_listed_in_lines_that_fit(installed, tmp_path):
+    whole = installed(tmp_path, "-m", "fairthesis", "experiment", "list").splitlines()
+    assert ["synthetic-cxr-mechanisms", "full", "4", "23", "5", "460"] in map(str.split, whole)
+    one = ["-m", "fairthesis", "experiment", "list", "synthetic-cxr-mechanisms"]
+    told = installed(tmp_path, *one).splitlines()
+    assert "synthetic-cxr-mechanisms full: 460 runs" in told
+    assert "  variants: erm, reweighted, hsic, critics" in told
+    assert "label-noise-tenth" in " ".join(told) and "  seeds:    500 to 504" in told
+    assert max(map(len, [*whole, *told])) <= 80
+
+
 def test_an_installed_wheel_runs_outside_of_a_checkout(installed, tmp_path):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"y_true": rng.integers(0, 2, 200), "y_score": rng.random(200)})

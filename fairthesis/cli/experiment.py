@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
 
 import click
 
 from fairthesis.cli import _options
+
+if TYPE_CHECKING:
+    from fairthesis.study import Plan
 
 TABLES = (
     "metrics.csv, disparities.csv, leakage.csv, use.csv, twins.csv, curves.csv, provenance.json"
@@ -20,6 +25,7 @@ def command() -> None:
     \b
     Examples:
       fairthesis experiment list
+      fairthesis experiment list synthetic-cxr-mechanisms
       fairthesis experiment run synthetic-cxr --profile quick --out build/quick
       fairthesis experiment run nih-cxr14 --profile full --data-root data/nih --out results/nih
       fairthesis experiment run synthetic-cxr-forms --profile full --shard 1/2 --out build/forms
@@ -27,18 +33,52 @@ def command() -> None:
 
 
 @command.command(name="list")
-def list_() -> None:
-    """List the experiments and their runs."""
+@click.argument("dataset", required=False)
+def list_(dataset: str | None) -> None:
+    """List the experiments and how many runs they have; of DATASET alone, which ones.
+
+    \b
+    Examples:
+      fairthesis experiment list
+      fairthesis experiment list synthetic-cxr-mechanisms
+    """
+    from fairthesis.cli._layout import table
+    from fairthesis.errors import unknown
     from fairthesis.study import experiments, plan
 
-    wide = max(map(len, experiments()))
-    for dataset, profiles in experiments().items():
+    listed = experiments()
+    if dataset is not None:
+        if dataset not in listed:
+            raise unknown("experiment", dataset, listed)
+        for profile in listed[dataset]:
+            _tell(plan(dataset, profile))
+        return
+    rows = []
+    for name, profiles in listed.items():
         for profile in profiles:
-            chosen = plan(dataset, profile)
-            click.echo(
-                f"{dataset:{wide}} {profile:10} {len(chosen.runs):3} runs: "
-                f"{', '.join(chosen.variants)} x seeds {', '.join(map(str, chosen.seeds))}"
-            )
+            chosen = plan(name, profile)
+            settings = max(1, len(chosen.settings))
+            counts = [len(chosen.variants) // settings, settings, len(chosen.seeds)]
+            rows.append([name, profile, *map(str, counts), f"{len(chosen.runs):,}"])
+    head = ["experiment", "profile", "variants", "settings", "seeds", "runs"]
+    for line in table(head, rows, left=2):
+        click.echo(line)
+    click.echo("\nWhich variants, settings and seeds: fairthesis experiment list EXPERIMENT")
+
+
+def _tell(chosen: Plan) -> None:
+    """A profile's runs, in lines that fit the terminal."""
+    own = list(chosen.variants)[: len(chosen.variants) // max(1, len(chosen.settings))]
+    first, last = chosen.seeds[0], chosen.seeds[-1]
+    seeds = str(first) if first == last else f"{first} to {last}"
+    click.echo(f"{chosen.dataset} {chosen.profile}: {len(chosen.runs):,} runs")
+    parts = {"variants": own, "settings": chosen.settings, "seeds": [seeds]}
+    for name, values in parts.items():
+        if values:
+            head, below = f"  {name + ':':10}", " " * 12
+            click.echo(fill(", ".join(values), 78, initial_indent=head, subsequent_indent=below,
+                            break_on_hyphens=False))  # fmt: skip
+    click.echo()
 
 
 _chosen = _options.together(
