@@ -47,7 +47,7 @@ def pareto(found: Mapping[str, Results], x: str = "equalized odds difference") -
     rows = -(-len(found) // columns)
     with style():
         figure, grid = plt.subplots(
-            rows, columns, figsize=(COLUMN, 1.25 * rows + 0.85), squeeze=False
+            rows, columns, figsize=(COLUMN, 1.4 * rows + 0.85), squeeze=False
         )
     for axes in grid.flat[len(found) :]:
         axes.set_axis_off()
