@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import same_color
+from support.legible import smallest_text
 
 from fairthesis.errors import InputError
 from fairthesis.plots import differences
@@ -43,6 +44,7 @@ def test_each_difference_stands_on_its_line() -> None:
     low, high = gap.get_ylim()
     assert low > 1 > 0 > high  # the first row is the highest
     assert [text.get_text() for text in auroc.texts] == ["higher"]
+    assert smallest_text(figure) > 6.5
 
 
 def test_what_is_told_is_filled_and_what_is_not_is_hollow() -> None:

@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from support.legible import smallest_text
 
 from fairthesis.errors import InputError
 from fairthesis.plots import marker_pictures
@@ -22,6 +23,7 @@ MARKERS = {
 @pytest.mark.parametrize("dataset", MARKERS)
 def test_each_picture_is_the_first_one_with_a_marker_of_its_own(dataset: str) -> None:
     figure = marker_pictures(dataset, MARKERS[dataset], seed=3)
+    assert smallest_text(figure) > 6.5
     pictures = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
     assert [axes.get_title("left") for axes in figure.axes] == ["as it was", *MARKERS[dataset]]
     plain, *drawn = pictures

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from support.legible import smallest_text
 
 from fairthesis import plots, study
 from fairthesis.errors import InputError
@@ -24,6 +25,7 @@ def test_methods_are_sorted_and_drawn_at_their_means(number, first_is_largest):
     axes = plots.methods_forest(results, number)
     names = [label.get_text() for label in axes.get_yticklabels()]
     dots = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "o"]
+    assert smallest_text(axes) > 6.5
     assert len(names) == len(dots) == results.metrics["variant"].nunique()
     assert dots == sorted(dots, reverse=first_is_largest)
     if number in study.HEADLINE:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 from matplotlib.patches import Rectangle
+from support.legible import smallest_text
 
 from fairthesis.errors import InputError
 from fairthesis.plots import outcome_map
@@ -30,6 +31,7 @@ def test_each_cell_says_its_outcome_where_it_stands():
     assert same_color(colours[0, 1], COLOURS["harms"])
     assert same_color(colours[1, 1], COLOURS["helps"])
     assert len(colours) == 4
+    assert smallest_text(figure) > 6.5
     plt.close("all")
 
 

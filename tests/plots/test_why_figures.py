@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from support.legible import smallest_text
 
 from fairthesis import datasets
 from fairthesis.data import Cohort
@@ -48,7 +49,7 @@ def test_every_value_is_drawn_with_its_interval() -> None:
             for segment in lines.get_segments()
         }
         assert ends == {(0.6, 0.75), (0.7, 0.85)}
-    figure.draw_without_rendering()
+    assert smallest_text(figure) > 6.5
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert len(names) == 2 and names[0] == "F" and names[1].endswith("M")
 
@@ -84,6 +85,7 @@ def test_two_pictures_of_each_group_and_label(name: str) -> None:
     cohort = datasets.load(name, n_train=400, n_val=1, n_test=1, setting="label-noise")
     figure = group_pictures(cohort)
     assert sum(len(axes.images) for axes in figure.axes) == 8
+    assert smallest_text(figure) > 6.5
     wrong = [axes for axes in figure.axes if axes.images and axes.spines["top"].get_linewidth() > 2]
     assert 0 < len(wrong) <= 2  # of the smaller group, one for each label
     train = cohort.frame[cohort.frame["split"] == "train"]
