@@ -28,6 +28,10 @@ BIN := .venv/bin
 # One thread for each worker's linear algebra: with a thread for every core in every worker they wait
 # for each other, and probes take three times as long.
 ALONE = OMP_NUM_THREADS=1
+# What reads tables and computes from them, where a version makes a difference first; all of the
+# table half is `make lowest`, which takes longer than a run on every change may.
+FIRST = tests/test_floors.py tests/inputs tests/metrics tests/stats tests/auditing \
+  tests/data/test_cohort.py tests/datasets/test_loaders_table.py
 # A file's tests on one worker, files in the order of tests/conftest.py.
 SPREAD = -n "$$CORES" --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -95,7 +99,7 @@ check: install-test
 
 test: install-test chromium check book
 	@$(ALONE) $(BIN)/pytest $(SPREAD)
-	@$(ALONE) $(BIN)/python workflow/table_half.py lowest -q $(SPREAD)
+	@$(ALONE) $(BIN)/python workflow/table_half.py lowest -q $(SPREAD) $(FIRST)
 
 lowest: install-test
 	@$(ALONE) $(BIN)/python workflow/table_half.py lowest -q $(SPREAD)
