@@ -125,6 +125,8 @@ def run(
                 f"{len(chosen.runs)} runs are still to come from others."
             )
             return
+        if say:  # of hundreds of runs it takes minutes
+            say(f"No run is missing: all {len(chosen.runs)} are checked, and gathered in tables.")
         run_experiment(chosen, out, progress=False)
     click.echo(f"{out}: {TABLES}")
 

@@ -42,6 +42,26 @@ def planned(folder: Path, *words: str) -> set[str]:
     return set(re.findall(r"^Job \d+: (.*)$", done.stdout, re.MULTILINE))
 
 
+def test_jobs_are_looked_for_when_one_ends_and_not_every_second_for_each(tmp_path):
+    """With Snakemake's limit of jobs a second, the looks grow with every job that ends."""
+    text = (ROOT / "workflow" / "Snakefile").read_text(encoding="utf-8")
+    start = re.search(r"^onstart:\n(    .*\n)+", text, re.MULTILINE)
+    rules = """
+rule all:
+    input: [f"{i}.txt" for i in range(8)]
+
+rule one:
+    output: "{i}.txt"
+    shell: "sleep 1 && touch {output}"
+"""
+    (tmp_path / "Snakefile").write_text(f"{start.group()}\n{rules}", encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--verbose"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # One look at the beginning, and one for each of the eight jobs and of `all` that ends.
+    assert 4 <= len(re.findall("^Ready jobs: ", done.stdout + done.stderr, re.MULTILINE)) <= 10
+
+
 def test_a_module_depends_on_what_it_imports_directly_or_not():
     found = sources("fairthesis.train")
     assert "fairthesis/methods/_critics.py" in found
