@@ -49,7 +49,7 @@ def outcome_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
         require_columns(table, NEEDED, f"the map of {title}")
     settings = list(dict.fromkeys(name for table in maps.values() for name in table.index))
     with style():
-        size = (1.1 + 1.1 * len(maps), 0.5 + 0.5 * max(1, len(settings)))
+        size = (1.0 + 0.9 * len(maps), 0.5 + 0.5 * max(1, len(settings)))
         figure, axes = plt.subplots(figsize=size)
         for across, table in enumerate(maps.values()):
             for down, setting in enumerate(settings):
@@ -62,6 +62,7 @@ def outcome_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
         axes.set_yticks([y + 0.5 for y in range(len(settings))], [*map(literal, settings)])
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
+        axes.tick_params(axis="x", labelsize=9)
         axes.grid(False)
         for side in axes.spines.values():
             side.set_visible(False)
@@ -76,7 +77,8 @@ def _cell(axes: Axes, across: int, down: int, row: pd.Series) -> None:
             facecolor=COLOURS.get(told, "#ffffff"), edgecolor=CHANCE, linewidth=0.8,
         )
     )  # fmt: skip
-    words = told.replace(", ", ",\n")  # a cell is narrow, so that four fit on a phone
+    # A cell is narrow, so that four fit on a phone.
+    words = "\n".join(fill(part, 10) for part in told.replace(", ", ",\n").split("\n"))
     axes.text(
         across + 0.5, down + 0.37, words,
         ha="center", va="center", fontsize=8, linespacing=0.95,

@@ -35,6 +35,23 @@ def test_each_cell_says_its_outcome_where_it_stands():
     plt.close("all")
 
 
+def test_four_columns_are_legible_on_a_phone_and_words_stay_in_their_cells():
+    words = [*COLOURS, "cannot be told"]
+    table = _table(**dict(zip("abcdefgh", words, strict=False)))
+    axes = outcome_map(
+        dict.fromkeys(["chest", "dermatoscopy", "photographs", "synthetic"], table)
+    ).axes[0]
+    assert smallest_text(axes) > 6.5
+    cells = [p for p in axes.patches if isinstance(p, Rectangle)]
+    for place, cell in enumerate(cells):
+        told, numbers = (text.get_window_extent() for text in axes.texts[2 * place : 2 * place + 2])
+        inside = cell.get_window_extent()
+        assert inside.x0 <= told.x0 and told.x1 <= inside.x1
+        assert inside.y0 <= numbers.y0 and told.y1 <= inside.y1
+        assert numbers.y1 <= told.y0 + 1  # a pixel of empty line
+    plt.close("all")
+
+
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(InputError, match="no setting to draw"):
         outcome_map({})
