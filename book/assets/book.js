@@ -6,6 +6,11 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// On paper nothing can be unfolded.
+addEventListener("beforeprint", () => {
+  for (const more of document.querySelectorAll("details.more-rows")) more.open = true;
+});
+
 // Figures are enlarged on click, or by Enter where they have the focus.
 document.addEventListener("DOMContentLoaded", () => {
   const figures = document.querySelectorAll("figure:not(.captioned-table) img");

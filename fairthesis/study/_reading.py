@@ -32,7 +32,24 @@ class ShownTable:
         return self.frame.head(self.rows).round(self.digits).to_string()
 
     def _repr_html_(self) -> str:
-        part = self.frame.head(self.rows)
+        rows, shown = len(self.frame), min(self.rows, len(self.frame))
+        table = self._table(self.frame.head(min(shown, ROWS)))
+        if (
+            shown > ROWS
+        ):  # as many as a reader takes in at once, and the others where they are asked
+            more = self._table(self.frame.iloc[ROWS:shown])
+            table += (
+                f'\n<details class="more-rows"><summary>{shown - ROWS} more rows</summary>\n{more}\n'
+                "</details>"
+            )
+        data = base64.b64encode(self.frame.to_csv().encode()).decode()
+        text = f"all {rows} rows" if rows > shown else "this table"
+        first = f"{shown} of {rows} rows shown. " if rows > shown else ""
+        file = html.escape(f"{self.name}.csv", quote=True)
+        link = f'<a download="{file}" href="data:text/csv;base64,{data}">Download {text} as CSV</a>'
+        return f'<div>\n{table}\n<p class="whole-table">{first}{link}</p>\n</div>'
+
+    def _table(self, part: pd.DataFrame) -> str:
         if part.index.nlevels == part.columns.nlevels == 1 and part.index.name:
             # The name of a single index in the one row of heads, and not in a row of its own.
             part = part.copy()
@@ -40,13 +57,7 @@ class ShownTable:
         table = part.to_html(border=0, na_rep="–", float_format=f"{{:.{self.digits}f}}".format)
         if part.index.nlevels > 1 and part.columns.nlevels == 1 and any(part.index.names):
             table = _one_row_of_heads(table, part.index.names)
-        data = base64.b64encode(self.frame.to_csv().encode()).decode()
-        rows = len(self.frame)
-        text = f"all {rows} rows" if rows > self.rows else "this table"
-        first = f"{len(part)} of {rows} rows shown. " if rows > self.rows else ""
-        file = html.escape(f"{self.name}.csv", quote=True)
-        link = f'<a download="{file}" href="data:text/csv;base64,{data}">Download {text} as CSV</a>'
-        return f'<div>\n{table}\n<p class="whole-table">{first}{link}</p>\n</div>'
+        return table
 
 
 def _one_row_of_heads(table: str, names: Sequence[Any]) -> str:
@@ -66,7 +77,7 @@ def shown(
     Args:
         table: any table; what is said first should stand first.
         name: of the file that is downloaded, without its ending.
-        rows: how many are shown.
+        rows: how many are shown; those after the tenth are folded.
         digits: after the point. The download has all.
 
     >>> table = pd.DataFrame({"gap": [0.12345, 0.5, 0.25]}, index=["sex", "age", "site"])

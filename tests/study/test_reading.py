@@ -27,6 +27,17 @@ def test_the_page_has_the_first_rows_and_the_download_has_all():
     assert "0.023" in page and str(frame["gap"][1]) not in page
 
 
+def test_rows_after_the_tenth_are_folded_and_none_is_lost():
+    frame = pd.DataFrame({"gap": np.linspace(0, 1, 44)}, index=pd.RangeIndex(44, name="cohort"))
+    page = shown(frame, rows=14)._repr_html_()
+    before, folded = page.split("<details")
+    assert before.count("<tr") == 11 and folded.count("<tr") == 5
+    assert "4 more rows" in folded and "14 of 44 rows shown" in folded
+    cells = re.findall(r"<td>(.*?)</td>", page)
+    assert cells == [f"{value:.3f}" for value in frame["gap"][:14]]
+    assert "<details" not in shown(frame.head(10), rows=14)._repr_html_()
+
+
 def test_names_are_text_wherever_they_stand():
     frame = pd.DataFrame({"<script>": ["<b>x</b>"]}, index=pd.Index(["&"], name="a<b"))
     page = shown(frame, '"><script>../../x')._repr_html_()
