@@ -86,7 +86,9 @@ rule reproduce:
         "reproduce: all that was asked is in " + ARCHIVE
 
 
+# Runs are the longest way to the book, and begin before chapters that need none.
 rule data:
+    priority: 1
     input:
         sources("fairthesis.datasets.load", "fairthesis.data.prepared_images"),
     output:
@@ -102,6 +104,7 @@ rule data:
 
 
 rule train:
+    priority: 1
     input:
         EXPERIMENTS + "/{name}-{profile}/data/{seed}.json",
         parent,
@@ -127,6 +130,7 @@ rule train:
 
 
 rule audit:
+    priority: 1
     input:
         EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/predictions.parquet",
         EXPERIMENTS + "/{name}-{profile}/runs/{variant}-{seed}/embeddings.parquet",
@@ -153,6 +157,7 @@ rule audit:
 
 
 rule collect:
+    priority: 1
     input:
         of_runs("audit"),
         of_runs("log.jsonl"),
