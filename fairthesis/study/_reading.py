@@ -38,10 +38,8 @@ class ShownTable:
             shown > ROWS
         ):  # as many as a reader takes in at once, and the others where they are asked
             more = self._table(self.frame.iloc[ROWS:shown])
-            table += (
-                f'\n<details class="more-rows"><summary>{shown - ROWS} more rows</summary>\n{more}\n'
-                "</details>"
-            )
+            said = f"<summary>{shown - ROWS} more rows</summary>"
+            table += f'\n<details class="more-rows">{said}\n{more}\n</details>'
         data = base64.b64encode(self.frame.to_csv().encode()).decode()
         text = f"all {rows} rows" if rows > shown else "this table"
         first = f"{shown} of {rows} rows shown. " if rows > shown else ""
