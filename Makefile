@@ -28,8 +28,8 @@ BIN := .venv/bin
 # One thread for each worker's linear algebra: with a thread for every core in every worker they wait
 # for each other, and probes take three times as long.
 ALONE = OMP_NUM_THREADS=1
-# What reads tables and computes from them, where a version makes a difference first; all of the
-# table half is `make lowest`, which takes longer than a run on every change may.
+# What reads tables and computes from them, where a version makes a difference first; `make lowest`
+# tries all of the table half.
 FIRST = tests/test_floors.py tests/inputs tests/metrics tests/stats tests/auditing \
   tests/data/test_cohort.py tests/datasets/test_loaders_table.py
 # A file's tests on one worker, files in the order of tests/conftest.py.
