@@ -1,8 +1,11 @@
-"""The processors that a process may use."""
+"""The processors that a process may use, and memory that it keeps."""
 
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import sys
 
 import joblib
 import pytest
@@ -34,3 +37,35 @@ def test_affinity_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         assert usable_cpus() == 1
     finally:
         os.sched_setaffinity(0, mine)
+
+
+FAULTS = """
+import resource
+from fairthesis.machine import keep_freed_memory
+
+print(keep_freed_memory())
+b"x" * 64_000_000  # what the first one costs is not counted
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for n in range(10):
+    b"x" * (64_000_000 - n)  # freed at once
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(**variables: str) -> tuple[bool, int]:
+    """Whether freed memory is kept, and page faults of ten blocks of 64 MB, one after the other."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+    told = subprocess.run(
+        [sys.executable, "-c", FAULTS], env=own | variables, check=True, capture_output=True,
+        text=True,
+    ).stdout.split()  # fmt: skip
+    return told[0] == "True", int(told[1])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+def test_memory_that_is_freed_is_not_fetched_anew() -> None:
+    kept, few = faults()
+    left, many = faults(MALLOC_MMAP_THRESHOLD_="131072")
+    assert kept
+    assert not left  # what the user has said stays
+    assert few < many / 10

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fairthesis import data
 from fairthesis.data import Cohort, OverlaidImages, Vectors
 from fairthesis.errors import InputError
+from fairthesis.machine import keep_freed_memory
 from fairthesis.methods import METHODS, Method, Setting, subgroup_probabilities
 from fairthesis.models import BACKBONES, NONE, FairEncoder, Standardise
 from fairthesis.training._batches import Table, in_batches
@@ -42,11 +43,13 @@ def check_kind(config: TrainConfig, cohort: Cohort) -> None:
 
 
 def device_of(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device of a name; on a processor the memory of a batch is kept for the next."""
     try:
-        device = torch.device(name)
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+        device = torch.device(chosen)
         torch.empty(0, device=device)
+        if device.type == "cpu":
+            keep_freed_memory()
         return device
     except (RuntimeError, AssertionError) as error:
         raise InputError(
