@@ -162,6 +162,8 @@ def follow(lines: Iterator[str], started: float) -> int:
         elif match := re.match(r"(\d+) of (\d+) steps", line):
             total = int(match.group(2))
             print(f"{elapsed}  {match.group(1)} of {total} steps done", flush=True)
+        elif re.match(r"\[\d+/\d+\] ", line):  # the runs within a step
+            print(f"{elapsed}    {line.rstrip()}", flush=True)
         elif match := re.match(r"    output: (\S+?),? ", line + " "):  # told of failed steps
             line = f"failed: {match.group(1)}"
         elif match := re.match(r"    log: (\S+)", line):

@@ -86,7 +86,7 @@ rule reproduce:
         "reproduce: all that was asked is in " + ARCHIVE
 
 
-# Runs are the longest way to the book, and begin before chapters that need none.
+# Runs are the longest way to what waits for them, and begin first.
 rule data:
     priority: 1
     input:
@@ -170,6 +170,36 @@ rule collect:
         "tables: {wildcards.name} {wildcards.profile}"
     shell:
         EXPERIMENT + "collect {wildcards.name} --runs-of {params.runs_of:q} {params.asked}"
+
+
+# The book's own experiments are small: each is one step, whose packages are loaded once and not
+# for every run and audit. It keeps the runs that are finished.
+if "profile" not in config:
+
+    ruleorder: experiment > collect
+
+    rule experiment:
+        priority: 2
+        input:
+            sources("fairthesis.study.run_experiment"),
+            sources("fairthesis.train"),
+            sources("fairthesis.audit"),
+            sources("fairthesis.probe"),
+            sources("fairthesis.auditing.twin_effects"),
+            sources("fairthesis.embeddings.use_of_attribute"),
+            sources("fairthesis.embeddings.disentanglement"),
+        output:
+            multiext(EXPERIMENTS + "/{name}-{profile}/", *TABLES),
+        threads: lambda wildcards: planned(wildcards.name, wildcards.profile).base.get("threads") or 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        params:
+            settings=lambda w: repr(planned(w.name, w.profile)),
+            asked=asked,
+        message:
+            "experiment: {wildcards.name} {wildcards.profile}"
+        shell:
+            EXPERIMENT + "run {wildcards.name} {params.asked} --overwrite"
 
 
 rule archive:

@@ -48,7 +48,7 @@ def _cohort(
 @click.command(context_settings=_options.WIDE)
 @click.option(
     "--encoder", required=True, metavar="LIBRARY:NAME",
-    help="timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME_OR_FOLDER, or "
+    help="timm:NAME, torchvision:NAME, xrv:NAME, lite:NAME, hf:NAME_OR_FOLDER, or "
     "python:package.module:function.",
 )  # fmt: skip
 @click.option(

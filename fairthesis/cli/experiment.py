@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -115,10 +116,11 @@ def run(
 
     chosen = plan(dataset, profile, data_root, seed)
     say = None if quiet else click.echo
+    bars = not quiet and sys.stderr.isatty()  # in a file a line a run says enough
     if shard == (1, 1):
-        run_experiment(chosen, out, progress=not quiet, say=say, overwrite=overwrite)
+        run_experiment(chosen, out, progress=bars, say=say, overwrite=overwrite)
     else:
-        missing = run_shard(chosen, out, shard, progress=not quiet, say=say, overwrite=overwrite)
+        missing = run_shard(chosen, out, shard, progress=bars, say=say, overwrite=overwrite)
         if missing:
             click.echo(
                 f"{out}: shard {shard[0]} of {shard[1]} is finished; {missing} of "
