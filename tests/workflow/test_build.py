@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,21 @@ def test_a_second_build_says_whose_the_first_one_is(folder: Path) -> None:
         build.terminate()
     assert done.returncode == 1
     assert f"(process {build.pid})" in done.stderr and f"kill {build.pid}" in done.stderr
+
+
+def test_the_runs_within_a_step_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    sys.path.insert(0, str(ROOT / "workflow"))
+    from build import follow
+
+    said = ["[Fri Nov 27 10:00:00 2026]\n", "Job 3: experiment: synthetic-cxr quick\n"]
+    said += ["[1/4] synthetic-cxr quick: erm, seed 0\n", "1 of 23 steps (4%) done\n"]
+    assert follow(iter(said), time.monotonic()) == 23
+    shown = [line.split(" s  ")[1].strip() for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        "experiment: synthetic-cxr quick",
+        "[1/4] synthetic-cxr quick: erm, seed 0",
+        "1 of 23 steps done",
+    ]
 
 
 def test_a_profile_of_ones_own_is_a_folder(tmp_path: Path) -> None:
