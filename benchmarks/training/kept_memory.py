@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).parent
-COHORT = {"n_train": 96, "n_val": 32, "n_test": 32}
+COHORT = {"n_train": 64, "n_val": 16, "n_test": 16}
 # Its name in the table, and the command: embeddings of images, or one epoch of training.
 CASES = {
     "embed, EfficientNet-Lite0, 224 pixels": "embed --encoder lite:efficientnet-lite0 "
@@ -64,7 +64,7 @@ def measured(command: str, cache: str, variables: dict[str, str]) -> list[float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     before = os.getloadavg()[0]
     lines = [
