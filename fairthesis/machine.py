@@ -33,8 +33,9 @@ def keep_freed_memory() -> bool:
     A batch's activations are freed after each layer. By default blocks of more than 32 MiB go back
     to the system at once, and come anew, page by page and each set to 0: a sixth of the time of
     an encoder at 224 pixels, for a tenth to a third more memory
-    (``benchmarks/training/kept_memory.md``). Nothing is computed differently. Where the process's own
-    ``MALLOC_`` variables or tunables say otherwise, or the C library is another, nothing is done.
+    (``benchmarks/training/kept_memory.md``). Nothing is computed differently. Where the process's
+    own ``MALLOC_`` variables or tunables say otherwise, or the C library is another, nothing is
+    done.
 
     >>> keep_freed_memory() in (True, False)
     True
