@@ -1,4 +1,4 @@
-"""What the theme leaves to be mended on every page of the book."""
+"""What holds for every page: what the theme leaves to be mended, and how the book is built."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def vectors_summary(
             n_boot=n_boot, n_permutations=n_permutations, seed=seed,
         )  # fmt: skip
         gaps = report.disparities[attribute]
-        # Values alone are shown: what floors and intervals take is twenty times that.
+        # Values alone are shown: a floor would take twenty fits more of each probe.
         leakage = probe(
             pd.read_parquet(folder / "embeddings.parquet"), table, attribute=attribute,
             n_boot=0, n_shuffles=0, seed=seed,
